@@ -1,0 +1,192 @@
+"""The contract between the harness and a source of models.
+
+A source is one module, `<source>.py`, with a class `Adapter`, and the requirement files beside it
+(see CONTRIBUTING). The module runs in the source's own environment; nothing here imports a framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+#: How checkpoint entries find their place: by name, or by position where the file uses other names.
+Match = Literal["name", "order"]
+
+
+class CheckpointError(Exception):
+    """A checkpoint does not fit its network; the message lists the first differences."""
+
+
+class UndecodableImage(Exception):
+    """An image file that the source's own decoder cannot read."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a source does to an image before the network sees it, as the source defines it."""
+
+    decoder: str  #: library and colour handling, e.g. "PIL, RGB"
+    short_side: int  #: pixels after the resize
+    crop: int  #: pixels, square centre crop
+    resize: str  #: library and filter, e.g. "PIL bicubic"
+    mean: tuple[float, float, float]  #: RGB, of pixels scaled to 0..1
+    std: tuple[float, float, float]  #: RGB, of pixels scaled to 0..1
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Counts of scalars in a network, by the role they play."""
+
+    learnable: int  #: what an optimiser would change, the affine pair of normalisations included
+    normalisation_affine: int  #: scale and shift of normalisation layers, a part of learnable
+    running_statistics: int  #: running mean and variance, never learnable
+    other_buffers: int  #: any other stored tensor, counters of batches included
+    classifier: int  #: the last linear layer, a part of learnable
+    by_type: Mapping[str, int] = field(default_factory=dict)  #: layer class name -> learnable scalars held directly
+    by_counter: Mapping[str, int] = field(default_factory=dict)  #: counting tool -> what it reports
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """One operation of a forward pass, in the order of execution."""
+
+    index: int
+    name: str  #: qualified name of the innermost module that ran it, "" at top level
+    module: str  #: that module's class name
+    kind: str  #: the operation in common terms: Conv2d, BatchNorm2d, LeakyReLU, Linear, Concat, Add, ...
+    attributes: Mapping[str, Any]  #: what defines it: stride, padding, groups, eps, negative_slope, ...
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shape: tuple[int, ...]
+    output: Array | None  #: None where the caller asked for no values
+
+
+class Network(Protocol):
+    """One built network with the preprocessing that its source defines for it."""
+
+    input_size: int  #: pixels, square crop
+    preprocessing: Preprocessing
+    plain_counter: str  #: the counter in multiply_adds() that counts convolutions and matrix products alone
+
+    def preprocess(self, image: bytes) -> Array:
+        """Encoded image -> (3, H, W) float32, by the source's own code. Raises UndecodableImage."""
+        ...
+
+    def forward(self, batch: Array) -> Array:
+        """(N, 3, H, W) float32 -> (N, classes) float32 logits."""
+        ...
+
+    def parameters(self) -> Parameters: ...
+
+    def multiply_adds(self, size: int) -> Mapping[str, int | str]:
+        """Counter name -> multiply-adds of one image at size x size, or why the counter failed."""
+        ...
+
+    def trace(self, batch: Array, values: bool = True) -> Iterator[LayerCall]:
+        """The operations of one forward pass, in execution order; without values no output is kept."""
+        ...
+
+    def state(self) -> Mapping[str, Array]:
+        """Everything a checkpoint holds, by the source's own names."""
+        ...
+
+    def load_state(self, state: Mapping[str, Array]) -> None:
+        """Replaces the whole state. Raises CheckpointError where names or shapes do not fit."""
+        ...
+
+    def calibrate(self, batches: Iterable[Array]) -> None:
+        """Sets the running statistics of every normalisation to those of the given batches."""
+        ...
+
+    def features(self, batch: Array) -> Array:
+        """(N, 3, H, W) -> (N, C): what enters the last linear layer."""
+        ...
+
+    def set_classifier(self, weight: Array, bias: Array) -> None:
+        """Replaces the last linear layer; weight (classes, C), bias (classes,)."""
+        ...
+
+    def save(self, path: Path, stand_in: str | None = None) -> None:
+        """Writes a checkpoint in the source's native format; `stand_in` marks one that was made up, and how."""
+        ...
+
+
+class AdapterClass(Protocol):
+    """What `<source>.py` offers under the name `Adapter`."""
+
+    def __init__(self, device: str = "cpu", threads: int | None = None) -> None: ...
+
+    def models(self) -> Sequence[str]:
+        """The names that build() takes."""
+        ...
+
+    def checkpoint_url(self, model: str) -> str | None:
+        """Where the source publishes the weights of this model."""
+        ...
+
+    def stand_in(self, checkpoint: Path) -> str | None:
+        """How a stand-in checkpoint was made up; None for any other file."""
+        ...
+
+    def build(
+        self, model: str, checkpoint: Path | None = None, match: Match = "name", seed: int = 0
+    ) -> Network:
+        """A network in evaluation mode, with seeded random weights where no checkpoint is given.
+
+        Raises KeyError for an unknown model and CheckpointError for a checkpoint that does not fit.
+        """
+        ...
+
+
+def differences(expected: Mapping[str, Sequence[int]], given: Mapping[str, Sequence[int]]) -> list[str]:
+    """What keeps a state from fitting, as readable lines: missing, unexpected, wrong shape.
+
+    Both arguments map entry names to shapes.
+    """
+    lines = [f"missing {name} {tuple(shape)}" for name, shape in expected.items() if name not in given]
+    lines += [f"unexpected {name} {tuple(shape)}" for name, shape in given.items() if name not in expected]
+    lines += [
+        f"{name} has shape {tuple(given[name])}, expected {tuple(shape)}"
+        for name, shape in expected.items()
+        if name in given and tuple(given[name]) != tuple(shape)
+    ]
+    return lines
+
+
+def fit(
+    expected: Mapping[str, Sequence[int]],
+    given: Mapping[str, Sequence[int]],
+    match: Match,
+    where: str,
+) -> dict[str, str]:
+    """Expected entry name -> name in the checkpoint.
+
+    Raises CheckpointError that lists the first three differences.
+    """
+    if match == "order":
+        if len(expected) != len(given):
+            raise CheckpointError(
+                f"{where}: {len(given)} entries, the network has {len(expected)}; cannot match by order"
+            )
+        pairs = dict(zip(expected, given, strict=True))
+        wrong = [
+            f"entry {i}: {theirs} {tuple(given[theirs])} for {ours} {tuple(expected[ours])}"
+            for i, (ours, theirs) in enumerate(pairs.items())
+            if tuple(expected[ours]) != tuple(given[theirs])
+        ]
+    else:
+        pairs = {name: name for name in expected}
+        wrong = differences(expected, given)
+    if wrong:
+        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise CheckpointError(
+            f"{where} does not fit the network, {len(wrong)} differences: {'; '.join(wrong[:3])}{more}. "
+            "Is it the checkpoint of this model, in this source's format?"
+        )
+    return pairs

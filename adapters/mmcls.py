@@ -1,0 +1,169 @@
+"""mmcls: OpenMMLab's MMClassification, before it became mmpretrain."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import mmcls
+import mmcv
+import numpy as np
+import torch
+import yaml
+from mmcls.datasets.pipelines import Compose
+from mmcls.models import build_classifier
+from mmcv.cnn import get_model_complexity_info
+
+from adapters.base import Array, Match, Preprocessing, UndecodableImage
+from adapters.quiet import quiet
+from adapters.torch_network import STAND_IN, Logits, TorchNetwork, stand_in_mark, state_of
+
+ROOT = Path(mmcls.__file__).parent / ".mim"
+
+
+class Adapter:
+    """See adapters.base.AdapterClass.
+
+    A model goes by the stem of its configuration file; where just one ImageNet configuration builds a
+    backbone, also by that backbone's type and depth, because a file name can say something else
+    (configs/cspnet/cspdarknet50_8xb32_in1k.py builds CSPDarkNet of depth 53).
+    """
+
+    def __init__(self, device: str = "cpu", threads: int | None = None) -> None:
+        self.device = device
+        if threads:
+            torch.set_num_threads(threads)
+
+    @cached_property
+    def _published(self) -> Mapping[str, dict[str, Any]]:
+        """Stem of the configuration -> entry of the metafile, for models with ImageNet results."""
+        entries = {}
+        for metafile in sorted(ROOT.glob("configs/*/metafile.yml")):
+            for entry in yaml.safe_load(metafile.read_text(encoding="utf-8")).get("Models", []):
+                results = entry.get("Results") or []
+                on_imagenet = any("ImageNet-1k" in str(result.get("Dataset")) for result in results)
+                # the wheel's metafiles name a few configurations that the wheel does not carry
+                if on_imagenet and entry.get("Config") and (ROOT / entry["Config"]).is_file():
+                    entries.setdefault(Path(entry["Config"]).stem, entry)
+        return entries
+
+    @cached_property
+    def _aliases(self) -> Mapping[str, str]:
+        """Backbone type and depth -> stem, where it is one stem's alone."""
+        stems: dict[str, list[str]] = {}
+        for stem, entry in self._published.items():
+            backbone = _architecture(self._configuration(entry["Config"]).get("model", {}))
+            if backbone:
+                stems.setdefault(backbone, []).append(stem)
+        return {alias: found[0] for alias, found in stems.items() if len(found) == 1 and alias not in self._published}
+
+    @staticmethod
+    def _configuration(relative: str) -> mmcv.Config:
+        return mmcv.Config.fromfile(str(ROOT / relative))
+
+    def models(self) -> Sequence[str]:
+        return sorted([*self._published, *self._aliases])
+
+    def _entry(self, model: str) -> dict[str, Any]:
+        return self._published[self._aliases.get(model, model)]
+
+    def checkpoint_url(self, model: str) -> str | None:
+        return self._entry(model).get("Weights")
+
+    def stand_in(self, checkpoint: Path) -> str | None:
+        return stand_in_mark(checkpoint, "meta")
+
+    def build(
+        self,
+        model: str,
+        checkpoint: Path | None = None,
+        match: Match = "name",
+        seed: int = 0,
+        input_size: int | None = None,
+    ) -> TorchNetwork:
+        config = self._configuration(self._entry(model)["Config"])
+        torch.manual_seed(seed)
+        with quiet():
+            module = build_classifier(copy.deepcopy(config.model))
+        preprocessing, preprocess = _preparation(config.data.test.pipeline, input_size)
+        network = MmclsNetwork(
+            module,
+            preprocessing,
+            preprocess,
+            self.device,
+            forward=lambda module, batch: module.simple_test(batch, softmax=False, post_process=False),
+            counters={"mmcv get_model_complexity_info, backbone and neck": _mmcv_counter},
+        )
+        if checkpoint:
+            network.load_state(state_of(checkpoint, ("state_dict",)), match, str(checkpoint))
+        return network
+
+
+class MmclsNetwork(TorchNetwork):
+    """Checkpoints as mmcv writes them."""
+
+    def checkpoint_layout(self, state: dict[str, torch.Tensor], stand_in: str | None) -> dict[str, Any]:
+        meta = {"mmcls_version": mmcls.__version__, **({STAND_IN: stand_in} if stand_in else {})}
+        return {"state_dict": state, "meta": meta}
+
+
+def _architecture(model: Mapping[str, Any]) -> str | None:
+    backbone = model.get("backbone") or {}
+    depth = backbone.get("depth")
+    return f"{backbone['type']}{depth}".lower() if depth is not None else None
+
+
+def _mmcv_counter(module: Logits, size: int) -> int:
+    """As tools/get_flops.py of mmcls counts: the features' forward pass, so the head is left out."""
+    network = module.network
+    network.forward = network.extract_feat
+    with quiet():
+        return int(
+            get_model_complexity_info(network, (3, size, size), print_per_layer_stat=False, as_strings=False)[0]
+        )
+
+
+class _BytesAreTheFile:
+    """Stands in for mmcv's file client: the pipeline's 'file name' is the content."""
+
+    def get(self, content: bytes) -> bytes:
+        return content
+
+
+def _preparation(pipeline: Sequence[Mapping[str, Any]], input_size: int | None):
+    """mmcls's own test pipeline for this configuration, and its description."""
+    steps = [dict(step) for step in pipeline]
+    crop = next(step for step in steps if step["type"] == "CenterCrop")
+    resize = next(step for step in steps if step["type"] == "Resize")
+    normalise = next(step for step in steps if step["type"] == "Normalize")
+    if input_size and input_size != _side(crop["crop_size"]):
+        short_side = input_size * _side(resize["size"]) // _side(crop["crop_size"])
+        crop["crop_size"], resize["size"] = input_size, (short_side, -1)
+    compose = Compose(steps)
+    compose.transforms[0].file_client = _BytesAreTheFile()
+
+    def preprocess(image: bytes) -> Array:
+        try:
+            prepared = compose({"img_info": {"filename": image}, "img_prefix": None})
+        except (OSError, AttributeError, ValueError, SyntaxError) as error:
+            # mmcv.imfrombytes answers None for what OpenCV cannot decode
+            raise UndecodableImage(f"mmcv: {error}") from error
+        return np.asarray(prepared["img"], dtype=np.float32)
+
+    channels = slice(None) if normalise.get("to_rgb", True) else slice(None, None, -1)
+    description = Preprocessing(
+        decoder="OpenCV, BGR, EXIF orientation applied",
+        short_side=_side(resize["size"]),
+        crop=_side(crop["crop_size"]),
+        resize=f"{resize.get('backend', 'cv2')} {resize.get('interpolation', 'bilinear')}",
+        mean=tuple(round(value / 255, 6) for value in normalise["mean"][channels]),
+        std=tuple(round(value / 255, 6) for value in normalise["std"][channels]),
+    )
+    return description, preprocess
+
+
+def _side(size: int | Sequence[int]) -> int:
+    return size if isinstance(size, int) else size[0]

@@ -1,0 +1,249 @@
+"""ppcls: PaddleClas, distributed as paddleclas."""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from adapters import paddle_trace, safe_pickle
+from adapters.base import Array, CheckpointError, LayerCall, Match, Parameters, Preprocessing, UndecodableImage, fit
+from adapters.streaming import stream
+from adapters.quiet import quiet
+
+# `import paddleclas` prints, parses arguments and can fail; the package inside it is what its tools use
+_FOLDER = importlib.util.find_spec("paddleclas").submodule_search_locations[0]
+sys.path.insert(0, _FOLDER)
+with quiet():
+    from ppcls.arch import backbone
+    from ppcls.data import preprocess as operators
+
+STAND_IN = "parity_stand_in"
+PLAIN = "paddle.flops, convolutions and linear layers"
+NORMALISATIONS = (nn.layer.norm._BatchNormBase, nn.LayerNorm, nn.GroupNorm, nn.BatchNorm)
+BATCH_NORMALISATIONS = (nn.layer.norm._BatchNormBase, nn.BatchNorm)
+COUNTED = (nn.Conv1D, nn.Conv2D, nn.Conv3D, nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Conv3DTranspose, nn.Linear)
+RECIPES = tomllib.loads(Path(__file__).with_name("ppcls_recipes.toml").read_text(encoding="utf-8"))
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Adapter:
+    """See adapters.base.AdapterClass."""
+
+    def __init__(self, device: str = "cpu", threads: int | None = None) -> None:
+        paddle.set_device("gpu" if device == "cuda" else device)
+        if threads:
+            paddle.set_num_threads(threads) if hasattr(paddle, "set_num_threads") else None
+
+    def models(self) -> Sequence[str]:
+        return sorted(
+            name
+            for name in dir(backbone)
+            if name[0].isupper() and callable(getattr(backbone, name)) and not isinstance(getattr(backbone, name), type)
+        )
+
+    def checkpoint_url(self, model: str) -> str | None:
+        module = sys.modules[getattr(backbone, model).__module__]
+        return getattr(module, "MODEL_URLS", {}).get(model)
+
+    def stand_in(self, checkpoint: Path) -> str | None:
+        mark = safe_pickle.load(checkpoint).get(STAND_IN)
+        return str(mark) if mark else None
+
+    def build(
+        self,
+        model: str,
+        checkpoint: Path | None = None,
+        match: Match = "name",
+        seed: int = 0,
+        input_size: int | None = None,
+    ) -> PaddleNetwork:
+        if model not in self.models():
+            raise KeyError(model)
+        paddle.seed(seed)
+        network = PaddleNetwork(getattr(backbone, model)(), *_preparation(model, input_size))
+        if checkpoint:
+            state = safe_pickle.arrays(safe_pickle.load(checkpoint))
+            if not state:
+                raise CheckpointError(f"{checkpoint}: no arrays in it; expected a state dict")
+            network.load_state(state, match, str(checkpoint))
+        return network
+
+
+class PaddleNetwork:
+    """See adapters.base.Network."""
+
+    plain_counter = PLAIN
+
+    def __init__(
+        self, module: nn.Layer, preprocessing: Preprocessing, preprocess: Callable[[bytes], Array]
+    ) -> None:
+        module.eval()
+        self.module = module
+        self.preprocessing = preprocessing
+        self.input_size = preprocessing.crop
+        self.preprocess = preprocess
+
+    # -- forward ---------------------------------------------------------------------------------
+
+    def forward(self, batch: Array) -> Array:
+        with paddle.no_grad():
+            logits = self.module(paddle.to_tensor(np.ascontiguousarray(batch)))
+        return logits.astype("float32").numpy()
+
+    def features(self, batch: Array) -> Array:
+        entered: list[paddle.Tensor] = []
+        hook = self._classifier().register_forward_pre_hook(lambda _, args: entered.append(args[0]))
+        try:
+            self.forward(batch)
+        finally:
+            hook.remove()
+        return entered[-1].astype("float32").numpy()
+
+    def trace(self, batch: Array, values: bool = True) -> Iterator[LayerCall]:
+        def run(emit: Callable[[LayerCall], None]) -> None:
+            with paddle.no_grad(), paddle_trace.recording(self.module, emit, values):
+                self.module(paddle.to_tensor(np.ascontiguousarray(batch)))
+
+        return stream(run)
+
+    # -- counts ----------------------------------------------------------------------------------
+
+    def parameters(self) -> Parameters:
+        by_type: dict[str, int] = {}
+        affine = running = other = 0
+        for layer in self.module.sublayers(include_self=True):
+            for name, tensor in layer.named_parameters(include_sublayers=False):
+                # the layer named BatchNorm keeps its running statistics among the parameters
+                if name in ("_mean", "_variance"):
+                    running += tensor.size
+                elif tensor.trainable:
+                    kind = type(layer).__name__
+                    by_type[kind] = by_type.get(kind, 0) + tensor.size
+                    affine += tensor.size if isinstance(layer, NORMALISATIONS) else 0
+                else:
+                    other += tensor.size
+            for name, tensor in layer.named_buffers(include_sublayers=False):
+                if name in ("_mean", "_variance"):
+                    running += tensor.size
+                else:
+                    other += tensor.size
+        linear = self._linears()
+        return Parameters(
+            learnable=int(sum(by_type.values())),
+            normalisation_affine=int(affine),
+            running_statistics=int(running),
+            other_buffers=int(other),
+            classifier=int(sum(p.size for p in linear[-1].parameters())) if linear else 0,
+            by_type={kind: int(count) for kind, count in by_type.items()},
+            by_counter={},
+        )
+
+    def multiply_adds(self, size: int) -> Mapping[str, int | str]:
+        # paddle.flops takes rules per layer type; a rule that adds nothing leaves that type out
+        others = {
+            type(layer): lambda *_: None
+            for layer in self.module.sublayers()
+            if not isinstance(layer, COUNTED) and not list(layer.sublayers())
+        }
+        counts: dict[str, int | str] = {}
+        for name, rules in (("paddle.flops", None), (PLAIN, others)):
+            try:
+                with quiet():
+                    counts[name] = int(paddle.flops(self.module, [1, 3, size, size], custom_ops=rules))
+            except Exception as error:  # a counter that breaks on this network is a fact about the counter
+                counts[name] = f"{type(error).__name__}: {error}"
+        self.module.eval()
+        return counts
+
+    # -- state -----------------------------------------------------------------------------------
+
+    def state(self) -> Mapping[str, Array]:
+        return {name: tensor.numpy() for name, tensor in self.module.state_dict().items()}
+
+    def load_state(self, state: Mapping[str, Array], match: Match = "name", where: str = "the state") -> None:
+        own = {name: tuple(tensor.shape) for name, tensor in self.module.state_dict().items()}
+        given = {name: tuple(np.shape(array)) for name, array in state.items() if name != STAND_IN}
+        pairs = fit(own, given, match, where)
+        self.module.set_state_dict({ours: np.asarray(state[theirs]) for ours, theirs in pairs.items()})
+
+    def _linears(self) -> list[nn.Linear]:
+        return [layer for layer in self.module.sublayers() if isinstance(layer, nn.Linear)]
+
+    def _classifier(self) -> nn.Linear:
+        linears = self._linears()
+        if not linears:
+            raise NotImplementedError(f"{type(self.module).__name__} has no linear layer to end in")
+        return linears[-1]
+
+    def set_classifier(self, weight: Array, bias: Array) -> None:
+        linear = self._classifier()
+        linear.weight.set_value(np.ascontiguousarray(weight.T))  # Paddle keeps (in, out)
+        linear.bias.set_value(bias)
+
+    def calibrate(self, batches: Iterable[Array]) -> None:
+        norms = [layer for layer in self.module.sublayers() if isinstance(layer, BATCH_NORMALISATIONS)]
+        momenta = [norm._momentum for norm in norms]
+        for norm in norms:
+            norm.training = True
+        try:
+            for seen, batch in enumerate(batches, 1):
+                for norm in norms:
+                    norm._momentum = (seen - 1) / seen  # Paddle's momentum weighs the old value
+                self.forward(batch)
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm._momentum = momentum
+                norm.training = False
+
+    def save(self, path: Path, stand_in: str | None = None) -> None:
+        state = dict(self.state())
+        if stand_in:
+            state[STAND_IN] = stand_in
+        # what paddle.save writes for a state dict: a pickle of arrays by name
+        with path.open("wb") as file:
+            pickle.dump(state, file, protocol=4)
+
+
+def _preparation(model: str, input_size: int | None) -> tuple[Preprocessing, Callable[[bytes], Array]]:
+    """PaddleClas's evaluation operators with this model's sizes, and their description."""
+    recipe = {**RECIPES["default"], **RECIPES["models"].get(model, {})}
+    short_side, crop = recipe["resize_short"], recipe["crop"]
+    if input_size and input_size != crop:
+        short_side, crop = input_size * short_side // crop, input_size
+    steps = [
+        operators.DecodeImage(to_rgb=True),
+        operators.ResizeImage(
+            resize_short=short_side, interpolation=recipe.get("interpolation"), backend=recipe.get("backend", "cv2")
+        ),
+        operators.CropImage(size=crop),
+        operators.NormalizeImage(scale=1.0 / 255.0, mean=list(MEAN), std=list(STD), order=""),
+        operators.ToCHWImage(),
+    ]
+
+    def preprocess(image: bytes) -> Array:
+        prepared = image
+        try:
+            for step in steps:
+                prepared = step(prepared)
+        except (TypeError, AttributeError, AssertionError, ValueError) as error:
+            # cv2.imdecode answers None for what it cannot decode
+            raise UndecodableImage(f"OpenCV: {error}") from error
+        return np.asarray(prepared, dtype=np.float32)
+
+    description = Preprocessing(
+        decoder="OpenCV, RGB, EXIF orientation applied",
+        short_side=short_side,
+        crop=crop,
+        resize=f"{recipe.get('backend', 'cv2')} {recipe.get('interpolation', 'bilinear')}",
+        mean=MEAN,
+        std=STD,
+    )
+    return description, preprocess

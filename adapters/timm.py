@@ -1,0 +1,100 @@
+"""timm: PyTorch Image Models."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from PIL import Image
+from timm.data import create_transform, resolve_data_config
+from torchvision import transforms
+
+from adapters.base import Array, Match, Preprocessing, UndecodableImage
+from adapters.torch_network import TorchNetwork, stand_in_mark, state_of
+
+#: where timm's own load_state_dict looks for the weights in a training checkpoint, in its order
+STATE_KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")
+
+
+class Adapter:
+    """See adapters.base.AdapterClass."""
+
+    def __init__(self, device: str = "cpu", threads: int | None = None) -> None:
+        self.device = device
+        if threads:
+            torch.set_num_threads(threads)
+
+    def models(self) -> Sequence[str]:
+        return timm.list_models()
+
+    def checkpoint_url(self, model: str) -> str | None:
+        config = _default_config(timm.create_model(model))
+        return config.get("url") or None
+
+    def stand_in(self, checkpoint: Path) -> str | None:
+        return stand_in_mark(checkpoint)
+
+    def build(
+        self,
+        model: str,
+        checkpoint: Path | None = None,
+        match: Match = "name",
+        seed: int = 0,
+        input_size: int | None = None,
+    ) -> TorchNetwork:
+        if not timm.is_model(model):
+            raise KeyError(model)
+        torch.manual_seed(seed)
+        module = timm.create_model(model, pretrained=False)
+        preprocessing, preprocess = _preparation(module, input_size)
+        network = TorchNetwork(module, preprocessing, preprocess, self.device)
+        if checkpoint:
+            network.load_state(state_of(checkpoint, STATE_KEYS), match, str(checkpoint))
+        return network
+
+
+def _default_config(module: torch.nn.Module) -> dict:
+    """The model's own configuration; newer versions keep it in an object."""
+    config = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", {})
+    return config if isinstance(config, dict) else config.to_dict()
+
+
+def _preparation(module: torch.nn.Module, input_size: int | None):
+    """timm's evaluation transform for this model, as its validate.py makes it, and its description."""
+    asked = {"input_size": (3, input_size, input_size)} if input_size else {}
+    config = resolve_data_config(asked, model=module)
+    transform = create_transform(
+        input_size=config["input_size"],
+        interpolation=config["interpolation"],
+        mean=config["mean"],
+        std=config["std"],
+        crop_pct=config["crop_pct"],
+    )
+    steps = transform.transforms
+    resize = next(step for step in steps if isinstance(step, transforms.Resize))
+    crop = next(step for step in steps if isinstance(step, transforms.CenterCrop))
+
+    def preprocess(image: bytes) -> Array:
+        try:
+            decoded = Image.open(io.BytesIO(image)).convert("RGB")  # as timm.data.ImageDataset does
+        except (OSError, ValueError, SyntaxError) as error:
+            raise UndecodableImage(f"PIL: {error}") from error
+        return np.asarray(transform(decoded), dtype=np.float32)
+
+    description = Preprocessing(
+        decoder="PIL, RGB, EXIF orientation ignored",
+        short_side=_side(resize.size),
+        crop=_side(crop.size),
+        resize=f"PIL {config['interpolation']}, antialiased",
+        mean=tuple(float(x) for x in config["mean"]),
+        std=tuple(float(x) for x in config["std"]),
+    )
+    return description, preprocess
+
+
+def _side(size: int | Sequence[int]) -> int:
+    return size if isinstance(size, int) else size[0]

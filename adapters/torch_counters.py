@@ -1,0 +1,74 @@
+"""The tools with which PyTorch model tables count multiply-adds and parameters, each called as its users call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import fvcore.nn
+import ptflops
+import thop
+import torch
+import torchinfo
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from adapters.quiet import quiet
+
+Counter = Callable[[nn.Module, int], int]
+PLAIN = "torch.utils.flop_counter"
+
+
+def _image(size: int) -> torch.Tensor:
+    return torch.zeros(1, 3, size, size)
+
+
+def _torch(module: nn.Module, size: int) -> int:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(_image(size))
+    flops = counter.get_total_flops()  # 2 per multiply-add, matrix products and convolutions alone
+    return flops // 2
+
+
+def _thop(module: nn.Module, size: int) -> int:
+    with quiet():
+        return int(thop.profile(module, (_image(size),), verbose=False)[0])
+
+
+def _fvcore(module: nn.Module, size: int) -> int:
+    with quiet():
+        return int(fvcore.nn.FlopCountAnalysis(module, _image(size)).total())
+
+
+def _ptflops(module: nn.Module, size: int) -> int:
+    with quiet():
+        return int(
+            ptflops.get_model_complexity_info(
+                module, (3, size, size), as_strings=False, print_per_layer_stat=False, backend="pytorch"
+            )[0]
+        )
+
+
+def _torchinfo(module: nn.Module, size: int) -> int:
+    with quiet():
+        return int(torchinfo.summary(module, input_size=(1, 3, size, size), verbose=0, device="cpu").total_mult_adds)
+
+
+COUNTERS: Mapping[str, Counter] = {
+    PLAIN: _torch,
+    "thop": _thop,
+    "fvcore": _fvcore,
+    "ptflops": _ptflops,
+    "torchinfo": _torchinfo,
+}
+
+
+def parameter_counts(fresh: Callable[[], nn.Module], size: int) -> dict[str, int]:
+    """What the tools report as the number of parameters, where they count on their own.
+
+    thop adds up the parameters of the layer types that it knows and leaves the others out.
+    """
+    try:
+        with quiet():
+            return {"thop": int(thop.profile(fresh(), (_image(size),), verbose=False)[1])}
+    except Exception:  # a counter that breaks on this network says so in multiply_adds
+        return {}

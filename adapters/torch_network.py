@@ -1,0 +1,219 @@
+"""A network of any PyTorch source behind the common contract; timm, mmcls and others build on it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from adapters import torch_counters, torch_trace
+from adapters.base import Array, CheckpointError, LayerCall, Match, Parameters, Preprocessing, fit
+from adapters.streaming import stream
+
+STAND_IN = "parity_stand_in"
+NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+
+
+class Logits(nn.Module):
+    """The network as a plain function from images to logits, as counters and hooks want it."""
+
+    def __init__(self, network: nn.Module, forward: Callable[[nn.Module, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.network = network
+        self._forward = forward
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return self._forward(self.network, batch)
+
+
+class TorchNetwork:
+    """See adapters.base.Network. Subclasses say how an image is prepared and how a checkpoint is laid out."""
+
+    plain_counter = torch_counters.PLAIN
+
+    def __init__(
+        self,
+        module: nn.Module,
+        preprocessing: Preprocessing,
+        preprocess: Callable[[bytes], Array],
+        device: str,
+        forward: Callable[[nn.Module, torch.Tensor], torch.Tensor] = lambda module, batch: module(batch),
+        counters: Mapping[str, torch_counters.Counter] | None = None,
+    ) -> None:
+        self.module = module.eval().to(device)
+        self.logits = Logits(self.module, forward).eval()
+        self.preprocessing = preprocessing
+        self.input_size = preprocessing.crop
+        self.preprocess = preprocess
+        self.device = device
+        self._counters = {**torch_counters.COUNTERS, **(counters or {})}
+
+    # -- forward ---------------------------------------------------------------------------------
+
+    def _tensor(self, batch: Array) -> torch.Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(batch))
+        if self.device != "cpu":
+            tensor = tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor
+
+    def forward(self, batch: Array) -> Array:
+        with torch.inference_mode():
+            return self.logits(self._tensor(batch)).float().cpu().numpy()
+
+    def features(self, batch: Array) -> Array:
+        entered: list[torch.Tensor] = []
+        hook = self._classifier().register_forward_pre_hook(lambda _, args: entered.append(args[0]))
+        try:
+            self.forward(batch)
+        finally:
+            hook.remove()
+        return entered[-1].float().cpu().numpy()
+
+    def trace(self, batch: Array, values: bool = True) -> Iterator[LayerCall]:
+        def run(emit: Callable[[LayerCall], None]) -> None:
+            with torch.no_grad(), torch_trace.Recorder(self.module, emit, values):
+                self.logits(self._tensor(batch))
+
+        return stream(run)
+
+    # -- counts ----------------------------------------------------------------------------------
+
+    def parameters(self) -> Parameters:
+        by_type: dict[str, int] = {}
+        affine = running = other = 0
+        seen: set[int] = set()  # a tensor shared by two modules is one tensor
+        for module in self.module.modules():
+            for parameter in module.parameters(recurse=False):
+                if id(parameter) in seen or not parameter.requires_grad:
+                    continue
+                seen.add(id(parameter))
+                kind = type(module).__name__
+                by_type[kind] = by_type.get(kind, 0) + parameter.numel()
+                affine += parameter.numel() if isinstance(module, NORMALISATIONS) else 0
+            for name, buffer in module.named_buffers(recurse=False):
+                if name in ("running_mean", "running_var"):
+                    running += buffer.numel()
+                else:
+                    other += buffer.numel()
+        linear = self._classifier(optional=True)
+        return Parameters(
+            learnable=sum(by_type.values()),
+            normalisation_affine=affine,
+            running_statistics=running,
+            other_buffers=other,
+            classifier=sum(p.numel() for p in linear.parameters()) if linear else 0,
+            by_type=by_type,
+            by_counter=torch_counters.parameter_counts(self._fresh, self.input_size),
+        )
+
+    def multiply_adds(self, size: int) -> Mapping[str, int | str]:
+        counts: dict[str, int | str] = {}
+        for name, counter in self._counters.items():
+            try:
+                counts[name] = counter(self._fresh(), size)
+            except Exception as error:  # a counter that breaks on this network is a fact about the counter
+                counts[name] = f"{type(error).__name__}: {error}"
+        return counts
+
+    def _fresh(self) -> Logits:
+        """A copy, because the counters leave hooks and buffers behind."""
+        return copy.deepcopy(self.logits).cpu()
+
+    # -- state -----------------------------------------------------------------------------------
+
+    def state(self) -> Mapping[str, Array]:
+        return {name: tensor.detach().cpu().numpy() for name, tensor in self.module.state_dict().items()}
+
+    def load_state(self, state: Mapping[str, Array], match: Match = "name", where: str = "the state") -> None:
+        own = {name: tuple(tensor.shape) for name, tensor in self.module.state_dict().items()}
+        given = {name: tuple(np.shape(array)) for name, array in state.items()}
+        pairs = fit(own, given, match, where)
+        tensors = {ours: torch.as_tensor(np.array(state[theirs])) for ours, theirs in pairs.items()}
+        self.module.load_state_dict(tensors, strict=True)
+
+    def _classifier(self, optional: bool = False) -> nn.Linear | None:
+        linears = [module for module in self.module.modules() if isinstance(module, nn.Linear)]
+        if not linears:
+            if optional:
+                return None
+            raise NotImplementedError(f"{type(self.module).__name__} has no linear layer to end in")
+        return linears[-1]
+
+    def set_classifier(self, weight: Array, bias: Array) -> None:
+        linear = self._classifier()
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(weight))
+            linear.bias.copy_(torch.from_numpy(bias))
+
+    def calibrate(self, batches: Iterable[Array]) -> None:
+        norms = [m for m in self.module.modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.train()
+        try:
+            for seen, batch in enumerate(batches, 1):
+                for norm in norms:
+                    norm.momentum = 1 / seen  # the running value becomes the mean over the batches so far
+                with torch.no_grad():
+                    self.logits(self._tensor(batch))
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+                norm.eval()
+
+    def save(self, path: Path, stand_in: str | None = None) -> None:
+        torch.save(self.checkpoint_layout(self.module.state_dict(), stand_in), path)
+
+    def checkpoint_layout(self, state: dict[str, torch.Tensor], stand_in: str | None) -> dict[str, Any]:
+        """The source's native layout; timm's unless a subclass says otherwise."""
+        return {"state_dict": state, STAND_IN: stand_in} if stand_in else state
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A .pth file as written, with tensors and plain values alone; code in it is never run.
+
+    Raises CheckpointError for a file that is no checkpoint or holds anything else.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(
+            f"{path}: not a PyTorch checkpoint of tensors alone ({reason}). Nothing in it was executed; "
+            "expected the .pth file that the source publishes"
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected a state dict")
+    return content
+
+
+def state_of(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The state dict in a checkpoint, under the first of `keys` that it has, else the file itself."""
+    content: Any = read_checkpoint(path)
+    for key in keys:
+        if isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    state = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
+    if not state:
+        raise CheckpointError(f"{path}: no tensors in it; expected a state dict, alone or under {', '.join(keys)}")
+    # torch.nn.DataParallel puts every name under "module."
+    if all(name.startswith("module.") for name in state):
+        state = {name.removeprefix("module."): value for name, value in state.items()}
+    return {name: value.float().numpy() if value.is_floating_point() else value.numpy() for name, value in state.items()}
+
+
+def stand_in_mark(path: Path, *within: str) -> str | None:
+    """The text by which a stand-in checkpoint says how it was made up."""
+    content: Any = read_checkpoint(path)
+    for key in within:
+        content = content.get(key) or {}
+    mark = content.get(STAND_IN)
+    return str(mark) if mark else None

@@ -1,0 +1,175 @@
+"""Records the operations of a PyTorch forward pass as they run, functional calls included.
+
+Hooks on modules would miss what a forward method calls directly (an activation, a concatenation), so
+operations are intercepted at the level of torch functions and merely named after the module that ran them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from adapters.base import LayerCall
+
+#: torch function -> the operation in common terms. What is not listed keeps torch's own name.
+KINDS: Mapping[str, str] = {
+    "conv1d": "Conv1d",
+    "conv2d": "Conv2d",
+    "conv3d": "Conv3d",
+    "batch_norm": "BatchNorm2d",
+    "layer_norm": "LayerNorm",
+    "group_norm": "GroupNorm",
+    "linear": "Linear",
+    "relu": "ReLU",
+    "relu_": "ReLU",
+    "relu6": "ReLU6",
+    "hardtanh": "Hardtanh",
+    "leaky_relu": "LeakyReLU",
+    "leaky_relu_": "LeakyReLU",
+    "silu": "SiLU",
+    "gelu": "GELU",
+    "hardswish": "Hardswish",
+    "hardsigmoid": "Hardsigmoid",
+    "sigmoid": "Sigmoid",
+    "sigmoid_": "Sigmoid",
+    "softmax": "Softmax",
+    "adaptive_avg_pool2d": "AdaptiveAvgPool2d",
+    "adaptive_max_pool2d": "AdaptiveMaxPool2d",
+    "avg_pool2d": "AvgPool2d",
+    "max_pool2d": "MaxPool2d",
+    "boolean_dispatch": "MaxPool2d",
+    "dropout": "Dropout",
+    "cat": "Concat",
+    "concat": "Concat",
+    "add": "Add",
+    "add_": "Add",
+    "__add__": "Add",
+    "__iadd__": "Add",
+    "__radd__": "Add",
+    "mul": "Multiply",
+    "mul_": "Multiply",
+    "__mul__": "Multiply",
+    "__imul__": "Multiply",
+    "matmul": "MatMul",
+    "__matmul__": "MatMul",
+    "mean": "Mean",
+    "flatten": "Flatten",
+    "chunk": "Split",
+    "split": "Split",
+    "__getitem__": "Slice",
+    "interpolate": "Interpolate",
+}
+
+#: torch functions written in C have no signature to bind; the arguments that define the operation.
+_BUILTIN_ARGUMENTS: Mapping[str, Sequence[str]] = {
+    "conv1d": ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
+    "conv2d": ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
+    "conv3d": ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
+    "linear": ("input", "weight", "bias"),
+    "gelu": ("input", "approximate"),
+    "avg_pool2d": ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
+    "cat": ("tensors", "dim"),
+    "chunk": ("input", "chunks", "dim"),
+    "flatten": ("input", "start_dim", "end_dim"),
+}
+
+#: A dropout in evaluation and a tensor's bookkeeping compute nothing.
+_NOT_OPERATIONS = {"dropout", "detach", "contiguous", "to", "cpu", "float", "type", "clone", "requires_grad_", "__get__"}
+
+
+class Recorder(TorchFunctionMode):
+    """Calls `emit` with one LayerCall per operation on floating-point tensors, in execution order."""
+
+    def __init__(self, root: nn.Module, emit: Callable[[LayerCall], None], values: bool) -> None:
+        super().__init__()
+        self._emit = emit
+        self._values = values
+        self._index = 0
+        self._stack: list[tuple[str, str]] = []
+        self._names = {id(module): name for name, module in root.named_modules()}
+        self._root = root
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> Recorder:
+        for module in self._root.modules():
+            self._hooks.append(module.register_forward_pre_hook(self._entered))
+            self._hooks.append(module.register_forward_hook(self._left))
+        return super().__enter__()
+
+    def __exit__(self, *exc: Any) -> None:
+        super().__exit__(*exc)
+        for hook in self._hooks:
+            hook.remove()
+
+    def _entered(self, module: nn.Module, _args: Any) -> None:
+        self._stack.append((self._names[id(module)], type(module).__name__))
+
+    def _left(self, _module: nn.Module, _args: Any, _output: Any) -> None:
+        self._stack.pop()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        shapes = _shapes((args, kwargs))  # before the call: an in-place operation may change them
+        output = func(*args, **kwargs)
+        first = output[0] if isinstance(output, (tuple, list)) and output else output
+        name = getattr(func, "__name__", str(func))
+        if (
+            isinstance(first, torch.Tensor)
+            and first.is_floating_point()
+            and name not in _NOT_OPERATIONS
+            and not (resolve_name(func) or "").endswith("__get__")
+        ):
+            module_name, module_type = self._stack[-1] if self._stack else ("", "")
+            self._emit(
+                LayerCall(
+                    index=self._index,
+                    name=module_name,
+                    module=module_type,
+                    kind=KINDS.get(name, name),
+                    attributes=_attributes(func, name, args, kwargs),
+                    input_shapes=shapes,
+                    output_shape=tuple(first.shape),
+                    output=first.detach().float().cpu().numpy().copy() if self._values else None,
+                )
+            )
+            self._index += 1
+        return output
+
+
+def _shapes(tree: Any) -> tuple[tuple[int, ...], ...]:
+    if isinstance(tree, torch.Tensor):
+        return () if isinstance(tree, nn.Parameter) else (tuple(tree.shape),)
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    if isinstance(tree, (tuple, list)):
+        return tuple(shape for item in tree for shape in _shapes(item))
+    return ()
+
+
+def _attributes(func: Any, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
+    """Arguments by name, tensors left out but for the weight's shape."""
+    if name in _BUILTIN_ARGUMENTS:
+        given = {**dict(zip(_BUILTIN_ARGUMENTS[name], args, strict=False)), **kwargs}
+    else:
+        try:
+            bound = inspect.signature(func).bind(*args, **kwargs)
+            bound.apply_defaults()
+            given = dict(bound.arguments)
+        except (TypeError, ValueError):
+            given = {**{f"argument{i}": value for i, value in enumerate(args)}, **kwargs}
+    attributes: dict[str, Any] = {}
+    for key, value in given.items():
+        if key == "weight" and isinstance(value, torch.Tensor):
+            attributes["weight_shape"] = tuple(value.shape)
+        elif key in ("bias",):
+            attributes["bias"] = value is not None
+        elif isinstance(value, (bool, int, float, str)) and key not in ("inplace", "training"):
+            attributes[key] = value
+        elif isinstance(value, (tuple, list)) and all(isinstance(item, (bool, int, float)) for item in value):
+            attributes[key] = tuple(value)
+    return attributes

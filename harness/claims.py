@@ -1,0 +1,247 @@
+"""Markdown tables -> claims. Units and percentages are settled here, once.
+
+What cannot be read is never dropped: it becomes a Problem with its file and line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from harness.errors import InputError
+from harness.records import METRICS, UNITS, Claim, Metric, Row
+
+#: column -> what its heading says, after units and punctuation are taken away
+HEADINGS: Mapping[str, tuple[str, ...]] = {
+    "model": ("model", "models", "model name", "name", "network", "模型", "模型名称"),
+    "source": ("source", "framework", "codebase", "repo", "library", "源码", "来源"),
+    "top1": ("top1", "top-1", "top 1", "acc@1", "top1 acc", "top-1 acc", "top-1 accuracy", "top1 accuracy", "acc1"),
+    "top5": ("top5", "top-5", "top 5", "acc@5", "top5 acc", "top-5 acc", "top-5 accuracy", "top5 accuracy", "acc5"),
+    "flops": ("flops", "flop", "macs", "mac", "gflops", "gmacs", "mflops", "计算量", "multiply-adds"),
+    "params": ("params", "param", "#params", "#param", "parameters", "params.", "参数", "参数量"),
+    "input_size": ("input size", "input", "resolution", "image size", "img size", "size", "crop", "输入尺寸", "分辨率"),
+}
+UNIT_SIGNS: Mapping[str, str] = {
+    "g": "G", "b": "G", "bn": "G", "十亿": "G", "giga": "G", "gflops": "G", "gmacs": "G",
+    "m": "M", "百万": "M", "mega": "M", "mflops": "M",
+    "k": "K", "千": "K", "t": "T", "%": "%",
+}  # fmt: skip
+NO_CLAIM = {"", "-", "--", "---", "–", "—", "/", "n/a", "na", "none", "nan", "?"}
+
+_NUMBER = re.compile(r"^([+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?|[+-]?\.\d+)\s*([^\d\s].*)?$")
+_VERSION_IN_LINK = re.compile(r"/(?:blob|tree|tag|raw)/v?(\d+(?:\.\d+)+(?:[-.]?(?:rc|post|dev)\d*)?)(?:/|$|#|\?)")
+_VERSION_IN_TEXT = re.compile(r"\bv(\d+(?:\.\d+)+)\b")
+_SOURCE_NAME = re.compile(r"[A-Za-z][\w.-]*")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A place in a table that cannot be read as the claim it seems to be."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """All claims of one file."""
+
+    file: str
+    rows: tuple[Row, ...]
+    claims: tuple[Claim, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    text: str
+    link: str | None
+
+
+@dataclass(frozen=True)
+class _Column:
+    heading: str
+    unit: str | None
+    size: int | None
+    multiply_adds: bool
+
+
+def read_table(path: Path) -> Table:
+    """Every claim in a Markdown file.
+
+    Raises InputError where the file cannot be read or has no table with a model and a metric in its heading.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read the table: {error}") from error
+    rows: list[Row] = []
+    claims: list[Claim] = []
+    problems: list[Problem] = []
+    seen: list[str] = []
+    for cells in _tables(text):
+        heading_line, heading = cells[0]
+        columns = _columns(heading)
+        if "model" not in columns or not any(metric in columns for metric in METRICS):
+            seen.append(f"line {heading_line}: {' | '.join(cell.text for cell in heading)}")
+            continue
+        _read_rows(str(path), cells[1:], columns, rows, claims, problems)
+    if not rows and not problems:
+        found = "; ".join(seen[:3]) or "no table at all"
+        raise InputError(
+            f"{path}: no model table found ({found}). Expected a Markdown table whose heading names a model column "
+            "(model, name, 模型) and at least one of top1, top5, flops, params"
+        )
+    return Table(str(path), tuple(rows), tuple(claims), tuple(problems))
+
+
+def _tables(text: str) -> Iterator[list[tuple[int, list[_Cell]]]]:
+    """Each table as (1-based line, cells) per row, the heading first."""
+    rows: list[tuple[int, list[_Cell]]] = []
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        if token.type == "table_open":
+            rows = []
+        elif token.type == "tr_open":
+            rows.append(((token.map or [0])[0] + 1, []))
+        elif token.type == "inline" and rows and token.level >= 4:
+            rows[-1][1].append(_cell(token))
+        elif token.type == "table_close":
+            yield rows
+            rows = []
+
+
+def _cell(token: Token) -> _Cell:
+    children = token.children or []
+    link = next((str(child.attrs["href"]) for child in children if child.type == "link_open"), None)
+    text = "".join(
+        " " if child.type in ("softbreak", "hardbreak", "html_inline") else child.content
+        for child in children
+        if child.type in ("text", "code_inline", "softbreak", "hardbreak", "html_inline")
+    )
+    return _Cell(" ".join(text.split()), link)
+
+
+def _columns(heading: Sequence[_Cell]) -> dict[str, tuple[int, _Column]]:
+    """Column name -> its position and what its heading says."""
+    found: dict[str, tuple[int, _Column]] = {}
+    for position, cell in enumerate(heading):
+        text = cell.text.lower()
+        size = re.search(r"@\s*(\d+)", text)
+        bracket = re.search(r"[(（\[]([^)）\]]*)[)）\]]", text)
+        bare = re.sub(r"[(（\[][^)）\]]*[)）\]]|@\s*\d+", "", text)
+        bare = " ".join(bare.replace("_", " ").split()).strip(" :*")
+        unit = UNIT_SIGNS.get(bracket.group(1).strip()) if bracket else None
+        if unit is None and bare in ("gflops", "gmacs", "mflops"):
+            unit = UNIT_SIGNS[bare]
+        for name, spellings in HEADINGS.items():
+            if name not in found and bare in spellings:
+                macs = "mac" in text or "multiply" in text
+                found[name] = (position, _Column(cell.text, unit, int(size.group(1)) if size else None, macs))
+                break
+    return found
+
+
+def _read_rows(
+    file: str,
+    body: Sequence[tuple[int, list[_Cell]]],
+    columns: Mapping[str, tuple[int, _Column]],
+    rows: list[Row],
+    claims: list[Claim],
+    problems: list[Problem],
+) -> None:
+    fractions = {metric for metric in ("top1", "top5") if metric in columns and _is_fraction(body, columns[metric][0])}
+    for line, cells in body:
+        number = len(rows) + 1
+
+        def at(name: str, cells: list[_Cell] = cells) -> _Cell:
+            position = columns[name][0] if name in columns else len(cells)
+            return cells[position] if position < len(cells) else _Cell("", None)
+
+        model = at("model").text.strip("* `")
+        if not model:
+            problems.append(Problem(file, line, "row without a model name"))
+            continue
+        source = _SOURCE_NAME.search(at("source").text)
+        if source is None:
+            what = f"source {at('source').text!r}" if "source" in columns else "no source column"
+            problems.append(Problem(file, line, f"{model}: {what}; expected the framework's name, e.g. a link [timm](…)"))
+            continue
+        size = re.match(r"^(\d+)(?:\s*[x×*]\s*\d+)?$", at("input_size").text)
+        if size is None and at("input_size").text.lower() not in NO_CLAIM:
+            problems.append(
+                Problem(file, line, f"{model}: input size {at('input_size').text!r} is no number of pixels, such as 224")
+            )
+        row = Row(
+            file=file,
+            line=line,
+            number=number,
+            source=source.group(0).lower(),
+            version=_version(at("source")),
+            link=at("source").link,
+            model=model,
+            input_size=int(size.group(1)) if size else None,
+        )
+        rows.append(row)
+        for metric in METRICS:
+            if metric not in columns or at(metric).text.strip("* ").lower() in NO_CLAIM:
+                continue
+            claim = _claim(row, metric, at(metric).text, columns[metric][1], metric in fractions)
+            if isinstance(claim, str):
+                problems.append(Problem(file, line, f"{model}: {claim}"))
+            else:
+                claims.append(claim)
+
+
+def _is_fraction(body: Sequence[tuple[int, list[_Cell]]], position: int) -> bool:
+    """Whether a column of accuracies is printed as fractions: no number in it exceeds 1."""
+    values = [
+        float(number.group(1).replace(",", ""))
+        for _, cells in body
+        if position < len(cells) and (number := _NUMBER.match(cells[position].text.strip("* ")))
+    ]
+    return bool(values) and max(values) <= 1
+
+
+def _version(cell: _Cell) -> str | None:
+    in_link = _VERSION_IN_LINK.search(cell.link or "")
+    in_text = _VERSION_IN_TEXT.search(cell.text)
+    version = in_link or in_text
+    return version.group(1) if version else None
+
+
+def _claim(row: Row, metric: Metric, text: str, column: _Column, fraction: bool) -> Claim | str:
+    """The claim in a cell, or what is wrong with it."""
+    match = _NUMBER.match(text.strip("* "))
+    if match is None:
+        return f"{metric} {text!r} is no number"
+    printed = match.group(1).replace(",", "").lstrip("+")
+    suffix = (match.group(2) or "").strip().lower()
+    unit = UNIT_SIGNS.get(suffix) if suffix else column.unit
+    if suffix and unit is None:
+        return f"{metric} {text!r} ends in {match.group(2)!r}, which is no unit (G, M, B, K, %)"
+    decimals = len(printed.partition(".")[2])
+    if metric in ("top1", "top5"):
+        if fraction:  # percent from here on: the printed digits move two places
+            decimals = max(decimals - 2, 0)
+            printed = f"{float(printed) * 100:.{decimals}f}"
+        if not 0 <= float(printed) <= 100:
+            return f"{metric} {text!r} is no percentage between 0 and 100"
+        return Claim(row, metric, printed, "%", float(printed), 10.0**-decimals, column.heading)
+    if unit == "%":
+        return f"{metric} {text!r} is a percentage, expected a count"
+    if unit is None and float(printed) < 1e5:
+        return f"{metric} {text!r} has no unit, neither in the cell nor in the heading {column.heading!r}, such as (G)"
+    unit = unit or ""
+    scale = UNITS[unit]
+    return Claim(
+        row, metric, printed, unit, float(printed) * scale, scale * 10.0**-decimals, column.heading, column.multiply_adds
+    )

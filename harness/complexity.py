@@ -1,0 +1,427 @@
+"""FLOPs and parameter counts: which convention, if any, reproduces the documented figures of a source.
+
+Tables print the same network as multiply-adds or twice that, by one counter or another, at one resolution or
+another, from exact or from rounded intermediates. The conventions are the product of these choices, ordered by
+how far they are from the plain meaning of the column. With many conventions and few printed digits something
+always matches, so an explanation is accepted only if a wrong figure would hardly have matched by chance.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Protocol
+
+from harness.records import Claim, Outcome, Static
+
+#: An explanation is accepted if a wrong figure would match it with at most this probability.
+CHANCE_ACCEPTED = 0.01
+#: Numerator and denominator up to which a constant ratio counts as a simple fraction.
+SIMPLE = 12
+
+
+class Convention(Protocol):
+    """A way to arrive at a printed figure."""
+
+    @property
+    def departures(self) -> int:
+        """How many choices differ from the plain meaning of the column."""
+        ...
+
+    @property
+    def text(self) -> str: ...
+
+    def value(self, static: Static, size: int) -> float | None:
+        """The figure for a network whose row says `size` pixels; None where it was not counted."""
+        ...
+
+
+@dataclass(frozen=True)
+class FlopsConvention:
+    """FLOPs as a counter's multiply-adds times a factor."""
+
+    counter: str
+    plain_counter: bool
+    factor: int = 2  #: operations per multiply-add
+    plain_factor: int = 2
+    size: int | None = None  #: pixels; None is the row's own input size
+    decimals: int | None = None  #: multiply-adds were rounded to so many decimals of a G before the factor
+    binary: bool = False  #: G is 2**30
+    ratio: Fraction | None = None  #: a constant nobody can name
+
+    @property
+    def departures(self) -> int:
+        choices = (not self.plain_counter, self.factor != self.plain_factor, self.size, self.decimals is not None)
+        return sum(map(bool, choices)) + 2 * self.binary + 3 * (self.ratio is not None)
+
+    @property
+    def text(self) -> str:
+        counted = "multiply-adds" if self.factor == 1 else f"{self.factor} x multiply-adds"
+        parts = [f"{counted} by {self.counter}", f"at {self.size} pixels" if self.size else "at the row's input size"]
+        if self.decimals is not None:
+            parts.append(f"the multiply-adds rounded to {self.decimals} decimals of a G first")
+        if self.binary:
+            parts.append("G = 2^30")
+        if self.ratio is not None:
+            parts.append(f"times the constant {ratio_text(self.ratio)}")
+        return ", ".join(parts)
+
+    def value(self, static: Static, size: int) -> float | None:
+        counted = static.multiply_adds.get(self.size or size, {}).get(self.counter)
+        if counted is None:
+            return None
+        multiply_adds = float(counted)
+        if self.decimals is not None:
+            multiply_adds = round(multiply_adds / 1e9, self.decimals) * 1e9
+        value = self.factor * multiply_adds * (1e9 / 2**30 if self.binary else 1.0)
+        return value * float(self.ratio) if self.ratio is not None else value
+
+
+@dataclass(frozen=True)
+class ParamsConvention:
+    """Parameters by what is counted as one."""
+
+    counted: str
+    departures: int
+    binary: bool = False  #: M is 2**20
+
+    @property
+    def text(self) -> str:
+        return self.counted + (", M = 2^20" if self.binary else "")
+
+    def value(self, static: Static, size: int) -> float | None:  # noqa: ARG002 (the same at every size)
+        value = parameter_counts(static).get(self.counted)
+        return None if value is None else value * (1e6 / 2**20 if self.binary else 1.0)
+
+
+def parameter_counts(static: Static) -> dict[str, float]:
+    """Each way to count parameters, the plain one first."""
+    p = static.parameters
+    learnable = p["learnable"]
+    counts = {
+        "learnable parameters": learnable,
+        "learnable parameters and running statistics": learnable + p["running_statistics"],
+        "all stored tensors": learnable + p["running_statistics"] + p["other_buffers"],
+        "learnable parameters without the classifier": learnable - p["classifier"],
+        "learnable parameters without normalisation": learnable - p["normalisation_affine"],
+    }
+    counts.update({f"parameters by {tool}": count for tool, count in p["by_counter"].items()})
+    return counts
+
+
+def flops_conventions(statics: Iterable[Static], multiply_adds: bool) -> list[FlopsConvention]:
+    """Every convention that the measurements allow, the plainest first."""
+    statics = list(statics)
+    plain = {static.plain_counter for static in statics}
+    counters = sorted({name for s in statics for counts in s.multiply_adds.values() for name in counts})
+    sizes: list[int | None] = [None, *sorted({size for static in statics for size in static.multiply_adds})]
+    plain_factor = 1 if multiply_adds else 2
+    found = [
+        FlopsConvention(counter, counter in plain, factor, plain_factor, size, decimals, binary)
+        for counter, factor, size in itertools.product(counters, (2, 1), sizes)
+        for decimals, binary in ((None, False), (2, False), (1, False), (None, True))
+    ]
+    return sorted(found, key=lambda convention: convention.departures)
+
+
+def params_conventions(statics: Iterable[Static]) -> list[ParamsConvention]:
+    """Every convention that the measurements allow, the plainest first."""
+    names = dict.fromkeys(name for static in statics for name in parameter_counts(static))
+    plain, *others = names
+    found = [ParamsConvention(plain, 0), *(ParamsConvention(name, 1) for name in others)]
+    return [*found, *(ParamsConvention(c.counted, c.departures + 2, binary=True) for c in found)]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A claim beside the network that it is about."""
+
+    claim: Claim
+    static: Static
+
+    @property
+    def size(self) -> int:
+        return self.claim.row.input_size or self.static.input_size
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What static measurements say about one claim."""
+
+    outcome: Outcome
+    plain: float | None
+    convention: str | None = None
+    cause: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def judge(group: Sequence[Measured]) -> list[Judgement]:
+    """Judges the claims of one source about one metric together, because a table counts one way for a source."""
+    if not group:
+        return []
+    metric = group[0].claim.metric
+    statics = [item.static for item in group]
+    conventions: list[Convention] = (
+        list(flops_conventions(statics, group[0].claim.multiply_adds))
+        if metric == "flops"
+        else list(params_conventions(statics))
+    )
+    plain = conventions[0]
+    explained: dict[int, tuple[Convention, float, int]] = {}
+    open_rows = [i for i, item in enumerate(group) if not _agrees(plain, item)]
+    while open_rows:
+        found = _best(conventions, group, open_rows) or (_ratio(conventions, group, open_rows) if metric == "flops" else None)
+        if found is None:
+            break
+        convention, rows, chance, tried = found
+        explained.update({i: (convention, chance, tried) for i in rows})
+        open_rows = [i for i in open_rows if i not in rows]
+    # what the source's other rows say this one should have been
+    usual = _usual([convention for convention, _, _ in explained.values()]) or plain
+    if sum(1 for i in range(len(group)) if i not in explained and i not in open_rows) > len(explained):
+        usual = plain
+    judged = []
+    for i, item in enumerate(group):
+        if i in open_rows:
+            others = [j for j in range(len(group)) if j != i]
+            judged.append(_contradicted(item, conventions, usual, [group[j] for j in others]))
+        elif i in explained:
+            convention, chance, tried = explained[i]
+            together = sum(1 for other, _, _ in explained.values() if other == convention)
+            judged.append(_explained(item, plain, convention, chance, tried, together))
+        else:
+            judged.append(
+                Judgement(Outcome.REPRODUCED, plain.value(item.static, item.size), plain.text, None,
+                          {"digits_explained": item.claim.digits, "conventions_tried": 1})
+            )  # fmt: skip
+    return judged
+
+
+def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[Static, dict[str, str], float] | None:
+    """The network of the same source whose figures a row prints, with the conventions, and the chance of error.
+
+    `claims` are the contradicted static claims of one row; candidates come likeliest first, and each one that
+    is tried makes a match by chance likelier. None where no candidate explains all of them better than chance.
+    """
+    best: tuple[Static, dict[str, str], float] | None = None
+    for tried, static in enumerate(candidates, 1):
+        chance = float(tried)
+        texts: dict[str, str] = {}
+        for claim in claims:
+            item = Measured(claim, static)
+            conventions: Sequence[Convention] = (
+                flops_conventions([static], claim.multiply_adds) if claim.metric == "flops" else params_conventions([static])
+            )
+            match = next((convention for convention in conventions if _agrees(convention, item)), None)
+            if match is None:
+                break
+            chance *= _tries(conventions, [item], match.departures) * claim.step / claim.value
+            texts[claim.metric] = match.text
+        else:
+            if chance <= CHANCE_ACCEPTED and (best is None or chance < best[2]):
+                best = (static, texts, chance)
+    return best
+
+
+# -- the search ------------------------------------------------------------------------------------
+
+
+def _agrees(convention: Convention, item: Measured) -> bool:
+    value = convention.value(item.static, item.size)
+    return value is not None and item.claim.agrees(value)
+
+
+def _tries(conventions: Sequence[Convention], items: Sequence[Measured], departures: int) -> int:
+    """How many different figures the conventions up to so many departures print for these rows."""
+    return len({_printed(c, items) for c in conventions if c.departures <= departures})
+
+
+def _printed(convention: Convention, items: Sequence[Measured]) -> tuple[str | None, ...]:
+    values = [(item.claim, convention.value(item.static, item.size)) for item in items]
+    return tuple(None if value is None else claim.printed(value) for claim, value in values)
+
+
+def _chance(tries: int, among: int, items: Sequence[Measured]) -> float:
+    """Probability that wrong figures would all match one of the tries.
+
+    A wrong figure is taken to be anywhere within its own magnitude, so that it hits a given printed value with
+    probability step / value; choosing which of the rows match counts as further tries (Bonferroni).
+    """
+    hits = math.prod(item.claim.step / item.claim.value for item in items if item.claim.value)
+    return min(1.0, tries * math.comb(among, len(items)) * hits)
+
+
+_Found = tuple[Convention, list[int], float, int]
+
+
+def _best(conventions: Sequence[Convention], group: Sequence[Measured], open_rows: Sequence[int]) -> _Found | None:
+    """The convention that explains most of the open rows, better than chance; the plainest of equals."""
+    best: _Found | None = None
+    for convention in conventions:
+        rows = [i for i in open_rows if _agrees(convention, group[i])]
+        if not rows or (best is not None and len(rows) <= len(best[1])):
+            continue
+        items = [group[i] for i in rows]
+        tried = _tries(conventions, items, convention.departures)
+        chance = _chance(tried, len(open_rows), items)
+        if chance <= CHANCE_ACCEPTED:
+            best = (convention, rows, chance, tried)
+    return best
+
+
+def _ratio(conventions: Sequence[Convention], group: Sequence[Measured], open_rows: Sequence[int]) -> _Found | None:
+    """A constant ratio between the open rows and a convention, in at least two rows."""
+    bases = [
+        c
+        for c in conventions
+        if isinstance(c, FlopsConvention) and c.factor == c.plain_factor and c.decimals is None and not c.binary
+    ]
+    best: _Found | None = None
+    for base in bases:
+        intervals = {}
+        for i in open_rows:
+            value = base.value(group[i].static, group[i].size)
+            if value:
+                claim = group[i].claim
+                intervals[i] = ((claim.value - claim.step / 2) / value, (claim.value + claim.step / 2) / value)
+        rows, low, high = _densest(intervals)
+        if len(rows) < 2 or (best is not None and len(rows) <= len(best[1])):
+            continue
+        items = [group[i] for i in rows]
+        families = _tries(bases, items, 99)
+        # one row sets the ratio, only the others can confirm it
+        loosest = max(items, key=lambda item: item.claim.step / item.claim.value)
+        confirming = [item for item in items if item is not loosest]
+        chance = min(1.0, families * math.comb(len(open_rows), len(rows)) * _chance(1, len(confirming), confirming))
+        ratio = simplest_fraction(low, high)
+        if max(ratio.numerator, ratio.denominator) <= SIMPLE:
+            # simple fractions within a factor of four, spread over that range in logarithm
+            chance *= min(1.0, _simple_fractions() * math.log(high / low) / (2 * math.log(4)))
+        if chance <= CHANCE_ACCEPTED:
+            scaled = FlopsConvention(
+                base.counter, base.plain_counter, base.factor, base.plain_factor, base.size, ratio=ratio
+            )
+            best = (scaled, rows, chance, families)
+    return best
+
+
+def _densest(intervals: Mapping[int, tuple[float, float]]) -> tuple[list[int], float, float]:
+    """The largest set of intervals with a common point, and their intersection."""
+    best: tuple[list[int], float, float] = ([], 0.0, 0.0)
+    for point, _ in intervals.values():
+        rows = [i for i, (low, high) in intervals.items() if low <= point <= high]
+        if len(rows) > len(best[0]):
+            best = (rows, max(intervals[i][0] for i in rows), min(intervals[i][1] for i in rows))
+    return best
+
+
+def simplest_fraction(low: float, high: float) -> Fraction:
+    """The fraction of smallest denominator in [low, high], 0 < low <= high (Stern-Brocot descent)."""
+    whole = math.ceil(low)
+    if whole <= high:
+        return Fraction(whole)
+    floor = math.floor(low)
+    return floor + 1 / simplest_fraction(1 / (high - floor), 1 / (low - floor))
+
+
+def _simple_fractions() -> int:
+    pairs = itertools.product(range(1, SIMPLE + 1), repeat=2)
+    return len({Fraction(p, q) for p, q in pairs if 0.25 <= p / q <= 4})
+
+
+def ratio_text(ratio: Fraction) -> str:
+    simple = max(ratio.numerator, ratio.denominator) <= SIMPLE
+    return f"{ratio.numerator}/{ratio.denominator}" if simple else f"{float(ratio):.5f}"
+
+
+def _usual(conventions: Sequence[Convention]) -> Convention | None:
+    return max(conventions, key=conventions.count) if conventions else None
+
+
+# -- the judgements --------------------------------------------------------------------------------
+
+
+def _nearest(item: Measured, conventions: Sequence[Convention], count: int = 3) -> list[dict[str, str]]:
+    """The conventions that come closest to the documented figure, each printed value once."""
+    found: dict[str, tuple[float, str]] = {}
+    for convention in conventions:
+        value = convention.value(item.static, item.size)
+        if value is not None:
+            found.setdefault(item.claim.printed(value), (abs(value - item.claim.value), convention.text))
+    ranked = sorted(found.items(), key=lambda entry: entry[1][0])[:count]
+    return [{"value": printed, "convention": text} for printed, (_, text) in ranked]
+
+
+def _explained(
+    item: Measured, plain: Convention, convention: Convention, chance: float, tried: int, together: int
+) -> Judgement:
+    value = convention.value(item.static, item.size)
+    evidence: dict[str, Any] = {
+        "value_under_convention": item.claim.printed(value or 0.0),
+        "digits_explained": item.claim.digits,
+        "conventions_tried": tried,
+        "rows_of_this_source_explained": together,
+        "chance": chance,
+    }
+    plain_value = plain.value(item.static, item.size)
+    if isinstance(convention, FlopsConvention) and convention.ratio is not None:
+        evidence["ratio"] = ratio_text(convention.ratio)
+    cause = f"counted as {convention.text}"
+    if isinstance(convention, ParamsConvention) and plain_value is not None and value is not None:
+        left_out = left_out_types(item.static, round(plain_value - value))
+        if left_out and not convention.binary:
+            evidence["left_out"] = left_out
+            cause += f", which leaves out the {round(plain_value - value):,} parameters held by {', '.join(left_out)}"
+    return Judgement(Outcome.EXPLAINED, plain_value, convention.text, cause, evidence)
+
+
+def left_out_types(static: Static, difference: int) -> list[str]:
+    """The layer types whose parameters add up to a difference; empty where no such set is found."""
+    by_type = static.parameters["by_type"]
+    if difference <= 0 or len(by_type) > 12:
+        return []
+    for count in range(1, len(by_type) + 1):
+        for names in itertools.combinations(by_type, count):
+            if sum(by_type[name] for name in names) == difference:
+                return list(names)
+    return []
+
+
+def _contradicted(
+    item: Measured, conventions: Sequence[Convention], usual: Convention, others: Sequence[Measured]
+) -> Judgement:
+    claim = item.claim
+    plain_value = conventions[0].value(item.static, item.size)
+    expected_value = usual.value(item.static, item.size)
+    expected = claim.printed(expected_value) if expected_value is not None else None
+    nearest = _nearest(item, conventions)
+    evidence: dict[str, Any] = {
+        "conventions_tried": _tries(conventions, [item], 99),
+        "nearest": nearest,
+        "expected": expected,
+        "expected_convention": usual.text,
+    }
+    copied = [other.claim.row for other in others if other.claim.text == claim.text]
+    cause = "no convention reproduces it"
+    if nearest and nearest[0]["value"] == claim.text:
+        cause += f" better than chance: too few digits are printed to tell {nearest[0]['convention']} from a coincidence"
+    if expected and _one_digit_apart(expected, claim.text):
+        cause += f"; it is one digit away from {expected}, which is {usual.text}"
+    elif expected:
+        cause += f"; expected {expected} ({usual.text})"
+    if copied:
+        evidence["same_figure"] = [f"row {row.number} ({row.model})" for row in copied]
+        cause += f"; the same figure stands in {', '.join(evidence['same_figure'])}"
+    return Judgement(Outcome.CONTRADICTED, plain_value, usual.text, cause, evidence)
+
+
+def _one_digit_apart(a: str, b: str) -> bool:
+    """One digit changed, or two neighbouring digits swapped."""
+    if len(a) != len(b):
+        return False
+    wrong = [i for i in range(len(a)) if a[i] != b[i]]
+    swapped = len(wrong) == 2 and wrong[1] == wrong[0] + 1 and a[wrong[0]] == b[wrong[1]] and a[wrong[1]] == b[wrong[0]]
+    return len(wrong) == 1 or swapped

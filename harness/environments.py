@@ -1,0 +1,171 @@
+"""Requirement file -> environment of its own for each source, made by uv on first use and kept.
+
+A source is found by its entry point in the group `parity.adapters`, whose value names its module; the files
+beside the module say what it runs in: `<source>.txt` (the source itself first), and where needed
+`<source>.overrides.txt`, `<source>.build-constraints.txt` and a `constraints.txt` shared by a folder.
+The module itself is never imported here, because that would import a framework.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fcntl
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+import uv
+
+from harness.errors import InputError, MeasurementError
+from harness.records import Source
+
+GROUP = "parity.adapters"
+#: the interpreter with which the pinned versions were seen working
+PYTHON = "3.11"
+_REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;#]+)")
+
+
+def cache() -> Path:
+    """Where environments and downloads are kept; the variable PARITY_CACHE moves it."""
+    return Path(os.environ.get("PARITY_CACHE") or platformdirs.user_cache_dir("parity-harness"))
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """A source as its files describe it."""
+
+    name: str
+    module: str  #: import name of the adapter
+    folder: Path  #: where the adapter and its requirement files are
+    distribution: str  #: the package that the source is
+    default_version: str
+
+    def file(self, suffix: str) -> Path | None:
+        path = self.folder / f"{self.name}{suffix}"
+        return path if path.is_file() else None
+
+    def requirements(self, version: str) -> str:
+        """The requirement file with the source at `version`."""
+        text = (self.folder / f"{self.name}.txt").read_text(encoding="utf-8")
+        pattern = rf"(?m)^{re.escape(self.distribution)}==[^\s;#]+"
+        return re.sub(pattern, f"{self.distribution}=={version}", text, count=1)
+
+    def code_digest(self) -> str:
+        """Digest of the code that measures, so that a changed adapter never reuses an old measurement."""
+        digest = hashlib.sha256()
+        for path in sorted(self.folder.glob("*.py")) + sorted(self.folder.glob("*.toml")):
+            digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()
+
+
+def sources() -> dict[str, SourceSpec]:
+    """Every registered source by name."""
+    return {point.name: _spec(point) for point in importlib.metadata.entry_points(group=GROUP)}
+
+
+def _spec(point: importlib.metadata.EntryPoint) -> SourceSpec:
+    found = importlib.util.find_spec(point.value)
+    if found is None or found.origin is None:
+        raise InputError(f"source {point.name}: its entry point names {point.value}, which is no module")
+    folder = Path(found.origin).parent
+    requirement_file = folder / f"{point.name}.txt"
+    try:
+        lines = requirement_file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"source {point.name}: cannot read its requirement file: {error}") from error
+    first = next((m for line in lines if (m := _REQUIREMENT.match(line.strip()))), None)
+    if first is None:
+        raise InputError(f"{requirement_file}: expected a first requirement like 'name==version', the source itself")
+    return SourceSpec(point.name, point.value, folder, first.group(1), first.group(2))
+
+
+def parse_source(text: str, known: Mapping[str, SourceSpec]) -> tuple[str, str | None]:
+    """`timm` or `timm==0.6.13` -> name and version. Raises InputError for an unknown name."""
+    name, _, version = (part.strip() for part in text.partition("=="))
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise InputError(f"--sources: unknown source {name!r}; {hint}known: {', '.join(sorted(known))}")
+    if "==" in text and not re.fullmatch(r"\d+(\.\w+)*", version):
+        raise InputError(f"--sources: {text!r} is no version; expected something like {name}=={known[name].default_version}")
+    return name, version or None
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment that is ready."""
+
+    spec: SourceSpec
+    source: Source
+    python: Path
+    key: str  #: digest of everything that was asked to be installed
+
+
+def prepare(spec: SourceSpec, version: str) -> Installed:
+    """The environment of a source at a version, made if it is not there yet.
+
+    Raises MeasurementError that says which requirement could not be installed.
+    """
+    source = Source(spec.name, version)
+    requirements = spec.requirements(version)
+    parts = [requirements, PYTHON]
+    options: list[str] = []
+    for flag, path in (
+        ("--constraints", spec.folder / "constraints.txt"),
+        ("--overrides", spec.file(".overrides.txt")),
+        ("--build-constraints", spec.file(".build-constraints.txt")),
+    ):
+        if path is not None and path.is_file():
+            options += [flag, str(path)]
+            parts.append(path.read_text(encoding="utf-8"))
+    backend = os.environ.get("UV_TORCH_BACKEND", "")
+    key = hashlib.sha256("\0".join([*parts, backend]).encode()).hexdigest()[:16]
+    folder = cache() / "environments" / f"{spec.name}-{version}-{key}"
+    python = folder / "bin" / "python"
+    with _locked(folder.with_suffix(".lock")):
+        if not (folder / "complete").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            _uv(source, "venv", "--quiet", "--no-project", "--python", PYTHON, str(folder))
+            asked = folder / "requirements.txt"
+            asked.write_text(requirements, encoding="utf-8")
+            _uv(source, "pip", "install", "--quiet", "--python", str(python), "--requirements", str(asked), *options)
+            (folder / "complete").touch()
+    return Installed(spec, source, python, key)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Only one process makes an environment; the others wait and find it there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise MeasurementError(
+            f"cannot write to the cache: {error}. Free the folder or set PARITY_CACHE to another one"
+        ) from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _uv(source: Source, *arguments: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    done = subprocess.run([uv.find_uv_bin(), *arguments], capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise MeasurementError(f"the environment of {source} could not be made. {_reason(done.stderr)}")
+
+
+def _reason(stderr: str) -> str:
+    """What uv says is wrong, without its progress lines and frames."""
+    lines = [line.strip(" │╰─▶├×·") for line in stderr.splitlines()]
+    kept: Sequence[str] = [line for line in lines if line and not line.lower().startswith(("resolved", "using python"))]
+    return "uv says: " + " ".join(kept[:12])

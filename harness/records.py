@@ -1,0 +1,178 @@
+"""Every noun of the harness. All are frozen; the field comments give units.
+
+Only the standard library is imported here, because workers read these in bare environments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+Metric = Literal["top1", "top5", "flops", "params"]
+METRICS: tuple[Metric, ...] = ("top1", "top5", "flops", "params")
+
+#: unit sign -> scalars it stands for, per decimal convention of the tables
+UNITS: Mapping[str, float] = {"": 1.0, "%": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+class Outcome(StrEnum):
+    """What became of a documented cell; the design of the report explains each."""
+
+    REPRODUCED = "reproduced"
+    EXPLAINED = "explained"
+    CONTRADICTED = "contradicted"
+    KNOWN_GAP = "known_gap"
+    NOT_MEASURED = "not_measured"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model row of a documented table."""
+
+    file: str  #: path of the table as the user gave it
+    line: int  #: 1-based line in that file
+    number: int  #: 1-based row in the table
+    source: str  #: framework name as documented, lower case
+    version: str | None  #: the release that the source's link names, without "v"
+    link: str | None
+    model: str  #: as documented
+    input_size: int | None  #: pixels, square; None where the table does not say
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One documented number. For top1 and top5 the value is in percent, for flops and params a count."""
+
+    row: Row
+    metric: Metric
+    text: str  #: as printed, e.g. "10.038"
+    unit: str  #: sign of the unit it is printed in, a key of UNITS
+    value: float  #: percent, or plain count
+    step: float  #: one unit of the last printed digit, in the unit of `value`
+    header: str = ""  #: the column's heading as printed
+    multiply_adds: bool = False  #: the heading says MACs, so that one multiply-add counts as one
+
+    @property
+    def digits(self) -> int:
+        """Significant digits printed."""
+        return len(self.text.replace(".", "").lstrip("0")) or 1
+
+    @property
+    def decimals(self) -> int:
+        return len(self.text.partition(".")[2])
+
+    def printed(self, value: float) -> str:
+        """`value` (percent or count) rounded as the document prints it, in its unit."""
+        return f"{value / UNITS[self.unit]:.{self.decimals}f}"
+
+    def agrees(self, value: float) -> bool:
+        """Whether `value` (percent or count) rounds to the documented figure; half a step either way."""
+        return abs(value - self.value) <= self.step / 2 * (1 + 1e-9)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A framework at a version, as requested or as documented."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name}=={self.version}"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a source actually ran in, as the worker reported it."""
+
+    source: Source
+    python: str
+    packages: Mapping[str, str]  #: distribution -> version
+
+
+@dataclass(frozen=True)
+class Static:
+    """What a built network is, without data: counts are of scalars, multiply-adds are per image."""
+
+    source: Source
+    model: str  #: the source's own name
+    input_size: int  #: pixels, as the source defines it
+    preprocessing: Mapping[str, Any]  #: fields of adapters.base.Preprocessing
+    plain_counter: str  #: key of multiply_adds that counts convolutions and matrix products alone
+    parameters: Mapping[str, Any]  #: fields of adapters.base.Parameters
+    multiply_adds: Mapping[int, Mapping[str, int]]  #: pixels -> counter -> multiply-adds
+    failed_counters: Mapping[str, str]  #: counter -> why it could not count
+    operators: Mapping[str, int]  #: kind of operation -> how often a forward pass runs it
+    last_operators: tuple[str, ...]  #: the final kinds in execution order, the head among them
+    checkpoint_url: str | None
+
+
+@dataclass(frozen=True)
+class CheckpointUsed:
+    """The weights behind a run."""
+
+    file: str
+    sha256: str
+    verified: str | None  #: what the digest was checked against
+    stand_in: str | None  #: how a made-up checkpoint was made; None for real weights
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network over one data set."""
+
+    source: Source
+    model: str  #: the source's own name
+    documented_model: str
+    input_size: int  #: pixels
+    preprocessing: Mapping[str, Any]
+    checkpoint: CheckpointUsed
+    images: int  #: scored
+    top1_count: int
+    top5_count: int
+    decode_errors: Mapping[str, str]  #: image -> why it could not be decoded; never scored
+    seconds: float  #: of the part measured now; 0 where everything was on disk
+    measured_now: int  #: images of this run that were not on disk already
+    label_note: str | None = None  #: what the predictions say about the labels
+    runtime: str = "native"
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something asked for that could not be measured."""
+
+    source: str
+    model: str | None  #: None where the whole source failed
+    stage: Literal["environment", "build", "weights", "evaluate", "static", "name"]
+    message: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement on one claim."""
+
+    claim: Claim
+    source: Source
+    outcome: Outcome
+    measured: float | None = None  #: under the plain meaning of the column; percent or count
+    convention: str | None = None
+    cause: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    requested: bool = True  #: False where the cell was not asked for, so that it cannot fail a run
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a source, a model or a table that is worth saying beside the cells."""
+
+    kind: str
+    severity: Literal["error", "warning", "note"]
+    source: str
+    model: str
+    text: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)

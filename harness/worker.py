@@ -1,0 +1,218 @@
+"""Runs inside a source's environment: a job comes in, raw measurements go out, one JSON object per line.
+
+A job is {"module", "device", "threads", "tasks"}; each task is {"kind", "model", ...}. What is sent back:
+{"event": "ready" | "static" | "network" | "predictions" | "saved" | "models" | "done" | "failed", "task": index, ...}.
+A task that fails is reported and the next one starts. Nothing here knows a claim.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.images import ImageRef, read_image
+from harness.integrity import truncation
+
+Array = npt.NDArray[np.float32]
+Emit = Callable[[dict[str, Any]], None]
+
+#: classes kept per image; enough for top1 and top5, the sixth tells how close the fifth was
+KEPT = 6
+_TRACE_SIZE_MINIMUM = 32
+
+
+def main() -> None:
+    # frameworks print to standard output; events get a descriptor that nobody else knows
+    events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+
+    def emit(event: dict[str, Any]) -> None:
+        events.write(json.dumps(event) + "\n")
+
+    job = json.load(sys.stdin)
+    adapter = importlib.import_module(job["module"]).Adapter(device=job["device"], threads=job.get("threads"))
+    packages = {dist.metadata["Name"]: dist.version for dist in importlib.metadata.distributions()}
+    emit({"event": "ready", "python": platform.python_version(), "packages": packages})
+    tasks: dict[str, Callable[[Any, dict[str, Any], Emit], None]] = {
+        "models": list_models,
+        "static": measure_static,
+        "evaluate": evaluate,
+        "stand_in": make_stand_in,
+    }
+    for index, task in enumerate(job["tasks"]):
+
+        def send(event: dict[str, Any], index: int = index) -> None:
+            emit({"task": index, **event})
+
+        try:
+            tasks[task["kind"]](adapter, task, send)
+            send({"event": "done"})
+        except Exception as error:  # one model's failure is that model's alone
+            traceback.print_exc(file=sys.stderr)
+            message = f"unknown model {error}" if isinstance(error, KeyError) else str(error)
+            send({"event": "failed", "error": type(error).__name__, "message": message or type(error).__name__})
+
+
+def list_models(adapter: Any, _task: dict[str, Any], send: Emit) -> None:
+    send({"event": "models", "models": list(adapter.models())})
+
+
+def measure_static(adapter: Any, task: dict[str, Any], send: Emit) -> None:
+    """Counts of one network at the asked sizes (pixels) and at its own."""
+    network = adapter.build(task["model"])
+    multiply_adds: dict[int, dict[str, int]] = {}
+    failed: dict[str, str] = {}
+    for size in sorted({network.input_size, *task["sizes"]}):
+        counts = network.multiply_adds(size)
+        multiply_adds[size] = {name: count for name, count in counts.items() if isinstance(count, int)}
+        failed.update({name: why for name, why in counts.items() if isinstance(why, str)})
+    kinds = _operators(network) if task.get("trace", True) else []
+    send(
+        {
+            "event": "static",
+            "static": {
+                "model": task["model"],
+                "input_size": network.input_size,
+                "preprocessing": dataclasses.asdict(network.preprocessing),
+                "plain_counter": network.plain_counter,
+                "parameters": dataclasses.asdict(network.parameters()),
+                "multiply_adds": multiply_adds,
+                "failed_counters": failed,
+                "operators": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
+                "last_operators": kinds[-4:],
+                "checkpoint_url": adapter.checkpoint_url(task["model"]),
+            },
+        }
+    )
+
+
+def _operators(network: Any) -> list[str]:
+    """Kinds of operation in execution order, of one image at the network's own size."""
+    size = max(network.input_size, _TRACE_SIZE_MINIMUM)
+    image = np.zeros((1, 3, size, size), dtype=np.float32)
+    return [call.kind for call in network.trace(image, values=False)]
+
+
+def evaluate(adapter: Any, task: dict[str, Any], send: Emit) -> None:
+    """Best classes and logits of every image in the task that can be decoded."""
+    checkpoint = Path(task["checkpoint"]) if task["checkpoint"] else None
+    network = adapter.build(task["model"], checkpoint, task.get("match", "name"), input_size=task.get("input_size"))
+    send(
+        {
+            "event": "network",
+            "input_size": network.input_size,
+            "preprocessing": dataclasses.asdict(network.preprocessing),
+            "stand_in": adapter.stand_in(checkpoint) if checkpoint else "random weights",
+        }
+    )
+    refs = [ImageRef(*fields) for fields in task["images"]]
+    started = time.perf_counter()
+    for names, batch, undecodable in _batches(network, refs, task["batch_size"]):
+        rows: list[Any] = []
+        if names:
+            logits = network.forward(batch)
+            order = np.argsort(-logits, axis=1, kind="stable")[:, :KEPT]
+            best = np.take_along_axis(logits, order, axis=1)
+            rows = [[name, o.tolist(), b.tolist()] for name, o, b in zip(names, order, best, strict=True)]
+        seconds = time.perf_counter() - started
+        started = time.perf_counter()
+        send({"event": "predictions", "rows": rows, "undecodable": undecodable, "seconds": seconds})
+
+
+def _batches(
+    network: Any, refs: Sequence[ImageRef], size: int
+) -> Iterator[tuple[list[str], Array, list[tuple[str, str]]]]:
+    """Names, images and undecodable files of consecutive batches, prepared one batch ahead of the forward pass."""
+
+    def prepare(ref: ImageRef) -> Array | str:
+        try:
+            image = read_image(ref)
+        except OSError as error:
+            return str(error)
+        cut = truncation(image)
+        if cut:
+            return cut
+        try:
+            prepared: Array = network.preprocess(image)
+        except Exception as error:  # a decoder may raise anything; what it says is reported with the image
+            return str(error) or type(error).__name__
+        return prepared
+
+    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
+        chunks = deque(refs[start : start + size] for start in range(0, len(refs), size))
+        ahead: deque[tuple[Sequence[ImageRef], list[Future[Array | str]]]] = deque()
+        while chunks or ahead:
+            while chunks and len(ahead) < 2:
+                chunk = chunks.popleft()
+                ahead.append((chunk, [pool.submit(prepare, ref) for ref in chunk]))
+            chunk, futures = ahead.popleft()
+            prepared = [(ref.name, future.result()) for ref, future in zip(chunk, futures, strict=True)]
+            names = [name for name, image in prepared if not isinstance(image, str)]
+            images = [image for _, image in prepared if not isinstance(image, str)]
+            undecodable = [(name, why) for name, why in prepared if isinstance(why, str)]
+            yield names, np.stack(images) if images else np.empty((0, 3, 0, 0), np.float32), undecodable
+
+
+def make_stand_in(adapter: Any, task: dict[str, Any], send: Emit) -> None:
+    """A checkpoint that classifies far better than chance without training, saved in the source's own format.
+
+    Seeded weights, normalisation statistics of the images, and a last layer fitted in closed form: ridge
+    regression of one-hot labels on the features, in its dual form since there are fewer images than features.
+    """
+    network = adapter.build(task["model"], seed=task["seed"])
+    refs = [ImageRef(*fields) for fields in task["images"]]
+    labels = {ref.name: ref.label for ref in refs}
+    calibration = refs[:: max(1, len(refs) // task["calibration_images"])]
+    network.calibrate(batch for _, batch, _ in _batches(network, calibration, task["batch_size"]))
+    features: list[Array] = []
+    kept: list[int] = []
+    for names, batch, _ in _batches(network, refs, task["batch_size"]):
+        features.append(network.features(batch))
+        kept += [labels[name] for name in names]
+    weight, bias = ridge(np.concatenate(features), np.asarray(kept), task["classes"])
+    network.set_classifier(weight, bias)
+    mark = (
+        f"stand-in: seed {task['seed']}, normalisation calibrated on {len(calibration)} images, "
+        f"last layer fitted by ridge regression on {len(kept)} images; no training"
+    )
+    path = Path(task["out"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    network.save(path, mark)
+    send({"event": "saved", "file": str(path), "stand_in": mark})
+
+
+def ridge(features: Array, labels: npt.NDArray[np.int_], classes: int) -> tuple[Array, Array]:
+    """Weight (classes, C) and bias (classes,) that regress one-hot labels on features (N, C).
+
+    Dual ridge regression on centred features: W = Y' (K + a I)^-1 X with K = X X'; a is 1 % of K's mean
+    eigenvalue. Scaled so that the logits spread as a trained network's do.
+    """
+    centre = features.mean(axis=0, dtype=np.float64)
+    centred = features.astype(np.float64) - centre
+    targets = np.zeros((len(labels), classes))
+    targets[np.arange(len(labels)), labels] = 1.0
+    prior = targets.mean(axis=0)
+    kernel = centred @ centred.T
+    kernel[np.diag_indices_from(kernel)] += 0.01 * np.trace(kernel) / len(kernel) + 1e-12
+    weight = 20.0 * np.linalg.solve(kernel, targets - prior).T @ centred
+    bias = 20.0 * prior - weight @ centre
+    return weight.astype(np.float32), bias.astype(np.float32)
+
+
+if __name__ == "__main__":
+    main()

@@ -107,7 +107,11 @@ class Installed:
     spec: SourceSpec
     source: Source
     python: Path
-    key: str  #: digest of everything that was asked to be installed
+    packages: tuple[str, ...]  #: name==version of everything that is installed there
+
+    @property
+    def packages_digest(self) -> str:
+        return hashlib.sha256("\n".join(self.packages).encode()).hexdigest()
 
 
 def prepare(spec: SourceSpec, version: str) -> Installed:
@@ -138,8 +142,10 @@ def prepare(spec: SourceSpec, version: str) -> Installed:
             asked = folder / "requirements.txt"
             asked.write_text(requirements, encoding="utf-8")
             _uv(source, "pip", "install", "--quiet", "--python", str(python), "--requirements", str(asked), *options)
-            (folder / "complete").touch()
-    return Installed(spec, source, python, key)
+            frozen = _uv(source, "pip", "freeze", "--quiet", "--python", str(python))
+            (folder / "complete").write_text(frozen, encoding="utf-8")
+        packages = (folder / "complete").read_text(encoding="utf-8").split("\n")
+    return Installed(spec, source, python, tuple(line for line in packages if line))
 
 
 @contextmanager
@@ -157,11 +163,12 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _uv(source: Source, *arguments: str) -> None:
+def _uv(source: Source, *arguments: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     done = subprocess.run([uv.find_uv_bin(), *arguments], capture_output=True, text=True, env=environment)
     if done.returncode:
         raise MeasurementError(f"the environment of {source} could not be made. {_reason(done.stderr)}")
+    return done.stdout
 
 
 def _reason(stderr: str) -> str:

@@ -2,6 +2,7 @@
 
     static/<key>.json                counts of one network
     predictions/<key>/identity.json  everything the key is made of
+    predictions/<key>/network.json   how the network was built: preprocessing, input size
     predictions/<key>/*.parquet      one row per image, appended batch by batch
 
 A key is a digest of its identity: source, packages, code, model, checkpoint, preprocessing size, device and the
@@ -93,6 +94,17 @@ class Predictions:
             return pd.DataFrame({"image": [], "classes": [], "logits": [], "error": []})
         whole = pd.concat([part.astype({"error": object}) for part in parts], ignore_index=True)
         return whole.drop_duplicates("image").sort_values("image", ignore_index=True)
+
+    def network(self) -> dict[str, Any] | None:
+        """How the network that made these predictions was built; None where it never was."""
+        path = self.folder / "network.json"
+        if not path.is_file():
+            return None
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return content
+
+    def save_network(self, network: Mapping[str, Any]) -> None:
+        _write(self.folder / "network.json", json.dumps(network, indent=1).encode())
 
     def compact(self) -> None:
         """One file instead of one per batch. Interrupted halfway it leaves rows twice, which read() ignores."""

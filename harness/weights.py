@@ -151,7 +151,7 @@ def _by_rank(
 
 def _after_model(name: str, models: Sequence[str]) -> str | None:
     """What a checkpoint's lower-case name has between model and suffix; None if it is of another model."""
-    suffix = max((end for end in SUFFIXES if name.endswith(end)), key=len, default=None)
+    suffix = next((end for end in SUFFIXES if name.endswith(end)), None)
     if suffix is None:
         return None
     stem = name.removesuffix(suffix)

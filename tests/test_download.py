@@ -254,7 +254,7 @@ def test_a_part_of_unknown_origin_starts_over(server: Server, tmp_path: Path, no
 
 
 def test_a_part_of_a_broken_copy_starts_over(server: Server, tmp_path: Path) -> None:
-    def disconnect(done: int, total: int | None) -> None:
+    def disconnect(*_: object) -> None:
         raise KeyboardInterrupt
 
     interrupt(server, tmp_path, "net.pth")

@@ -1,0 +1,228 @@
+"""Measures: drives the workers of each source and keeps what they report. Nothing here judges."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness import names, workers
+from harness.environments import Installed
+from harness.errors import MeasurementError
+from harness.images import ImageSet, label_shift
+from harness.records import CheckpointUsed, Environment, Failure, Run, Source, Static
+from harness.store import Predictions, Store
+from harness.weights import Checkpoint
+
+#: the harness's own code that decides what a worker measures
+_MEASURING = ("worker.py", "integrity.py", "images.py")
+
+
+class Progress(Protocol):
+    """Where a run says what it is doing."""
+
+    def stage(self, text: str) -> None: ...
+
+    def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:
+        """`added` images took `seconds`; `done` of `total` are on disk."""
+        ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One network to be run over a data set."""
+
+    documented_model: str
+    model: str  #: the source's own name
+    checkpoint: Checkpoint
+    input_size: int | None  #: pixels; None is the source's own
+    own_size: int  #: pixels, the source's own
+
+
+class Measurer:
+    """Everything measured in one run, shared by its sources."""
+
+    def __init__(self, store: Store, progress: Progress, device: str, batch_size: int) -> None:
+        self.store = store
+        self.progress = progress
+        self.device = device
+        self.batch_size = batch_size
+        self.failures: list[Failure] = []
+        self.environments: dict[Source, Environment] = {}
+        self._lock = threading.Lock()
+
+    def fail(self, source: Source, model: str | None, stage: Any, message: str) -> None:
+        with self._lock:
+            self.failures.append(Failure(str(source), model, stage, message))
+
+    def _identity(self, installed: Installed, kind: str, **rest: Any) -> dict[str, Any]:
+        code = hashlib.sha256(installed.spec.code_digest().encode())
+        for name in _MEASURING:
+            code.update((Path(__file__).parent / name).read_bytes())
+        return {
+            "kind": kind,
+            "source": installed.source.name,
+            "version": installed.source.version,
+            "packages": installed.packages_digest,
+            "code": code.hexdigest(),
+            **rest,
+        }
+
+    def _run(self, installed: Installed, tasks: Sequence[Mapping[str, Any]], handle: Any) -> None:
+        log = self.store.log(f"{installed.source.name}-{installed.source.version}")
+        workers.run(installed, tasks, handle, log, device=self.device)
+
+    def models(self, installed: Installed) -> list[str]:
+        """The names that the source offers. Raises MeasurementError."""
+        identity = self._identity(installed, "models")
+        known: Any = self.store.static(identity)
+        if known is None:
+            answers: list[Any] = []
+            self._run(installed, [{"kind": "models"}], lambda _, event: answers.append(event))
+            if answers[0]["event"] == "failed":
+                raise MeasurementError(f"{installed.source} cannot be used: {answers[0]['message']}")
+            known = answers[0]["models"]
+            self.store.save_static(identity, known)
+        return list(known)
+
+    def statics(self, installed: Installed, wanted: Mapping[str, Iterable[int]], trace: bool = True) -> dict[str, Static]:
+        """Counts of each model at the wanted sizes (pixels) and at its own; what fails is noted and left out."""
+        found: dict[str, Static] = {}
+        missing: list[dict[str, Any]] = []
+        for model, sizes in wanted.items():
+            task = {"kind": "static", "model": model, "sizes": sorted(set(sizes)), "trace": trace}
+            known = self.store.static(self._identity(installed, **task))
+            if known is None:
+                missing.append(task)
+            else:
+                found[model] = _static(installed.source, known)
+        if missing:
+            self.progress.stage(f"{installed.source}: counting {', '.join(task['model'] for task in missing)}")
+
+            def handle(index: int, event: Mapping[str, Any]) -> None:
+                task = missing[index]
+                if event["event"] == "static":
+                    self.store.save_static(self._identity(installed, **task), event["static"])
+                    found[task["model"]] = _static(installed.source, event["static"])
+                elif event["event"] == "failed":
+                    self.fail(installed.source, task["model"], "static", event["message"])
+
+            self._run(installed, missing, handle)
+        return found
+
+    def evaluate(self, installed: Installed, evaluation: Evaluation, images: ImageSet) -> Run | None:
+        """Runs one network over the images that are not on disk yet; None where it failed, which is noted."""
+        source = installed.source
+        size = evaluation.input_size or evaluation.own_size
+        identity = self._identity(
+            installed,
+            "predictions",
+            model=evaluation.model,
+            checkpoint=evaluation.checkpoint.sha256,
+            match=evaluation.checkpoint.match,
+            input_size=size,
+            batch_size=self.batch_size,
+            device=self.device,
+            data=images.digest,
+        )
+        predictions = self.store.predictions(identity)
+        before = set(predictions.read()["image"])
+        todo = [ref for ref in images.images if ref.name not in before]
+        label = f"{source} {evaluation.documented_model}@{size}"
+        network: dict[str, Any] = predictions.network() or {}
+        state = {"done": len(before), "seconds": 0.0, "failed": ""}
+
+        def handle(_: int, event: Mapping[str, Any]) -> None:
+            if event["event"] == "network":
+                network.update(event)
+                predictions.save_network(network)
+            elif event["event"] == "predictions":
+                rows = [(name, classes, logits) for name, classes, logits in event["rows"]]
+                predictions.append(rows, [(name, why) for name, why in event["undecodable"]])
+                added = len(rows) + len(event["undecodable"])
+                state["done"] += added
+                state["seconds"] += event["seconds"]
+                self.progress.images(label, state["done"], len(images.images), added, event["seconds"])
+            elif event["event"] == "failed":
+                state["failed"] = event["message"]
+
+        if todo or not network:
+            self.progress.images(label, len(before), len(images.images), 0, 0.0)
+            task = {
+                "kind": "evaluate",
+                "model": evaluation.model,
+                "checkpoint": evaluation.checkpoint.file,
+                "match": evaluation.checkpoint.match,
+                "input_size": evaluation.input_size,
+                "batch_size": self.batch_size,
+                "images": [dataclasses.astuple(ref) for ref in todo],
+            }
+            self._run(installed, [task], handle)
+        if state["failed"]:
+            kept = f" ({state['done']} of {len(images.images)} images are kept)" if state["done"] else ""
+            self.fail(source, evaluation.documented_model, "evaluate", state["failed"] + kept)
+            return None
+        predictions.compact()
+        run = _score(source, evaluation, size, network, predictions, images, state["seconds"], len(todo))
+        for name, why in run.decode_errors.items():
+            self.fail(source, evaluation.documented_model, "evaluate", f"{name} was not scored: {why}")
+        return run
+
+    def resolve(self, installed: Installed, documented: str, offered: Sequence[str]) -> str | None:
+        """The source's own name for a documented model; None where there is none, which is noted."""
+        try:
+            return names.resolve(documented, offered, str(installed.source))
+        except MeasurementError as error:
+            self.fail(installed.source, documented, "name", str(error))
+            return None
+
+
+def _static(source: Source, measured: Mapping[str, Any]) -> Static:
+    # JSON has text keys; sizes are pixels
+    sizes = {int(size): counts for size, counts in measured["multiply_adds"].items()}
+    fields = {**measured, "multiply_adds": sizes, "last_operators": tuple(measured["last_operators"])}
+    return Static(source=source, **fields)
+
+
+def _score(
+    source: Source,
+    evaluation: Evaluation,
+    size: int,
+    network: Mapping[str, Any],
+    predictions: Predictions,
+    images: ImageSet,
+    seconds: float,
+    measured_now: int,
+) -> Run:
+    """Integer counts over the images that could be decoded."""
+    table = predictions.read()
+    labels = {ref.name: ref.label for ref in images.images}
+    scored = table[table["error"].isna() & table["image"].isin(labels.keys())]
+    wrong = table[table["error"].notna()]
+    truth = [labels[name] for name in scored["image"]]
+    best = [list(classes[:5]) for classes in scored["classes"]]
+    return Run(
+        source=source,
+        model=evaluation.model,
+        documented_model=evaluation.documented_model,
+        input_size=size,
+        preprocessing=network["preprocessing"],
+        checkpoint=CheckpointUsed(
+            evaluation.checkpoint.file,
+            evaluation.checkpoint.sha256,
+            evaluation.checkpoint.verified,
+            network["stand_in"],
+            evaluation.checkpoint.origin,
+        ),
+        images=len(truth),
+        top1_count=sum(label == classes[0] for label, classes in zip(truth, best, strict=True)),
+        top5_count=sum(label in classes for label, classes in zip(truth, best, strict=True)),
+        decode_errors=dict(zip(wrong["image"], wrong["error"], strict=True)),
+        seconds=seconds,
+        measured_now=measured_now,
+        label_note=label_shift([int(classes[0]) for classes in best], truth) if truth else None,
+    )

@@ -1,0 +1,234 @@
+"""Pure functions: claims and what was measured -> verdicts. Nothing here measures, and nothing here prints."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import complexity
+from harness.errors import InputError
+from harness.records import Claim, Finding, Outcome, Row, Run, Source, Static, Verdict
+
+#: ImageNet val has so many images; one of them is 0.002 points.
+VAL_IMAGES = 50_000
+#: Images of 50,000 by which re-running one model in one framework may differ: 0.008 points, the 95th percentile
+#: of reported repetitions across hardware and library versions.
+NOISE_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class Target:
+    """A row as it is to be checked: with which release of its source."""
+
+    row: Row
+    source: Source
+
+
+@dataclass(frozen=True)
+class KnownGap:
+    """A contradiction that was confirmed and is listed with its reason."""
+
+    source: str
+    version: str
+    model: str
+    metric: str
+    documented: str  #: as printed
+    measured: str  #: rounded as the document prints
+    reason: str
+    url: str
+
+    def covers(self, verdict: Verdict) -> bool:
+        claim = verdict.claim
+        listed = (self.source, self.version, self.model, self.metric, self.documented)
+        return listed == (verdict.source.name, verdict.source.version, claim.row.model, claim.metric, claim.text)
+
+
+def read_known_gaps(path: Path) -> list[KnownGap]:
+    """Every `[[gap]]` of the file. Raises InputError that names the entry and what it lacks."""
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("gap", [])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: cannot read the known gaps: {error}") from error
+    fields = [field.name for field in dataclasses.fields(KnownGap)]
+    gaps = []
+    for number, entry in enumerate(entries, 1):
+        wrong = [name for name in fields if not isinstance(entry.get(name), str) or not entry[name]]
+        wrong += [name for name in entry if name not in fields]
+        if wrong:
+            raise InputError(f"{path}: gap {number}: expected a text for each of {', '.join(fields)}; see {', '.join(wrong)}")
+        gaps.append(KnownGap(**entry))
+    return gaps
+
+
+# -- static cells ----------------------------------------------------------------------------------
+
+
+def judge_static(claims: Sequence[tuple[Claim, Source]], statics: Mapping[tuple[Row, Source], Static]) -> list[Verdict]:
+    """Verdicts on FLOPs and parameters of the claims whose network was built."""
+    groups: dict[tuple[Source, str, bool], list[Claim]] = {}
+    for claim, source in claims:
+        if (claim.row, source) in statics:
+            groups.setdefault((source, claim.metric, claim.multiply_adds), []).append(claim)
+    verdicts = []
+    for (source, _, _), group in groups.items():
+        measured = [complexity.Measured(claim, statics[claim.row, source]) for claim in group]
+        for claim, judged in zip(group, complexity.judge(measured), strict=True):
+            verdicts.append(
+                Verdict(claim, source, judged.outcome, judged.plain, judged.convention, judged.cause, judged.evidence)
+            )
+    return verdicts
+
+
+def attribute_to_neighbours(
+    verdicts: Sequence[Verdict], neighbours: Mapping[tuple[Row, Source], Sequence[Static]]
+) -> list[Verdict]:
+    """Names the network of the same source to which a row's contradicted figures belong, where one is found."""
+    causes: dict[tuple[Claim, Source], tuple[Static, str, float]] = {}
+    for (row, source), candidates in neighbours.items():
+        wrong = [v.claim for v in verdicts if v.claim.row == row and v.source == source and _is_static_miss(v)]
+        sets: list[list[Claim]] = [wrong] if wrong else []
+        sets += [[claim] for claim in wrong] if len(wrong) > 1 else []
+        for claims in sets:
+            found = complexity.belongs_to(claims, candidates)
+            if found is not None:
+                static, texts, chance = found
+                for claim in claims:
+                    causes.setdefault((claim, source), (static, texts[claim.metric], chance))
+    attributed = []
+    for verdict in verdicts:
+        if (verdict.claim, verdict.source) in causes:
+            static, text, chance = causes[verdict.claim, verdict.source]
+            cause = f"the figure belongs to another network of {verdict.source.name}: {static.model} ({text})"
+            evidence = {**verdict.evidence, "belongs_to": static.model, "belongs_to_convention": text, "chance": chance}
+            attributed.append(dataclasses.replace(verdict, cause=cause, evidence=evidence))
+        else:
+            attributed.append(verdict)
+    return attributed
+
+
+def _is_static_miss(verdict: Verdict) -> bool:
+    return verdict.claim.metric in ("flops", "params") and verdict.outcome is Outcome.CONTRADICTED
+
+
+# -- accuracy cells --------------------------------------------------------------------------------
+
+
+def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], is_imagenet_val: bool, identity: str) -> Verdict:
+    """The verdict on a top1 or top5 claim from the runs of its row, the row's own input size being the plain one."""
+    at_size = [run for run in runs if run.input_size == claim.row.input_size] or list(runs)
+    run = at_size[0]
+    measured = accuracy(run, claim.metric)
+    evidence = {
+        "images": run.images,
+        "count": count(run, claim.metric),
+        "input_size": run.input_size,
+        "checkpoint_sha256": run.checkpoint.sha256,
+    }
+
+    def unjudged(reason: str) -> Verdict:
+        return Verdict(claim, source, Outcome.NOT_MEASURED, None, None, reason, evidence, requested=True)
+
+    if run.checkpoint.stand_in:
+        return unjudged("stand-in weights, which say nothing about the documented accuracy")
+    if not is_imagenet_val:
+        return unjudged(f"the data is not ImageNet val ({identity})")
+    if run.decode_errors:
+        return unjudged(f"{len(run.decode_errors)} images could not be decoded, so the count is not a census")
+    if run.label_note:
+        return unjudged(run.label_note)
+    documented = claim.value / 100 * run.images
+    allowed = claim.step / 2 / 100 * run.images + NOISE_IMAGES
+    off = count(run, claim.metric) - documented
+    evidence |= {"documented_count": documented, "off_by_images": off, "allowed_images": allowed}
+    described = f"off by {abs(off):.0f} of {run.images:,} images; allowed {allowed:.0f} (half the last digit and a noise floor of {NOISE_IMAGES})"
+    if abs(off) <= allowed:
+        return Verdict(claim, source, Outcome.REPRODUCED, measured, f"at {run.input_size} pixels", described, evidence)
+    for other in runs:
+        if other is not run and abs(count(other, claim.metric) - documented) <= allowed:
+            text = f"at {other.input_size} pixels, the source's own input size"
+            return Verdict(claim, source, Outcome.EXPLAINED, measured, text, f"{described}; reproduced {text}", evidence)
+    return Verdict(claim, source, Outcome.CONTRADICTED, measured, f"at {run.input_size} pixels", described, evidence)
+
+
+def count(run: Run, metric: str) -> int:
+    return run.top1_count if metric == "top1" else run.top5_count
+
+
+def accuracy(run: Run, metric: str) -> float | None:
+    """Percent of the scored images; None where there are none."""
+    return 100 * count(run, metric) / run.images if run.images else None
+
+
+# -- known gaps and the end result -----------------------------------------------------------------
+
+
+def apply_known_gaps(verdicts: Sequence[Verdict], gaps: Iterable[KnownGap]) -> list[Verdict]:
+    """Contradictions that are listed become known gaps; an entry that no longer holds becomes an error."""
+    gaps = list(gaps)
+    applied = []
+    for verdict in verdicts:
+        gap = next((gap for gap in gaps if gap.covers(verdict)), None)
+        if gap is None or verdict.outcome in (Outcome.NOT_MEASURED, Outcome.ERROR):
+            applied.append(verdict)
+            continue
+        printed = verdict.claim.printed(verdict.measured) if verdict.measured is not None else "nothing"
+        evidence = {**verdict.evidence, "known_gap": {"reason": gap.reason, "url": gap.url}}
+        if verdict.outcome is Outcome.CONTRADICTED and printed == gap.measured:
+            applied.append(dataclasses.replace(verdict, outcome=Outcome.KNOWN_GAP, evidence=evidence))
+        else:
+            cause = (
+                f"the known gap listed for it is stale: it says that {gap.measured} is measured, but the cell is "
+                f"{verdict.outcome} and {printed} is measured. Correct or remove the entry"
+            )
+            applied.append(dataclasses.replace(verdict, outcome=Outcome.ERROR, cause=cause, evidence=evidence))
+    return applied
+
+
+def exit_status(verdicts: Sequence[Verdict], failures: int) -> int:
+    """0: every cell holds, or was not asked for; 1: something is contradicted; 2: something could not be measured.
+
+    A run without a single cell has proven nothing and does not pass.
+    """
+    if any(verdict.outcome is Outcome.CONTRADICTED for verdict in verdicts):
+        return 1
+    if failures or not verdicts or any(verdict.outcome is Outcome.ERROR for verdict in verdicts):
+        return 2
+    return 0
+
+
+def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
+    """What the verdicts say about a source as a whole, beyond single cells."""
+    found: list[Finding] = []
+    ratios: dict[tuple[Source, str], list[Verdict]] = {}
+    owners: dict[tuple[Source, Row, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        if "ratio" in verdict.evidence:
+            ratios.setdefault((verdict.source, verdict.evidence["ratio"]), []).append(verdict)
+        if "belongs_to" in verdict.evidence:
+            key = (verdict.source, verdict.claim.row, verdict.evidence["belongs_to"])
+            owners.setdefault(key, []).append(verdict)
+    for (source, ratio), cells in ratios.items():
+        figures = "; ".join(
+            f"{v.claim.row.model}: {v.claim.text} is {ratio} of {v.claim.printed(v.measured or 0)}" for v in cells
+        )
+        found.append(
+            Finding(
+                "constant_ratio", "warning", str(source), ", ".join(v.claim.row.model for v in cells),
+                f"The documented {cells[0].claim.metric} of {len(cells)} rows of {source} are {ratio} of what is "
+                f"counted. The factor is the same for all, and no counter, resolution or unit gives it ({figures}).",
+                {"ratio": ratio, "chance": cells[0].evidence["chance"]},
+            )
+        )  # fmt: skip
+    for (source, row, owner), cells in owners.items():
+        figures = ", ".join(f"{v.claim.metric} {v.claim.text} {v.claim.unit}" for v in cells)
+        found.append(
+            Finding(
+                "figures_of_another_network", "error", str(source), row.model,
+                f"Row {row.number} documents {row.model}, but {figures} are the figures of {owner} of the same source.",
+                {"belongs_to": owner, "line": row.line, "chance": cells[0].evidence["chance"]},
+            )
+        )  # fmt: skip
+    return found

@@ -134,9 +134,7 @@ class AdapterClass(Protocol):
         """How a stand-in checkpoint was made up; None for any other file."""
         ...
 
-    def build(
-        self, model: str, checkpoint: Path | None = None, match: Match = "name", seed: int = 0
-    ) -> Network:
+    def build(self, model: str, checkpoint: Path | None = None, match: Match = "name", seed: int = 0) -> Network:
         """A network in evaluation mode, with seeded random weights where no checkpoint is given.
 
         Raises KeyError for an unknown model and CheckpointError for a checkpoint that does not fit.

@@ -121,9 +121,7 @@ def _mmcv_counter(module: Logits, size: int) -> int:
     network = module.network
     network.forward = network.extract_feat
     with quiet():
-        return int(
-            get_model_complexity_info(network, (3, size, size), print_per_layer_stat=False, as_strings=False)[0]
-        )
+        return int(get_model_complexity_info(network, (3, size, size), print_per_layer_stat=False, as_strings=False)[0])
 
 
 class _BytesAreTheFile:

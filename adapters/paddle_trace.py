@@ -19,7 +19,10 @@ from adapters.base import LayerCall
 #: operation -> its name in common terms and the arguments that follow its tensors, in order (phi's op definitions)
 OPERATIONS: Mapping[str, tuple[str, Sequence[str]]] = {
     "conv2d": ("Conv2d", ("stride", "padding", "padding_algorithm", "dilation", "groups", "data_format")),
-    "depthwise_conv2d": ("Conv2d", ("stride", "padding", "padding_algorithm", "groups", "dilation", "data_format")),
+    "depthwise_conv2d": (
+        "Conv2d",
+        ("stride", "padding", "padding_algorithm", "groups", "dilation", "data_format"),
+    ),
     "batch_norm": ("BatchNorm2d", ("is_test", "momentum", "eps", "data_format")),
     "batch_norm_": ("BatchNorm2d", ("is_test", "momentum", "eps", "data_format")),
     "layer_norm": ("LayerNorm", ("eps", "begin_norm_axis")),
@@ -68,9 +71,7 @@ def recording(root: nn.Layer, emit: Callable[[LayerCall], None], values: bool) -
     hooks = []
     for layer in root.sublayers(include_self=True):
         hooks.append(
-            layer.register_forward_pre_hook(
-                lambda layer, _args: stack.append((names[id(layer)], type(layer).__name__))
-            )
+            layer.register_forward_pre_hook(lambda layer, _args: stack.append((names[id(layer)], type(layer).__name__)))
         )
         hooks.append(layer.register_forward_post_hook(lambda _layer, _args, _output: stack.pop() and None))
     originals = [

@@ -14,9 +14,18 @@ import paddle
 from paddle import nn
 
 from adapters import paddle_trace, safe_pickle
-from adapters.base import Array, CheckpointError, LayerCall, Match, Parameters, Preprocessing, UndecodableImage, fit
-from adapters.streaming import stream
+from adapters.base import (
+    Array,
+    CheckpointError,
+    LayerCall,
+    Match,
+    Parameters,
+    Preprocessing,
+    UndecodableImage,
+    fit,
+)
 from adapters.quiet import quiet
+from adapters.streaming import stream
 
 # `import paddleclas` prints, parses arguments and can fail; the package inside it is what its tools use
 _FOLDER = importlib.util.find_spec("paddleclas").submodule_search_locations[0]
@@ -29,7 +38,15 @@ STAND_IN = "parity_stand_in"
 PLAIN = "paddle.flops, convolutions and linear layers"
 NORMALISATIONS = (nn.layer.norm._BatchNormBase, nn.LayerNorm, nn.GroupNorm, nn.BatchNorm)
 BATCH_NORMALISATIONS = (nn.layer.norm._BatchNormBase, nn.BatchNorm)
-COUNTED = (nn.Conv1D, nn.Conv2D, nn.Conv3D, nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Conv3DTranspose, nn.Linear)
+COUNTED = (
+    nn.Conv1D,
+    nn.Conv2D,
+    nn.Conv3D,
+    nn.Conv1DTranspose,
+    nn.Conv2DTranspose,
+    nn.Conv3DTranspose,
+    nn.Linear,
+)
 RECIPES = tomllib.loads(Path(__file__).with_name("ppcls_recipes.toml").read_text(encoding="utf-8"))
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -82,9 +99,7 @@ class PaddleNetwork:
 
     plain_counter = PLAIN
 
-    def __init__(
-        self, module: nn.Layer, preprocessing: Preprocessing, preprocess: Callable[[bytes], Array]
-    ) -> None:
+    def __init__(self, module: nn.Layer, preprocessing: Preprocessing, preprocess: Callable[[bytes], Array]) -> None:
         module.eval()
         self.module = module
         self.preprocessing = preprocessing
@@ -221,7 +236,9 @@ def _preparation(model: str, input_size: int | None) -> tuple[Preprocessing, Cal
     steps = [
         operators.DecodeImage(to_rgb=True),
         operators.ResizeImage(
-            resize_short=short_side, interpolation=recipe.get("interpolation"), backend=recipe.get("backend", "cv2")
+            resize_short=short_side,
+            interpolation=recipe.get("interpolation"),
+            backend=recipe.get("backend", "cv2"),
         ),
         operators.CropImage(size=crop),
         operators.NormalizeImage(scale=1.0 / 255.0, mean=list(MEAN), std=list(STD), order=""),

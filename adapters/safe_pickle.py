@@ -42,7 +42,15 @@ def load(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             content = _Unpickler(file, encoding="latin1").load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, ValueError, TypeError, ImportError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        AttributeError,
+        IndexError,
+        ValueError,
+        TypeError,
+        ImportError,
+    ) as error:
         raise CheckpointError(
             f"{path}: not a .pdparams file of arrays alone ({error}). Nothing in it was executed; "
             "expected the file that the source publishes"

@@ -183,7 +183,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        zipfile.BadZipFile,
+    ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             f"{path}: not a PyTorch checkpoint of tensors alone ({reason}). Nothing in it was executed; "
@@ -207,7 +214,9 @@ def state_of(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
     # torch.nn.DataParallel puts every name under "module."
     if all(name.startswith("module.") for name in state):
         state = {name.removeprefix("module."): value for name, value in state.items()}
-    return {name: value.float().numpy() if value.is_floating_point() else value.numpy() for name, value in state.items()}
+    return {
+        name: value.float().numpy() if value.is_floating_point() else value.numpy() for name, value in state.items()
+    }
 
 
 def stand_in_mark(path: Path, *within: str) -> str | None:

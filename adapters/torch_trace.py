@@ -79,7 +79,18 @@ _BUILTIN_ARGUMENTS: Mapping[str, Sequence[str]] = {
 }
 
 #: A dropout in evaluation and a tensor's bookkeeping compute nothing.
-_NOT_OPERATIONS = {"dropout", "detach", "contiguous", "to", "cpu", "float", "type", "clone", "requires_grad_", "__get__"}
+_NOT_OPERATIONS = {
+    "dropout",
+    "detach",
+    "contiguous",
+    "to",
+    "cpu",
+    "float",
+    "type",
+    "clone",
+    "requires_grad_",
+    "__get__",
+}
 
 
 class Recorder(TorchFunctionMode):

@@ -20,11 +20,41 @@ from harness.records import METRICS, UNITS, Claim, Metric, Row
 HEADINGS: Mapping[str, tuple[str, ...]] = {
     "model": ("model", "models", "model name", "name", "network", "模型", "模型名称"),
     "source": ("source", "framework", "codebase", "repo", "library", "源码", "来源"),
-    "top1": ("top1", "top-1", "top 1", "acc@1", "top1 acc", "top-1 acc", "top-1 accuracy", "top1 accuracy", "acc1"),
-    "top5": ("top5", "top-5", "top 5", "acc@5", "top5 acc", "top-5 acc", "top-5 accuracy", "top5 accuracy", "acc5"),
+    "top1": (
+        "top1",
+        "top-1",
+        "top 1",
+        "acc@1",
+        "top1 acc",
+        "top-1 acc",
+        "top-1 accuracy",
+        "top1 accuracy",
+        "acc1",
+    ),
+    "top5": (
+        "top5",
+        "top-5",
+        "top 5",
+        "acc@5",
+        "top5 acc",
+        "top-5 acc",
+        "top-5 accuracy",
+        "top5 accuracy",
+        "acc5",
+    ),
     "flops": ("flops", "flop", "macs", "mac", "gflops", "gmacs", "mflops", "计算量", "multiply-adds"),
     "params": ("params", "param", "#params", "#param", "parameters", "params.", "参数", "参数量"),
-    "input_size": ("input size", "input", "resolution", "image size", "img size", "size", "crop", "输入尺寸", "分辨率"),
+    "input_size": (
+        "input size",
+        "input",
+        "resolution",
+        "image size",
+        "img size",
+        "size",
+        "crop",
+        "输入尺寸",
+        "分辨率",
+    ),
 }
 UNIT_SIGNS: Mapping[str, str] = {
     "g": "G", "b": "G", "bn": "G", "十亿": "G", "giga": "G", "gflops": "G", "gmacs": "G",
@@ -173,12 +203,18 @@ def _read_rows(
         source = _SOURCE_NAME.search(at("source").text)
         if source is None:
             what = f"source {at('source').text!r}" if "source" in columns else "no source column"
-            problems.append(Problem(file, line, f"{model}: {what}; expected the framework's name, e.g. a link [timm](…)"))
+            problems.append(
+                Problem(file, line, f"{model}: {what}; expected the framework's name, e.g. a link [timm](…)")
+            )
             continue
         size = re.match(r"^(\d+)(?:\s*[x×*]\s*\d+)?$", at("input_size").text)
         if size is None and at("input_size").text.lower() not in NO_CLAIM:
             problems.append(
-                Problem(file, line, f"{model}: input size {at('input_size').text!r} is no number of pixels, such as 224")
+                Problem(
+                    file,
+                    line,
+                    f"{model}: input size {at('input_size').text!r} is no number of pixels, such as 224",
+                )
             )
         row = Row(
             file=file,
@@ -243,5 +279,12 @@ def _claim(row: Row, metric: Metric, text: str, column: _Column, fraction: bool)
     unit = unit or ""
     scale = UNITS[unit]
     return Claim(
-        row, metric, printed, unit, float(printed) * scale, scale * 10.0**-decimals, column.heading, column.multiply_adds
+        row,
+        metric,
+        printed,
+        unit,
+        float(printed) * scale,
+        scale * 10.0**-decimals,
+        column.heading,
+        column.multiply_adds,
     )

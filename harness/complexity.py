@@ -1,138 +1,33 @@
 """FLOPs and parameter counts: which convention, if any, reproduces the documented figures of a source.
 
-Tables print the same network as multiply-adds or twice that, by one counter or another, at one resolution or
-another, from exact or from rounded intermediates. The conventions are the product of these choices, ordered by
-how far they are from the plain meaning of the column. With many conventions and few printed digits something
-always matches, so an explanation is accepted only if a wrong figure would hardly have matched by chance.
+With many conventions and few printed digits something always matches, so an explanation is accepted only if a
+wrong figure would hardly have matched by chance; and since a table counts one way for a source, its rows are
+judged together.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
+from harness.conventions import (
+    SIMPLE,
+    Convention,
+    FlopsConvention,
+    ParamsConvention,
+    flops_conventions,
+    params_conventions,
+    ratio_text,
+    simple_fractions,
+    simplest_fraction,
+)
 from harness.records import Claim, Outcome, Static
 
 #: An explanation is accepted if a wrong figure would match it with at most this probability.
 CHANCE_ACCEPTED = 0.01
-#: Numerator and denominator up to which a constant ratio counts as a simple fraction.
-SIMPLE = 12
-
-
-class Convention(Protocol):
-    """A way to arrive at a printed figure."""
-
-    @property
-    def departures(self) -> int:
-        """How many choices differ from the plain meaning of the column."""
-        ...
-
-    @property
-    def text(self) -> str: ...
-
-    def value(self, static: Static, size: int) -> float | None:
-        """The figure for a network whose row says `size` pixels; None where it was not counted."""
-        ...
-
-
-@dataclass(frozen=True)
-class FlopsConvention:
-    """FLOPs as a counter's multiply-adds times a factor."""
-
-    counter: str
-    plain_counter: bool
-    factor: int = 2  #: operations per multiply-add
-    plain_factor: int = 2
-    size: int | None = None  #: pixels; None is the row's own input size
-    decimals: int | None = None  #: multiply-adds were rounded to so many decimals of a G before the factor
-    binary: bool = False  #: G is 2**30
-    ratio: Fraction | None = None  #: a constant nobody can name
-
-    @property
-    def departures(self) -> int:
-        choices = (not self.plain_counter, self.factor != self.plain_factor, self.size, self.decimals is not None)
-        return sum(map(bool, choices)) + 2 * self.binary + 3 * (self.ratio is not None)
-
-    @property
-    def text(self) -> str:
-        counted = "multiply-adds" if self.factor == 1 else f"{self.factor} x multiply-adds"
-        parts = [f"{counted} by {self.counter}", f"at {self.size} pixels" if self.size else "at the row's input size"]
-        if self.decimals is not None:
-            parts.append(f"the multiply-adds rounded to {self.decimals} decimals of a G first")
-        if self.binary:
-            parts.append("G = 2^30")
-        if self.ratio is not None:
-            parts.append(f"times the constant {ratio_text(self.ratio)}")
-        return ", ".join(parts)
-
-    def value(self, static: Static, size: int) -> float | None:
-        counted = static.multiply_adds.get(self.size or size, {}).get(self.counter)
-        if counted is None:
-            return None
-        multiply_adds = float(counted)
-        if self.decimals is not None:
-            multiply_adds = round(multiply_adds / 1e9, self.decimals) * 1e9
-        value = self.factor * multiply_adds * (1e9 / 2**30 if self.binary else 1.0)
-        return value * float(self.ratio) if self.ratio is not None else value
-
-
-@dataclass(frozen=True)
-class ParamsConvention:
-    """Parameters by what is counted as one."""
-
-    counted: str
-    departures: int
-    binary: bool = False  #: M is 2**20
-
-    @property
-    def text(self) -> str:
-        return self.counted + (", M = 2^20" if self.binary else "")
-
-    def value(self, static: Static, size: int) -> float | None:  # noqa: ARG002 (the same at every size)
-        value = parameter_counts(static).get(self.counted)
-        return None if value is None else value * (1e6 / 2**20 if self.binary else 1.0)
-
-
-def parameter_counts(static: Static) -> dict[str, float]:
-    """Each way to count parameters, the plain one first."""
-    p = static.parameters
-    learnable = p["learnable"]
-    counts = {
-        "learnable parameters": learnable,
-        "learnable parameters and running statistics": learnable + p["running_statistics"],
-        "all stored tensors": learnable + p["running_statistics"] + p["other_buffers"],
-        "learnable parameters without the classifier": learnable - p["classifier"],
-        "learnable parameters without normalisation": learnable - p["normalisation_affine"],
-    }
-    counts.update({f"parameters by {tool}": count for tool, count in p["by_counter"].items()})
-    return counts
-
-
-def flops_conventions(statics: Iterable[Static], multiply_adds: bool) -> list[FlopsConvention]:
-    """Every convention that the measurements allow, the plainest first."""
-    statics = list(statics)
-    plain = {static.plain_counter for static in statics}
-    counters = sorted({name for s in statics for counts in s.multiply_adds.values() for name in counts})
-    sizes: list[int | None] = [None, *sorted({size for static in statics for size in static.multiply_adds})]
-    plain_factor = 1 if multiply_adds else 2
-    found = [
-        FlopsConvention(counter, counter in plain, factor, plain_factor, size, decimals, binary)
-        for counter, factor, size in itertools.product(counters, (2, 1), sizes)
-        for decimals, binary in ((None, False), (2, False), (1, False), (None, True))
-    ]
-    return sorted(found, key=lambda convention: convention.departures)
-
-
-def params_conventions(statics: Iterable[Static]) -> list[ParamsConvention]:
-    """Every convention that the measurements allow, the plainest first."""
-    names = dict.fromkeys(name for static in statics for name in parameter_counts(static))
-    plain, *others = names
-    found = [ParamsConvention(plain, 0), *(ParamsConvention(name, 1) for name in others)]
-    return [*found, *(ParamsConvention(c.counted, c.departures + 2, binary=True) for c in found)]
 
 
 @dataclass(frozen=True)
@@ -173,11 +68,13 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
     explained: dict[int, tuple[Convention, float, int]] = {}
     open_rows = [i for i, item in enumerate(group) if not _agrees(plain, item)]
     while open_rows:
-        found = _best(conventions, group, open_rows) or (_ratio(conventions, group, open_rows) if metric == "flops" else None)
+        found = _best(conventions, group, open_rows) or (
+            _ratio(conventions, group, open_rows) if metric == "flops" else None
+        )
         if found is None:
             break
         convention, rows, chance, tried = found
-        explained.update({i: (convention, chance, tried) for i in rows})
+        explained.update(dict.fromkeys(rows, (convention, chance, tried)))
         open_rows = [i for i in open_rows if i not in rows]
     # what the source's other rows say this one should have been
     usual = _usual([convention for convention, _, _ in explained.values()]) or plain
@@ -190,8 +87,9 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
             judged.append(_contradicted(item, conventions, usual, [group[j] for j in others]))
         elif i in explained:
             convention, chance, tried = explained[i]
-            together = sum(1 for other, _, _ in explained.values() if other == convention)
-            judged.append(_explained(item, plain, convention, chance, tried, together))
+            alike = [group[j] for j, (other, _, _) in explained.items() if other == convention]
+            same = [c.text for c in conventions if c != convention and all(_agrees(c, other) for other in alike)]
+            judged.append(_explained(item, plain, convention, chance, tried, len(alike), same))
         else:
             judged.append(
                 Judgement(Outcome.REPRODUCED, plain.value(item.static, item.size), plain.text, None,
@@ -213,7 +111,9 @@ def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[S
         for claim in claims:
             item = Measured(claim, static)
             conventions: Sequence[Convention] = (
-                flops_conventions([static], claim.multiply_adds) if claim.metric == "flops" else params_conventions([static])
+                flops_conventions([static], claim.multiply_adds)
+                if claim.metric == "flops"
+                else params_conventions([static])
             )
             match = next((convention for convention in conventions if _agrees(convention, item)), None)
             if match is None:
@@ -286,7 +186,10 @@ def _ratio(conventions: Sequence[Convention], group: Sequence[Measured], open_ro
             value = base.value(group[i].static, group[i].size)
             if value:
                 claim = group[i].claim
-                intervals[i] = ((claim.value - claim.step / 2) / value, (claim.value + claim.step / 2) / value)
+                intervals[i] = (
+                    (claim.value - claim.step / 2) / value,
+                    (claim.value + claim.step / 2) / value,
+                )
         rows, low, high = _densest(intervals)
         if len(rows) < 2 or (best is not None and len(rows) <= len(best[1])):
             continue
@@ -299,7 +202,7 @@ def _ratio(conventions: Sequence[Convention], group: Sequence[Measured], open_ro
         ratio = simplest_fraction(low, high)
         if max(ratio.numerator, ratio.denominator) <= SIMPLE:
             # simple fractions within a factor of four, spread over that range in logarithm
-            chance *= min(1.0, _simple_fractions() * math.log(high / low) / (2 * math.log(4)))
+            chance *= min(1.0, simple_fractions() * math.log(high / low) / (2 * math.log(4)))
         if chance <= CHANCE_ACCEPTED:
             scaled = FlopsConvention(
                 base.counter, base.plain_counter, base.factor, base.plain_factor, base.size, ratio=ratio
@@ -316,25 +219,6 @@ def _densest(intervals: Mapping[int, tuple[float, float]]) -> tuple[list[int], f
         if len(rows) > len(best[0]):
             best = (rows, max(intervals[i][0] for i in rows), min(intervals[i][1] for i in rows))
     return best
-
-
-def simplest_fraction(low: float, high: float) -> Fraction:
-    """The fraction of smallest denominator in [low, high], 0 < low <= high (Stern-Brocot descent)."""
-    whole = math.ceil(low)
-    if whole <= high:
-        return Fraction(whole)
-    floor = math.floor(low)
-    return floor + 1 / simplest_fraction(1 / (high - floor), 1 / (low - floor))
-
-
-def _simple_fractions() -> int:
-    pairs = itertools.product(range(1, SIMPLE + 1), repeat=2)
-    return len({Fraction(p, q) for p, q in pairs if 0.25 <= p / q <= 4})
-
-
-def ratio_text(ratio: Fraction) -> str:
-    simple = max(ratio.numerator, ratio.denominator) <= SIMPLE
-    return f"{ratio.numerator}/{ratio.denominator}" if simple else f"{float(ratio):.5f}"
 
 
 def _usual(conventions: Sequence[Convention]) -> Convention | None:
@@ -356,7 +240,13 @@ def _nearest(item: Measured, conventions: Sequence[Convention], count: int = 3) 
 
 
 def _explained(
-    item: Measured, plain: Convention, convention: Convention, chance: float, tried: int, together: int
+    item: Measured,
+    plain: Convention,
+    convention: Convention,
+    chance: float,
+    tried: int,
+    together: int,
+    same: Sequence[str],
 ) -> Judgement:
     value = convention.value(item.static, item.size)
     evidence: dict[str, Any] = {
@@ -365,6 +255,7 @@ def _explained(
         "conventions_tried": tried,
         "rows_of_this_source_explained": together,
         "chance": chance,
+        "explained_as_well_by": list(same),
     }
     plain_value = plain.value(item.static, item.size)
     if isinstance(convention, FlopsConvention) and convention.ratio is not None:
@@ -407,7 +298,9 @@ def _contradicted(
     copied = [other.claim.row for other in others if other.claim.text == claim.text]
     cause = "no convention reproduces it"
     if nearest and nearest[0]["value"] == claim.text:
-        cause += f" better than chance: too few digits are printed to tell {nearest[0]['convention']} from a coincidence"
+        cause += (
+            f" better than chance: too few digits are printed to tell {nearest[0]['convention']} from a coincidence"
+        )
     if expected and _one_digit_apart(expected, claim.text):
         cause += f"; it is one digit away from {expected}, which is {usual.text}"
     elif expected:

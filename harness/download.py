@@ -201,9 +201,7 @@ def _attempt(url: str, part: Path, progress: Progress) -> None:
             if status in (408, 429) or status >= 500:
                 raise _AttemptError(f"HTTP {status} {response.reason}")
             if status not in (200, 206):
-                raise MeasurementError(
-                    f"{url}: HTTP {status} {response.reason}. Check the address, {OTHERWISE}."
-                )
+                raise MeasurementError(f"{url}: HTTP {status} {response.reason}. Check the address, {OTHERWISE}.")
             with part.open("ab" if status == 206 else "wb") as file:
                 if status == 200:
                     done = 0

@@ -96,7 +96,9 @@ def parse_source(text: str, known: Mapping[str, SourceSpec]) -> tuple[str, str |
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"--sources: unknown source {name!r}; {hint}known: {', '.join(sorted(known))}")
     if "==" in text and not re.fullmatch(r"\d+(\.\w+)*", version):
-        raise InputError(f"--sources: {text!r} is no version; expected something like {name}=={known[name].default_version}")
+        raise InputError(
+            f"--sources: {text!r} is no version; expected something like {name}=={known[name].default_version}"
+        )
     return name, version or None
 
 
@@ -141,7 +143,17 @@ def prepare(spec: SourceSpec, version: str) -> Installed:
             _uv(source, "venv", "--quiet", "--no-project", "--python", PYTHON, str(folder))
             asked = folder / "requirements.txt"
             asked.write_text(requirements, encoding="utf-8")
-            _uv(source, "pip", "install", "--quiet", "--python", str(python), "--requirements", str(asked), *options)
+            _uv(
+                source,
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                str(python),
+                "--requirements",
+                str(asked),
+                *options,
+            )
             frozen = _uv(source, "pip", "freeze", "--quiet", "--python", str(python))
             (folder / "complete").write_text(frozen, encoding="utf-8")
         packages = (folder / "complete").read_text(encoding="utf-8").split("\n")

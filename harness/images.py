@@ -156,9 +156,7 @@ def not_imagenet_val(names: Sequence[str], labels: Sequence[int]) -> list[str]:
     if odd := [index for index in range(1000) if counts[index] != 50]:
         reasons.append(f"expected 50 images in each class, found {counts[odd[0]]} in class {odd[0]}")
     given = {
-        int(match[1]): label
-        for name, label in zip(names, labels, strict=True)
-        if (match := _VAL_NAME.fullmatch(name))
+        int(match[1]): label for name, label in zip(names, labels, strict=True) if (match := _VAL_NAME.fullmatch(name))
     }
     if missing := [number for number in range(1, 50_001) if number not in given]:
         reasons.append(f"{len(missing):,} names are missing, first ILSVRC2012_val_{missing[0]:08}.JPEG")
@@ -176,9 +174,7 @@ def label_trap(lines: Sequence[LabelLine]) -> str | None:
     """
     # A folder that gave the label cannot vouch for it; what it holds can.
     paths = [line.name if line.line else line.name.partition("/")[2] for line in lines]
-    told = [
-        (line, index) for line, path in zip(lines, paths, strict=True) for index in sorted(_told_by(path))
-    ]
+    told = [(line, index) for line, path in zip(lines, paths, strict=True) for index in sorted(_told_by(path))]
     wrong = [(line, index) for line, index in told if line.label != index]
     labels = {line.label for line in lines}
     if not told and 0 not in labels and max(labels, default=0) == 1000:
@@ -286,9 +282,7 @@ def _label_lines(file: Path, images: Sequence[str]) -> list[LabelLine]:
             raise InputError(f"{file}:{number}: expected `path index` with index 0..999, found {row!r}")
         name = PurePosixPath(*path).as_posix()
         if name in seen:
-            raise InputError(
-                f"{file}:{number}: {name} is on line {seen[name].line} already; keep one of the two"
-            )
+            raise InputError(f"{file}:{number}: {name} is on line {seen[name].line} already; keep one of the two")
         seen[name] = LabelLine(number, name, int(index))
     return list(seen.values())
 
@@ -306,9 +300,7 @@ def _check_lines(file: Path, lines: Sequence[LabelLine], data: Path, places: dic
             )
 
 
-def _files(
-    folder: Path, prefix: str = "", above: frozenset[Path] = frozenset()
-) -> Iterator[tuple[str, _Place]]:
+def _files(folder: Path, prefix: str = "", above: frozenset[Path] = frozenset()) -> Iterator[tuple[str, _Place]]:
     """Every file below the folder, through symlinks too, by its name inside the data set."""
     above |= {folder.resolve()}
     with _readable(folder):
@@ -338,9 +330,7 @@ def _tar_members(tar: Path) -> dict[str, _Place]:
                 if member.isreg():
                     places[name] = _Place(str(tar), member.offset_data, member.size)
     except tarfile.TarError as error:
-        raise InputError(
-            f"{tar}: not a whole, uncompressed tar ({error}). Decompress it, or get it again"
-        ) from error
+        raise InputError(f"{tar}: not a whole, uncompressed tar ({error}). Decompress it, or get it again") from error
     return places
 
 
@@ -349,8 +339,7 @@ def _digest(images: Sequence[ImageRef]) -> str:
         # NUL ends a row, because a name can hold anything else.
         hashes = [hashlib.sha256(read_image(ref)).hexdigest() for ref in some]
         return [
-            f"{sha} {ref.label} ".encode() + _encoded(ref.name) + b"\0"
-            for sha, ref in zip(hashes, some, strict=True)
+            f"{sha} {ref.label} ".encode() + _encoded(ref.name) + b"\0" for sha, ref in zip(hashes, some, strict=True)
         ]
 
     with ThreadPoolExecutor(max_workers=8) as pool:

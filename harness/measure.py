@@ -89,12 +89,14 @@ class Measurer:
             self.store.save_static(identity, known)
         return list(known)
 
-    def statics(self, installed: Installed, wanted: Mapping[str, Iterable[int]], trace: bool = True) -> dict[str, Static]:
+    def statics(
+        self, installed: Installed, wanted: Mapping[str, Iterable[int]], trace: bool = True
+    ) -> dict[str, Static]:
         """Counts of each model at the wanted sizes (pixels) and at its own; what fails is noted and left out."""
         found: dict[str, Static] = {}
         missing: list[dict[str, Any]] = []
         for model, sizes in wanted.items():
-            task = {"kind": "static", "model": model, "sizes": sorted(set(sizes)), "trace": trace}
+            task: dict[str, Any] = {"kind": "static", "model": model, "sizes": sorted(set(sizes)), "trace": trace}
             known = self.store.static(self._identity(installed, **task))
             if known is None:
                 missing.append(task)
@@ -134,7 +136,7 @@ class Measurer:
         todo = [ref for ref in images.images if ref.name not in before]
         label = f"{source} {evaluation.documented_model}@{size}"
         network: dict[str, Any] = predictions.network() or {}
-        state = {"done": len(before), "seconds": 0.0, "failed": ""}
+        state: dict[str, Any] = {"done": len(before), "seconds": 0.0, "failed": ""}
 
         def handle(_: int, event: Mapping[str, Any]) -> None:
             if event["event"] == "network":

@@ -18,11 +18,9 @@ def resolve(documented: str, offered: Sequence[str], source: str) -> str:
     """
     if documented in offered:
         return documented
-    for fits in (
-        lambda name: _folded(name) == _folded(documented),
-        lambda name: re.match(rf"{re.escape(documented.lower())}[_-]\d+x", name.lower()) is not None,
-    ):
-        found = [name for name in offered if fits(name)]
+    same = [name for name in offered if _folded(name) == _folded(documented)]
+    configured = re.compile(rf"{re.escape(documented)}[_-]\d+x", re.IGNORECASE)
+    for found in (same, [name for name in offered if configured.match(name)]):
         if len(found) == 1:
             return found[0]
         if found:
@@ -35,9 +33,7 @@ def resolve(documented: str, offered: Sequence[str], source: str) -> str:
 def nearest(model: str, offered: Sequence[str], count: int) -> list[str]:
     """Other names of the source, the most similar first."""
     folded = _folded(model)
-    scored = [
-        (difflib.SequenceMatcher(None, folded, _folded(name)).ratio(), name) for name in offered if name != model
-    ]
+    scored = [(difflib.SequenceMatcher(None, folded, _folded(name)).ratio(), name) for name in offered if name != model]
     scored = [entry for entry in scored if entry[0] >= 0.5]
     return [name for _, name in sorted(scored, key=lambda entry: (-entry[0], entry[1]))[:count]]
 

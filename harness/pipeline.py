@@ -22,8 +22,8 @@ from harness.verdicts import Target
 REFERENCE = Path(__file__).parent.parent / "reference"
 CHECKS = ("static", "accuracy")
 DEVICES = ("cpu", "cuda")
-#: networks of the same source that a contradicted row is compared with
-NEIGHBOURS = 8
+#: networks of the same source that a contradicted row is compared with: the likeliest first, then some more
+NEIGHBOURS = (3, 8)
 #: the resolution at which most tables count, whatever the row says
 COMMON_SIZE = 224
 
@@ -57,7 +57,7 @@ class Plan:
     known: Mapping[str, SourceSpec]
 
     def claims(self) -> list[tuple[Claim, Source]]:
-        wanted = {}
+        wanted: dict[Row, list[Source]] = {}
         for target in self.targets:
             wanted.setdefault(target.row, []).append(target.source)
         return [(claim, source) for claim in self.table.claims for source in wanted.get(claim.row, ())]
@@ -177,7 +177,9 @@ def _weights(options: Options) -> str:
         return "auto" if options.data else "none"
     if options.weights not in ("auto", "none"):
         if not Path(options.weights).is_dir():
-            raise InputError(f"--weights {options.weights}: no such folder; expected auto, none or a folder of checkpoints")
+            raise InputError(
+                f"--weights {options.weights}: no such folder; expected auto, none or a folder of checkpoints"
+            )
         if options.data is None:
             raise InputError("--weights: give --data as well, the images to evaluate them on")
     return options.weights
@@ -238,15 +240,19 @@ def _ask_the_neighbours(
 ) -> list[Verdict]:
     """Builds other networks of the source for each row with contradicted counts, and compares."""
     rows = dict.fromkeys((v.claim.row, v.source) for v in judged if v.outcome is Outcome.CONTRADICTED)
-    neighbours: dict[tuple[Row, Source], list[Static]] = {}
     for row, source in rows:
-        near = names.nearest(built[row, source].model, offered[source], NEIGHBOURS)
+        near = names.nearest(built[row, source].model, offered[source], NEIGHBOURS[-1])
         sizes = {COMMON_SIZE} | ({row.input_size} if row.input_size else set())
-        failures = len(measurer.failures)
-        statics = measurer.statics(installed[source], {model: sizes for model in near}, trace=False)
-        del measurer.failures[failures:]  # nobody asked for the neighbours
-        neighbours[row, source] = [statics[model] for model in near if model in statics]
-    return verdicts.attribute_to_neighbours(judged, neighbours)
+        for count in NEIGHBOURS:
+            failures = len(measurer.failures)
+            statics = measurer.statics(installed[source], dict.fromkeys(near[:count], sizes), trace=False)
+            del measurer.failures[failures:]  # nobody asked for the neighbours
+            candidates = [statics[model] for model in near if model in statics]
+            attributed = verdicts.attribute_to_neighbours(judged, {(row, source): candidates})
+            if attributed != judged:
+                judged = attributed
+                break
+    return judged
 
 
 def _evaluate(
@@ -287,9 +293,7 @@ def _evaluate(
     return runs
 
 
-def _demonstrate(
-    installed: Mapping[Source, Installed], measurer: Measurer
-) -> tuple[Run | None, Finding | None]:
+def _demonstrate(installed: Mapping[Source, Installed], measurer: Measurer) -> tuple[Run | None, Finding | None]:
     """Real weights on photographs, with whichever release of the demonstration's source is at hand."""
     table, page = demonstration.table()
     row = next(row for row in table.rows if row.model == demonstration.MODEL)
@@ -303,7 +307,13 @@ def _demonstrate(
         static = measurer.statics(ready, {row.model: {COMMON_SIZE}}).get(row.model)
         if static is not None:
             checkpoint = weights.find(
-                "auto", row.source, row.model, row.model, None, page.weights[row.model], environments.cache() / "weights"
+                "auto",
+                row.source,
+                row.model,
+                row.model,
+                None,
+                page.weights[row.model],
+                environments.cache() / "weights",
             )
             evaluation = Evaluation(row.model, row.model, checkpoint, None, static.input_size)
             run = measurer.evaluate(ready, evaluation, photographs)
@@ -313,7 +323,9 @@ def _demonstrate(
     del measurer.failures[failures:]
     if run is not None:
         return run, None
-    return None, Finding("demonstration", "warning", str(ready.source), row.model, f"The demonstration did not run: {reason}")
+    return None, Finding(
+        "demonstration", "warning", str(ready.source), row.model, f"The demonstration did not run: {reason}"
+    )
 
 
 # -- verdicts on what was not measured -------------------------------------------------------------
@@ -347,7 +359,10 @@ def _accuracy_verdicts(
 
 
 def _unmeasured(
-    claims: Iterable[tuple[Claim, Source]], judged: Sequence[Verdict], options: Options, failures: Sequence[Failure]
+    claims: Iterable[tuple[Claim, Source]],
+    judged: Sequence[Verdict],
+    options: Options,
+    failures: Sequence[Failure],
 ) -> list[Verdict]:
     """Static claims that no measurement speaks to."""
     done = {(verdict.claim, verdict.source) for verdict in judged}
@@ -388,4 +403,3 @@ def _in_order(judged: Iterable[Verdict], planned: Plan) -> list[Verdict]:
     """As the table has them: by row, then by column, then by release."""
     position = {claim: i for i, claim in enumerate(planned.table.claims)}
     return sorted(judged, key=lambda verdict: (position[verdict.claim], verdict.source.version))
-

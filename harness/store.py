@@ -75,7 +75,9 @@ class Predictions:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def append(self, rows: Sequence[tuple[str, list[int], list[float]]], undecodable: Sequence[tuple[str, str]]) -> None:
+    def append(
+        self, rows: Sequence[tuple[str, list[int], list[float]]], undecodable: Sequence[tuple[str, str]]
+    ) -> None:
         table = pd.DataFrame(
             {
                 "image": [name for name, _, _ in rows] + [name for name, _ in undecodable],
@@ -110,7 +112,11 @@ class Predictions:
         """One file instead of one per batch. Interrupted halfway it leaves rows twice, which read() ignores."""
         parts = sorted(self.folder.glob("part-*.parquet"))
         if parts:
-            self._write(self.read(), f"whole-{uuid.uuid4().hex}.parquet", replaces=sorted(self.folder.glob("*.parquet")))
+            self._write(
+                self.read(),
+                f"whole-{uuid.uuid4().hex}.parquet",
+                replaces=sorted(self.folder.glob("*.parquet")),
+            )
 
     def _write(self, table: pd.DataFrame, name: str, replaces: Sequence[Path] = ()) -> None:
         beside = self.folder / f".{name}"

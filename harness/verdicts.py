@@ -43,7 +43,13 @@ class KnownGap:
     def covers(self, verdict: Verdict) -> bool:
         claim = verdict.claim
         listed = (self.source, self.version, self.model, self.metric, self.documented)
-        return listed == (verdict.source.name, verdict.source.version, claim.row.model, claim.metric, claim.text)
+        return listed == (
+            verdict.source.name,
+            verdict.source.version,
+            claim.row.model,
+            claim.metric,
+            claim.text,
+        )
 
 
 def read_known_gaps(path: Path) -> list[KnownGap]:
@@ -58,7 +64,9 @@ def read_known_gaps(path: Path) -> list[KnownGap]:
         wrong = [name for name in fields if not isinstance(entry.get(name), str) or not entry[name]]
         wrong += [name for name in entry if name not in fields]
         if wrong:
-            raise InputError(f"{path}: gap {number}: expected a text for each of {', '.join(fields)}; see {', '.join(wrong)}")
+            raise InputError(
+                f"{path}: gap {number}: expected a text for each of {', '.join(fields)}; see {', '.join(wrong)}"
+            )
         gaps.append(KnownGap(**entry))
     return gaps
 
@@ -77,7 +85,15 @@ def judge_static(claims: Sequence[tuple[Claim, Source]], statics: Mapping[tuple[
         measured = [complexity.Measured(claim, statics[claim.row, source]) for claim in group]
         for claim, judged in zip(group, complexity.judge(measured), strict=True):
             verdicts.append(
-                Verdict(claim, source, judged.outcome, judged.plain, judged.convention, judged.cause, judged.evidence)
+                Verdict(
+                    claim,
+                    source,
+                    judged.outcome,
+                    judged.plain,
+                    judged.convention,
+                    judged.cause,
+                    judged.evidence,
+                )
             )
     return verdicts
 
@@ -102,7 +118,12 @@ def attribute_to_neighbours(
         if (verdict.claim, verdict.source) in causes:
             static, text, chance = causes[verdict.claim, verdict.source]
             cause = f"the figure belongs to another network of {verdict.source.name}: {static.model} ({text})"
-            evidence = {**verdict.evidence, "belongs_to": static.model, "belongs_to_convention": text, "chance": chance}
+            evidence = {
+                **verdict.evidence,
+                "belongs_to": static.model,
+                "belongs_to_convention": text,
+                "chance": chance,
+            }
             attributed.append(dataclasses.replace(verdict, cause=cause, evidence=evidence))
         else:
             attributed.append(verdict)
@@ -143,13 +164,18 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], is_imagene
     allowed = claim.step / 2 / 100 * run.images + NOISE_IMAGES
     off = count(run, claim.metric) - documented
     evidence |= {"documented_count": documented, "off_by_images": off, "allowed_images": allowed}
-    described = f"off by {abs(off):.0f} of {run.images:,} images; allowed {allowed:.0f} (half the last digit and a noise floor of {NOISE_IMAGES})"
+    described = (
+        f"off by {abs(off):.0f} of {run.images:,} images; allowed {allowed:.0f} "
+        f"(half the last digit and a noise floor of {NOISE_IMAGES})"
+    )
     if abs(off) <= allowed:
         return Verdict(claim, source, Outcome.REPRODUCED, measured, f"at {run.input_size} pixels", described, evidence)
     for other in runs:
         if other is not run and abs(count(other, claim.metric) - documented) <= allowed:
             text = f"at {other.input_size} pixels, the source's own input size"
-            return Verdict(claim, source, Outcome.EXPLAINED, measured, text, f"{described}; reproduced {text}", evidence)
+            return Verdict(
+                claim, source, Outcome.EXPLAINED, measured, text, f"{described}; reproduced {text}", evidence
+            )
     return Verdict(claim, source, Outcome.CONTRADICTED, measured, f"at {run.input_size} pixels", described, evidence)
 
 

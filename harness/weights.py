@@ -163,15 +163,12 @@ def _nearest(files: set[Path], folder: Path, wanted: Sequence[str]) -> list[str]
     """The three file names that are most like one of the wanted ones."""
     names = sorted(file.relative_to(folder).as_posix() for file in files)
     likeness = {
-        name: max(SequenceMatcher(None, name.lower(), other.lower()).ratio() for other in wanted)
-        for name in names
+        name: max(SequenceMatcher(None, name.lower(), other.lower()).ratio() for other in wanted) for name in names
     }
     return sorted(names, key=lambda name: -likeness[name])[:3]
 
 
-def _checkpoint(
-    file: Path, origin: str, official_url: str | None, declared: WeightSource | None
-) -> Checkpoint:
+def _checkpoint(file: Path, origin: str, official_url: str | None, declared: WeightSource | None) -> Checkpoint:
     """Digests a file and compares the digest with all that is known of it."""
     try:
         digest = sha256(file)

@@ -32,7 +32,12 @@ def run(
     ready: Event = {}
     done = 0
     while done < len(tasks):
-        job = {"module": installed.spec.module, "device": device, "threads": threads, "tasks": list(tasks[done:])}
+        job = {
+            "module": installed.spec.module,
+            "device": device,
+            "threads": threads,
+            "tasks": list(tasks[done:]),
+        }
         finished, new_ready, death = _run_once(installed, job, lambda i, e, base=done: handle(base + i, e), log)  # type: ignore[misc]
         ready = new_ready or ready
         done += finished

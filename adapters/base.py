@@ -120,7 +120,7 @@ class Network(Protocol):
 class AdapterClass(Protocol):
     """What `<source>.py` offers under the name `Adapter`."""
 
-    def __init__(self, device: str = "cpu", threads: int | None = None) -> None: ...
+    def __init__(self, device: str = "cpu") -> None: ...
 
     def models(self) -> Sequence[str]:
         """The names that build() takes."""

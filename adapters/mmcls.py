@@ -32,10 +32,8 @@ class Adapter:
     (configs/cspnet/cspdarknet50_8xb32_in1k.py builds CSPDarkNet of depth 53).
     """
 
-    def __init__(self, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(self, device: str = "cpu") -> None:
         self.device = device
-        if threads:
-            torch.set_num_threads(threads)
 
     @cached_property
     def _published(self) -> Mapping[str, dict[str, Any]]:

@@ -54,10 +54,8 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class Adapter:
     """See adapters.base.AdapterClass."""
 
-    def __init__(self, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(self, device: str = "cpu") -> None:
         paddle.set_device("gpu" if device == "cuda" else device)
-        if threads:
-            paddle.set_num_threads(threads) if hasattr(paddle, "set_num_threads") else None
 
     def models(self) -> Sequence[str]:
         return sorted(

@@ -23,10 +23,8 @@ STATE_KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")
 class Adapter:
     """See adapters.base.AdapterClass."""
 
-    def __init__(self, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(self, device: str = "cpu") -> None:
         self.device = device
-        if threads:
-            torch.set_num_threads(threads)
 
     def models(self) -> Sequence[str]:
         return timm.list_models()

@@ -18,25 +18,26 @@ Counter = Callable[[nn.Module, int], int]
 PLAIN = "torch.utils.flop_counter"
 
 
-def _image(size: int) -> torch.Tensor:
-    return torch.zeros(1, 3, size, size)
+def _image(module: nn.Module, size: int) -> torch.Tensor:
+    """One image where the network is; on the meta device shapes are worked out and nothing is computed."""
+    return torch.zeros(1, 3, size, size, device=next(module.parameters()).device)
 
 
 def _torch(module: nn.Module, size: int) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(_image(size))
+        module(_image(module, size))
     flops = counter.get_total_flops()  # 2 per multiply-add, matrix products and convolutions alone
     return flops // 2
 
 
 def _thop(module: nn.Module, size: int) -> int:
     with quiet():
-        return int(thop.profile(module, (_image(size),), verbose=False)[0])
+        return int(thop.profile(module, (_image(module, size),), verbose=False)[0])
 
 
 def _fvcore(module: nn.Module, size: int) -> int:
     with quiet():
-        return int(fvcore.nn.FlopCountAnalysis(module, _image(size)).total())
+        return int(fvcore.nn.FlopCountAnalysis(module, _image(module, size)).total())
 
 
 def _ptflops(module: nn.Module, size: int) -> int:
@@ -50,7 +51,8 @@ def _ptflops(module: nn.Module, size: int) -> int:
 
 def _torchinfo(module: nn.Module, size: int) -> int:
     with quiet():
-        return int(torchinfo.summary(module, input_size=(1, 3, size, size), verbose=0, device="cpu").total_mult_adds)
+        summary = torchinfo.summary(module, input_data=_image(module, size), verbose=0)
+        return int(summary.total_mult_adds)
 
 
 COUNTERS: Mapping[str, Counter] = {
@@ -69,6 +71,7 @@ def parameter_counts(fresh: Callable[[], nn.Module], size: int) -> dict[str, int
     """
     try:
         with quiet():
-            return {"thop": int(thop.profile(fresh(), (_image(size),), verbose=False)[1])}
+            module = fresh()
+            return {"thop": int(thop.profile(module, (_image(module, size),), verbose=False)[1])}
     except Exception:  # a counter that breaks on this network says so in multiply_adds
         return {}

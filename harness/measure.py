@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness import names, workers
+from harness import workers
 from harness.environments import Installed
-from harness.errors import MeasurementError
 from harness.images import ImageSet, label_shift
 from harness.records import CheckpointUsed, Environment, Failure, Run, Source, Static
 from harness.store import Predictions, Store
 from harness.weights import Checkpoint
 
 #: the harness's own code that decides what a worker measures
-_MEASURING = ("worker.py", "integrity.py", "images.py")
+_MEASURING = ("worker.py", "integrity.py", "images.py", "names.py")
 
 
 class Progress(Protocol):
@@ -72,49 +72,59 @@ class Measurer:
             **rest,
         }
 
-    def _run(self, installed: Installed, tasks: Sequence[Mapping[str, Any]], handle: Any) -> None:
+    def _run(
+        self, installed: Installed, tasks: Sequence[Mapping[str, Any]], handle: Any, threads: int | None = None
+    ) -> None:
         log = self.store.log(f"{installed.source.name}-{installed.source.version}")
-        workers.run(installed, tasks, handle, log, device=self.device)
-
-    def models(self, installed: Installed) -> list[str]:
-        """The names that the source offers. Raises MeasurementError."""
-        identity = self._identity(installed, "models")
-        known: Any = self.store.static(identity)
-        if known is None:
-            answers: list[Any] = []
-            self._run(installed, [{"kind": "models"}], lambda _, event: answers.append(event))
-            if answers[0]["event"] == "failed":
-                raise MeasurementError(f"{installed.source} cannot be used: {answers[0]['message']}")
-            known = answers[0]["models"]
-            self.store.save_static(identity, known)
-        return list(known)
+        workers.run(installed, tasks, handle, log, device=self.device, threads=threads)
 
     def statics(
-        self, installed: Installed, wanted: Mapping[str, Iterable[int]], trace: bool = True
+        self, installed: Installed, wanted: Mapping[str, Iterable[int]], trace: bool = True, side_by_side: int = 1
     ) -> dict[str, Static]:
-        """Counts of each model at the wanted sizes (pixels) and at its own; what fails is noted and left out."""
+        """Counts of the networks that documented names mean, at the wanted sizes (pixels) and at their own.
+
+        What fails is noted and left out. `side_by_side` sources share the machine's processors.
+        """
         found: dict[str, Static] = {}
         missing: list[dict[str, Any]] = []
-        for model, sizes in wanted.items():
-            task: dict[str, Any] = {"kind": "static", "model": model, "sizes": sorted(set(sizes)), "trace": trace}
+        for documented, sizes in wanted.items():
+            task: dict[str, Any] = {
+                "kind": "static",
+                "documented": documented,
+                "sizes": sorted(set(sizes)),
+                "trace": trace,
+            }
             known = self.store.static(self._identity(installed, **task))
             if known is None:
                 missing.append(task)
             else:
-                found[model] = _static(installed.source, known)
-        if missing:
-            self.progress.stage(f"{installed.source}: counting {', '.join(task['model'] for task in missing)}")
+                found[documented] = _static(installed.source, known)
+        if not missing:
+            return found
+        self.progress.stage(f"{installed.source}: counting {', '.join(task['documented'] for task in missing)}")
+        offer: list[dict[str, Any]] = [] if self._offered(installed) else [{"kind": "models"}]
+        tasks = [*offer, *missing]
 
-            def handle(index: int, event: Mapping[str, Any]) -> None:
-                task = missing[index]
-                if event["event"] == "static":
-                    self.store.save_static(self._identity(installed, **task), event["static"])
-                    found[task["model"]] = _static(installed.source, event["static"])
-                elif event["event"] == "failed":
-                    self.fail(installed.source, task["model"], "static", event["message"])
+        def handle(index: int, event: Mapping[str, Any]) -> None:
+            task = tasks[index]
+            if event["event"] == "static":
+                self.store.save_static(self._identity(installed, **task), event["static"])
+                found[task["documented"]] = _static(installed.source, event["static"])
+            elif event["event"] == "models":
+                self.store.save_static(self._identity(installed, **task), event["models"])
+            elif event["event"] == "failed":
+                self.fail(installed.source, task.get("documented"), "static", event["message"])
 
-            self._run(installed, missing, handle)
+        self._run(installed, tasks, handle, threads=max(1, (os.cpu_count() or 1) // side_by_side))
         return found
+
+    def _offered(self, installed: Installed) -> list[str] | None:
+        known: list[str] | None = self.store.static(self._identity(installed, "models"))
+        return known
+
+    def offered(self, installed: Installed) -> list[str]:
+        """The names that the source's build() takes, once statics() has asked it; else none."""
+        return self._offered(installed) or []
 
     def evaluate(self, installed: Installed, evaluation: Evaluation, images: ImageSet) -> Run | None:
         """Runs one network over the images that are not on disk yet; None where it failed, which is noted."""
@@ -173,14 +183,6 @@ class Measurer:
         for name, why in run.decode_errors.items():
             self.fail(source, evaluation.documented_model, "evaluate", f"{name} was not scored: {why}")
         return run
-
-    def resolve(self, installed: Installed, documented: str, offered: Sequence[str]) -> str | None:
-        """The source's own name for a documented model; None where there is none, which is noted."""
-        try:
-            return names.resolve(documented, offered, str(installed.source))
-        except MeasurementError as error:
-            self.fail(installed.source, documented, "name", str(error))
-            return None
 
 
 def _static(source: Source, measured: Mapping[str, Any]) -> Static:

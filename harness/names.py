@@ -1,4 +1,4 @@
-"""Documented model name -> the source's own name, or why it cannot be told."""
+"""Documented model name -> the source's own name, or why it cannot be told. Workers import this: stdlib alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from harness.errors import MeasurementError
 
 
-def resolve(documented: str, offered: Sequence[str], source: str) -> str:
+def resolve(documented: str, offered: Sequence[str]) -> str:
     """The one name that the documented one can mean.
 
     Exact first, then without regard to case and punctuation, then as the beginning of a configuration's name
@@ -24,10 +24,10 @@ def resolve(documented: str, offered: Sequence[str], source: str) -> str:
         if len(found) == 1:
             return found[0]
         if found:
-            raise MeasurementError(f"{source}: {documented!r} can mean {', '.join(found[:6])}; name one of them")
+            raise MeasurementError(f"{documented!r} can mean {', '.join(found[:6])}; name one of them")
     near = nearest(documented, offered, 3)
     hint = f"the nearest names are {', '.join(near)}" if near else "nothing there has a similar name"
-    raise MeasurementError(f"{source} offers no model {documented!r}; {hint}")
+    raise MeasurementError(f"the source offers no model {documented!r}; {hint}")
 
 
 def nearest(model: str, offered: Sequence[str], count: int) -> list[str]:

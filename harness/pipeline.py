@@ -132,12 +132,12 @@ def execute(options: Options, progress: Progress) -> Results:
     images = open_images(options.data, options.labels, options.limit) if options.data else None
     measurer = Measurer(store, progress, options.device, options.batch_size)
     installed = _prepare(planned, measurer)
-    built, offered = _build(planned, installed, measurer)
+    built = _build(planned, installed, measurer)
     claims = planned.claims()
     judged = []
     if "static" in options.checks:
         judged = verdicts.judge_static([c for c in claims if c[0].metric in ("flops", "params")], built)
-        judged = _ask_the_neighbours(judged, built, offered, installed, measurer)
+        judged = _ask_the_neighbours(judged, built, installed, measurer)
     runs: dict[tuple[Row, Source], list[Run]] = {}
     if "accuracy" in options.checks and images is not None and choice != "none":
         runs = _evaluate(planned, choice, images, built, installed, measurer)
@@ -204,44 +204,32 @@ def _prepare(planned: Plan, measurer: Measurer) -> dict[Source, Installed]:
 _Built = dict[tuple[Row, Source], Static]
 
 
-def _build(
-    planned: Plan, installed: Mapping[Source, Installed], measurer: Measurer
-) -> tuple[_Built, dict[Source, list[str]]]:
-    """Every row's network, counted, and the names that each source offers."""
-    offered: dict[Source, list[str]] = {}
+def _build(planned: Plan, installed: Mapping[Source, Installed], measurer: Measurer) -> _Built:
+    """Every row's network, counted."""
 
     def one(source: Source) -> dict[Row, Static]:
-        ready = installed[source]
         rows = [target.row for target in planned.targets if target.source == source]
-        try:
-            offered[source] = measurer.models(ready)
-        except MeasurementError as error:
-            measurer.fail(source, None, "build", str(error))
-            return {}
-        resolved = {row: measurer.resolve(ready, row.model, offered[source]) for row in dict.fromkeys(rows)}
         wanted: dict[str, set[int]] = {}
-        for row, model in resolved.items():
-            if model:
-                wanted.setdefault(model, {COMMON_SIZE}).update({row.input_size} if row.input_size else ())
-        statics = measurer.statics(ready, wanted)
-        return {row: statics[model] for row, model in resolved.items() if model in statics}
+        for row in rows:
+            wanted.setdefault(row.model, {COMMON_SIZE}).update({row.input_size} if row.input_size else ())
+        statics = measurer.statics(installed[source], wanted, side_by_side=len(installed))
+        return {row: statics[row.model] for row in rows if row.model in statics}
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         found = dict(zip(installed, pool.map(one, installed), strict=True))
-    return {(row, source): static for source, rows in found.items() for row, static in rows.items()}, offered
+    return {(row, source): static for source, rows in found.items() for row, static in rows.items()}
 
 
 def _ask_the_neighbours(
     judged: list[Verdict],
     built: _Built,
-    offered: Mapping[Source, Sequence[str]],
     installed: Mapping[Source, Installed],
     measurer: Measurer,
 ) -> list[Verdict]:
     """Builds other networks of the source for each row with contradicted counts, and compares."""
     rows = dict.fromkeys((v.claim.row, v.source) for v in judged if v.outcome is Outcome.CONTRADICTED)
     for row, source in rows:
-        near = names.nearest(built[row, source].model, offered[source], NEIGHBOURS[-1])
+        near = names.nearest(built[row, source].model, measurer.offered(installed[source]), NEIGHBOURS[-1])
         sizes = {COMMON_SIZE} | ({row.input_size} if row.input_size else set())
         for count in NEIGHBOURS:
             failures = len(measurer.failures)

@@ -46,12 +46,12 @@ class Store:
     def log(self, name: str) -> Path:
         return self.root / "logs" / f"{name}.log"
 
-    def static(self, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    def static(self, identity: Mapping[str, Any]) -> Any:
+        """What was saved under this identity; None where nothing was."""
         path = self.root / "static" / f"{key(identity)}.json"
         if not path.is_file():
             return None
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return content["measured"]  # type: ignore[no-any-return]
+        return json.loads(path.read_text(encoding="utf-8"))["measured"]
 
     def save_static(self, identity: Mapping[str, Any], measured: Any) -> None:
         content = {"identity": identity, "measured": measured}

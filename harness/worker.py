@@ -1,6 +1,6 @@
 """Runs inside a source's environment: a job comes in, raw measurements go out, one JSON object per line.
 
-A job is {"module", "device", "threads", "tasks"}; each task is {"kind", "model", ...}. What is sent back:
+A job is {"module", "device", "tasks"}; each task is {"kind", "model", ...}. What is sent back:
 {"event": "ready" | "static" | "network" | "predictions" | "saved" | "models" | "done" | "failed", "task": index, ...}.
 A task that fails is reported and the next one starts. Nothing here knows a claim.
 """
@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from harness.images import ImageRef, read_image
 from harness.integrity import truncation
+from harness.names import resolve
 
 Array = npt.NDArray[np.float32]
 Emit = Callable[[dict[str, Any]], None]
@@ -45,7 +46,7 @@ def main() -> None:
         events.write(json.dumps(event) + "\n")
 
     job = json.load(sys.stdin)
-    adapter = importlib.import_module(job["module"]).Adapter(device=job["device"], threads=job.get("threads"))
+    adapter = importlib.import_module(job["module"]).Adapter(device=job["device"])
     packages = {dist.metadata["Name"]: dist.version for dist in importlib.metadata.distributions()}
     emit({"event": "ready", "python": platform.python_version(), "packages": packages})
     tasks: dict[str, Callable[[Any, dict[str, Any], Emit], None]] = {
@@ -73,8 +74,9 @@ def list_models(adapter: Any, _task: dict[str, Any], send: Emit) -> None:
 
 
 def measure_static(adapter: Any, task: dict[str, Any], send: Emit) -> None:
-    """Counts of one network at the asked sizes (pixels) and at its own."""
-    network = adapter.build(task["model"])
+    """Counts of the network that a documented name means, at the asked sizes (pixels) and at its own."""
+    model = resolve(task["documented"], adapter.models())
+    network = adapter.build(model)
     multiply_adds: dict[int, dict[str, int]] = {}
     failed: dict[str, str] = {}
     for size in sorted({network.input_size, *task["sizes"]}):
@@ -86,7 +88,7 @@ def measure_static(adapter: Any, task: dict[str, Any], send: Emit) -> None:
         {
             "event": "static",
             "static": {
-                "model": task["model"],
+                "model": model,
                 "input_size": network.input_size,
                 "preprocessing": dataclasses.asdict(network.preprocessing),
                 "plain_counter": network.plain_counter,
@@ -95,7 +97,7 @@ def measure_static(adapter: Any, task: dict[str, Any], send: Emit) -> None:
                 "failed_counters": failed,
                 "operators": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
                 "last_operators": kinds[-4:],
-                "checkpoint_url": adapter.checkpoint_url(task["model"]),
+                "checkpoint_url": adapter.checkpoint_url(model),
             },
         }
     )

@@ -14,12 +14,13 @@ from typing import Any
 from harness.environments import Installed
 
 Event = Mapping[str, Any]
+Handle = Callable[[int, Event], None]
 
 
 def run(
     installed: Installed,
     tasks: Sequence[Mapping[str, Any]],
-    handle: Callable[[int, Event], None],
+    handle: Handle,
     log: Path,
     device: str = "cpu",
     threads: int | None = None,
@@ -27,7 +28,8 @@ def run(
     """Runs the tasks in order and hands every event to `handle(task index, event)`; returns the ready event.
 
     A worker that dies takes only the task it was at with it: that task fails with the reason and a new worker
-    goes on with the next. What it had sent before was handled already.
+    goes on with the next. What it had sent before was handled already. `threads` bounds the frameworks' own
+    threads, for workers that run side by side.
     """
     ready: Event = {}
     done = 0
@@ -38,7 +40,11 @@ def run(
             "threads": threads,
             "tasks": list(tasks[done:]),
         }
-        finished, new_ready, death = _run_once(installed, job, lambda i, e, base=done: handle(base + i, e), log)  # type: ignore[misc]
+
+        def shifted(index: int, event: Event, base: int = done) -> None:
+            handle(base + index, event)
+
+        finished, new_ready, death = _run_once(installed, job, shifted, log, threads)
         ready = new_ready or ready
         done += finished
         if death is not None and done < len(tasks):
@@ -50,7 +56,7 @@ def run(
 
 
 def _run_once(
-    installed: Installed, job: Mapping[str, Any], handle: Callable[[int, Event], None], log: Path
+    installed: Installed, job: Mapping[str, Any], handle: Handle, log: Path, threads: int | None
 ) -> tuple[int, Event, str | None]:
     """How many tasks came to an end, the ready event, and how the worker died if it did."""
     finished = 0
@@ -63,7 +69,7 @@ def _run_once(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env=_environment(installed, Path(path)),
+            env=_environment(installed, Path(path), threads),
             text=True,
             encoding="utf-8",
         )
@@ -93,7 +99,7 @@ def _run_once(
     return finished, ready, death
 
 
-def _environment(installed: Installed, path: Path) -> dict[str, str]:
+def _environment(installed: Installed, path: Path, threads: int | None) -> dict[str, str]:
     """Only this package and the adapter's are visible inside, never the harness's own libraries."""
     package = Path(__file__).parent
     (path / package.name).symlink_to(package)
@@ -108,7 +114,8 @@ def _environment(installed: Installed, path: Path) -> dict[str, str]:
     if not (path / "adapters").exists():  # third-party adapters build on the contract
         (path / "adapters").symlink_to(package.parent / "adapters")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    return {**inherited, "PYTHONPATH": str(path), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS") if threads}
+    return {**inherited, **limits, "PYTHONPATH": str(path), "PYTHONUNBUFFERED": "1"}
 
 
 def _describe(installed: Installed, status: int, log: Path, start: int) -> str:

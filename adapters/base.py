@@ -120,6 +120,8 @@ class Network(Protocol):
 class AdapterClass(Protocol):
     """What `<source>.py` offers under the name `Adapter`."""
 
+    checkpoint_suffix: str  #: what the source's checkpoint files end in
+
     def __init__(self, device: str = "cpu") -> None: ...
 
     def models(self) -> Sequence[str]:
@@ -134,9 +136,17 @@ class AdapterClass(Protocol):
         """How a stand-in checkpoint was made up; None for any other file."""
         ...
 
-    def build(self, model: str, checkpoint: Path | None = None, match: Match = "name", seed: int = 0) -> Network:
+    def build(
+        self,
+        model: str,
+        checkpoint: Path | None = None,
+        match: Match = "name",
+        seed: int = 0,
+        input_size: int | None = None,
+    ) -> Network:
         """A network in evaluation mode, with seeded random weights where no checkpoint is given.
 
+        It is prepared for `input_size` pixels, the source's own size for this model where that is None.
         Raises KeyError for an unknown model and CheckpointError for a checkpoint that does not fit.
         """
         ...

@@ -32,6 +32,8 @@ class Adapter:
     (configs/cspnet/cspdarknet50_8xb32_in1k.py builds CSPDarkNet of depth 53).
     """
 
+    checkpoint_suffix = ".pth"
+
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
 

@@ -54,6 +54,8 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class Adapter:
     """See adapters.base.AdapterClass."""
 
+    checkpoint_suffix = ".pdparams"
+
     def __init__(self, device: str = "cpu") -> None:
         paddle.set_device("gpu" if device == "cuda" else device)
 

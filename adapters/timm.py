@@ -23,6 +23,8 @@ STATE_KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")
 class Adapter:
     """See adapters.base.AdapterClass."""
 
+    checkpoint_suffix = ".pth"
+
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
 

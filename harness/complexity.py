@@ -261,6 +261,8 @@ def _explained(
     if isinstance(convention, FlopsConvention) and convention.ratio is not None:
         evidence["ratio"] = ratio_text(convention.ratio)
     cause = f"counted as {convention.text}"
+    if isinstance(convention, FlopsConvention) and convention.size not in (None, item.size):
+        cause += f", although the row says {item.size} pixels"
     if isinstance(convention, ParamsConvention) and plain_value is not None and value is not None:
         left_out = left_out_types(item.static, round(plain_value - value))
         if left_out and not convention.binary:

@@ -110,6 +110,7 @@ class Installed:
     source: Source
     python: Path
     packages: tuple[str, ...]  #: name==version of everything that is installed there
+    python_version: str  #: of the interpreter in it
 
     @property
     def packages_digest(self) -> str:
@@ -155,9 +156,19 @@ def prepare(spec: SourceSpec, version: str) -> Installed:
                 *options,
             )
             frozen = _uv(source, "pip", "freeze", "--quiet", "--python", str(python))
-            (folder / "complete").write_text(frozen, encoding="utf-8")
-        packages = (folder / "complete").read_text(encoding="utf-8").split("\n")
-    return Installed(spec, source, python, tuple(line for line in packages if line))
+            version_line = _python_version(folder)
+            (folder / "complete").write_text(f"{version_line}\n{frozen}", encoding="utf-8")
+        python_version, *packages = (folder / "complete").read_text(encoding="utf-8").split("\n")
+    return Installed(spec, source, python, tuple(line for line in packages if line), python_version)
+
+
+def _python_version(folder: Path) -> str:
+    """The interpreter's release, as a virtual environment notes it."""
+    for line in (folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition("=")
+        if name.strip() in ("version", "version_info"):
+            return value.strip()
+    return "unknown"
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from harness import workers
 from harness.environments import Installed
-from harness.images import ImageSet, label_shift
+from harness.images import ImageSet
+from harness.labels import label_shift
 from harness.records import CheckpointUsed, Environment, Failure, Run, Source, Static
 from harness.store import Predictions, Store
 from harness.weights import Checkpoint
@@ -223,8 +224,8 @@ def _score(
             evaluation.checkpoint.origin,
         ),
         images=len(truth),
-        top1_count=sum(label == classes[0] for label, classes in zip(truth, best, strict=True)),
-        top5_count=sum(label in classes for label, classes in zip(truth, best, strict=True)),
+        top1_count=sum(int(label == classes[0]) for label, classes in zip(truth, best, strict=True)),
+        top5_count=sum(int(label in classes) for label, classes in zip(truth, best, strict=True)),
         decode_errors=dict(zip(wrong["image"], wrong["error"], strict=True)),
         seconds=seconds,
         measured_now=measured_now,

@@ -119,9 +119,7 @@ class Predictions:
             )
 
     def _write(self, table: pd.DataFrame, name: str, replaces: Sequence[Path] = ()) -> None:
-        beside = self.folder / f".{name}"
-        table.to_parquet(beside, index=False)
-        beside.rename(self.folder / name)
+        _write(self.folder / name, table.to_parquet(index=False))
         for path in replaces:
             path.unlink(missing_ok=True)
 

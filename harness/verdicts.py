@@ -253,7 +253,8 @@ def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
         found.append(
             Finding(
                 "figures_of_another_network", "error", str(source), row.model,
-                f"Row {row.number} documents {row.model}, but {figures} are the figures of {owner} of the same source.",
+                f"Row {row.number} documents {row.model}, but {figures} are the figures of {owner} of the same "
+                f"source. The row's other figures may be {owner}'s as well.",
                 {"belongs_to": owner, "line": row.line, "chance": cells[0].evidence["chance"]},
             )
         )  # fmt: skip

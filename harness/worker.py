@@ -65,8 +65,9 @@ def main() -> None:
             send({"event": "done"})
         except Exception as error:  # one model's failure is that model's alone
             traceback.print_exc(file=sys.stderr)
-            message = f"unknown model {error}" if isinstance(error, KeyError) else str(error)
-            send({"event": "failed", "error": type(error).__name__, "message": message or type(error).__name__})
+            name = type(error).__name__
+            message = f"{name}: {error}" if isinstance(error, KeyError) else str(error)  # it says the key alone
+            send({"event": "failed", "error": name, "message": message or name})
 
 
 def list_models(adapter: Any, _task: dict[str, Any], send: Emit) -> None:
@@ -81,7 +82,7 @@ def measure_static(adapter: Any, task: dict[str, Any], send: Emit) -> None:
     failed: dict[str, str] = {}
     for size in sorted({network.input_size, *task["sizes"]}):
         counts = network.multiply_adds(size)
-        multiply_adds[size] = {name: count for name, count in counts.items() if isinstance(count, int)}
+        multiply_adds[size] = {name: int(count) for name, count in counts.items() if not isinstance(count, str)}
         failed.update({name: why for name, why in counts.items() if isinstance(why, str)})
     kinds = _operators(network) if task.get("trace", True) else []
     send(
@@ -128,6 +129,8 @@ def evaluate(adapter: Any, task: dict[str, Any], send: Emit) -> None:
         rows: list[Any] = []
         if names:
             logits = network.forward(batch)
+            if broken := [name for name, row in zip(names, logits, strict=True) if not np.isfinite(row).all()]:
+                raise ValueError(f"the network gives logits that are not all finite numbers for {broken[0]}")
             order = np.argsort(-logits, axis=1, kind="stable")[:, :KEPT]
             best = np.take_along_axis(logits, order, axis=1)
             rows = [[name, o.tolist(), b.tolist()] for name, o, b in zip(names, order, best, strict=True)]
@@ -142,10 +145,7 @@ def _batches(
     """Names, images and undecodable files of consecutive batches, prepared one batch ahead of the forward pass."""
 
     def prepare(ref: ImageRef) -> Array | str:
-        try:
-            image = read_image(ref)
-        except OSError as error:
-            return str(error)
+        image = read_image(ref)  # what cannot be read says nothing about the image, so it ends the task
         cut = truncation(image)
         if cut:
             return cut
@@ -176,23 +176,24 @@ def make_stand_in(adapter: Any, task: dict[str, Any], send: Emit) -> None:
     Seeded weights, normalisation statistics of the images, and a last layer fitted in closed form: ridge
     regression of one-hot labels on the features, in its dual form since there are fewer images than features.
     """
-    network = adapter.build(task["model"], seed=task["seed"])
+    network = adapter.build(resolve(task["documented"], adapter.models()), seed=task["seed"])
     refs = [ImageRef(*fields) for fields in task["images"]]
     labels = {ref.name: ref.label for ref in refs}
     calibration = refs[:: max(1, len(refs) // task["calibration_images"])]
-    network.calibrate(batch for _, batch, _ in _batches(network, calibration, task["batch_size"]))
+    network.calibrate(batch for names, batch, _ in _batches(network, calibration, task["batch_size"]) if names)
     features: list[Array] = []
     kept: list[int] = []
     for names, batch, _ in _batches(network, refs, task["batch_size"]):
-        features.append(network.features(batch))
-        kept += [labels[name] for name in names]
+        if names:
+            features.append(network.features(batch))
+            kept += [labels[name] for name in names]
     weight, bias = ridge(np.concatenate(features), np.asarray(kept), task["classes"])
     network.set_classifier(weight, bias)
     mark = (
         f"stand-in: seed {task['seed']}, normalisation calibrated on {len(calibration)} images, "
         f"last layer fitted by ridge regression on {len(kept)} images; no training"
     )
-    path = Path(task["out"])
+    path = Path(task["out"] + adapter.checkpoint_suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     network.save(path, mark)
     send({"event": "saved", "file": str(path), "stand_in": mark})

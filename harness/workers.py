@@ -82,15 +82,18 @@ def _run_once(
             except BrokenPipeError:
                 pass  # it died before it read its job; the exit status below says how
             for line in process.stdout:
+                if not line.endswith("\n"):
+                    break  # it died while it wrote this one
                 event = json.loads(line)
                 if event["event"] == "ready":
                     ready = event
                 else:
                     handle(event["task"], event)
                     finished += event["event"] in ("done", "failed")
+        except BaseException:
+            process.terminate()
+            raise
         finally:
-            if process.poll() is None and finished < len(job["tasks"]):
-                process.terminate()
             process.stdout.close()
             status = process.wait()
     death = None

@@ -1,0 +1,131 @@
+"""pytest's face of the harness: options, one test per documented cell, and outcomes translated; nothing is judged here.
+
+A module gets its tests by having a function that takes `parity_cell`:
+
+    @pytest.mark.parity
+    def test_parity(parity_cell): parity_cell.check()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness import report
+from harness.errors import InputError
+from harness.pipeline import Options, Plan, Results, execute, plan
+from harness.records import Claim, Outcome, Source, Verdict
+from harness.report.contract import cell
+from harness.report.junit import sentence
+from harness.run import _names
+from harness.terminal import Silent
+
+_RESULTS = pytest.StashKey[Results]()
+_PLAN = pytest.StashKey[Plan]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    default = Options()
+    group = parser.getgroup("parity", "checking a published table of models")
+    group.addoption("--parity-table", type=Path, default=default.table, help="Markdown file with the documented table")
+    group.addoption("--parity-sources", type=_names, default=(), help="sources to check: NAME[==VERSION],…")
+    group.addoption("--parity-models", type=_names, default=(), help="models to check: NAME,…")
+    group.addoption("--parity-data", type=Path, default=None, help="labelled images, see python -m harness.run --help")
+    group.addoption("--parity-labels", type=Path, default=None, help="label file of --parity-data")
+    group.addoption("--parity-weights", default=None, help="DIR, auto or none")
+    group.addoption("--parity-out", type=Path, default=default.out, help="folder of the reports and the store")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "parity: checks one documented cell against the implementation")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One documented cell and the run that judges it."""
+
+    claim: Claim
+    source: Source
+    config: pytest.Config
+
+    def check(self) -> None:
+        """Passes, fails, skips or xfails as the verdict on the cell says."""
+        results = _results(self.config)
+        verdict = next(v for v in results.verdicts if v.claim == self.claim and v.source == self.source)
+        if verdict.outcome in (Outcome.CONTRADICTED, Outcome.ERROR):
+            pytest.fail(sentence(verdict), pytrace=False)
+        if verdict.outcome is Outcome.NOT_MEASURED:
+            pytest.skip(f"not measured: {verdict.cause}")
+        if verdict.outcome is Outcome.KNOWN_GAP:
+            # a gap that closed is an error verdict by then, so this is as strict as xfail(strict=True)
+            pytest.xfail(f"known gap: {verdict.evidence['known_gap']['reason']} {verdict.evidence['known_gap']['url']}")
+
+    def properties(self) -> list[tuple[str, object]]:
+        """Documented and measured values for JUnit."""
+        results = _results(self.config)
+        verdict: Verdict = next(v for v in results.verdicts if v.claim == self.claim and v.source == self.source)
+        entry = cell(verdict)
+        return [(name, entry[name]) for name in ("documented", "measured", "unit", "outcome", "convention")]
+
+
+@pytest.fixture(autouse=False)
+def parity_cell(request: pytest.FixtureRequest, record_property: object) -> Cell:
+    """The cell that this test is about; its values go into JUnit as properties."""
+    found: Cell = request.param
+    for name, value in found.properties():
+        record_property(name, value)  # type: ignore[operator]
+    return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "parity_cell" not in metafunc.fixturenames:
+        return
+    try:
+        planned = _plan(metafunc.config)
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from error
+    cells = [Cell(claim, source, metafunc.config) for claim, source in planned.claims()]
+    names = [f"{c.source.name}-{c.claim.row.model}-{c.claim.metric}" for c in cells]
+    versions = {(c.claim.row, c.claim.metric): 0 for c in cells}
+    for one in cells:
+        versions[one.claim.row, one.claim.metric] += 1
+    ids = []
+    for one, name in zip(cells, names, strict=True):
+        several = versions[one.claim.row, one.claim.metric] > 1
+        label = f"{one.source}-{one.claim.row.model}-{one.claim.metric}" if several else name
+        # two rows of one model and source differ by their line alone
+        ids.append(f"{label}-line{one.claim.row.line}" if names.count(name) > 1 and not several else label)
+    metafunc.parametrize("parity_cell", cells, ids=ids, indirect=True)
+
+
+def _options(config: pytest.Config) -> Options:
+    get = config.getoption
+    return Options(
+        table=get("--parity-table"),
+        sources=get("--parity-sources"),
+        models=get("--parity-models"),
+        data=get("--parity-data"),
+        labels=get("--parity-labels"),
+        weights=get("--parity-weights"),
+        out=get("--parity-out"),
+    )
+
+
+def _plan(config: pytest.Config) -> Plan:
+    if _PLAN not in config.stash:
+        config.stash[_PLAN] = plan(_options(config))
+    return config.stash[_PLAN]
+
+
+def _results(config: pytest.Config) -> Results:
+    """Everything is measured once, when the first cell asks for it."""
+    if _RESULTS not in config.stash:
+        options = _options(config)
+        try:
+            config.stash[_RESULTS] = execute(options, Silent())
+            report.write(config.stash[_RESULTS], options.out)
+        except InputError as error:
+            pytest.exit(f"parity: {error}", returncode=2)
+    return config.stash[_RESULTS]

@@ -1,0 +1,30 @@
+"""Results -> report.json, report.md, report.html and report.xml. Nothing here measures or judges."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.pipeline import Results
+from harness.report import contract, junit, page
+
+
+def write(results: Results, folder: Path) -> Path:
+    """Writes the four reports and returns the path of report.md. Raises InputError where that is not possible."""
+    markdown = page.markdown(results)
+    content = {
+        "report.json": json.dumps(contract.report(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "report.md": markdown,
+        "report.html": page.html(markdown, results),
+        "report.xml": junit.xml(results),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in content.items():
+            beside = folder / f".{name}"
+            beside.write_text(text, encoding="utf-8")
+            beside.rename(folder / name)
+    except OSError as error:
+        raise InputError(f"--out: cannot write the report to {folder}: {error}") from error
+    return folder / "report.md"

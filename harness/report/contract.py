@@ -1,0 +1,146 @@
+"""report.json, whose names scripts outside the repository read. Figures are in the unit that the table prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scipy import stats
+
+from harness import __version__
+from harness.pipeline import Results
+from harness.records import UNITS, Run, Verdict
+from harness.verdicts import accuracy
+
+SCHEMA = 1
+
+
+def report(results: Results) -> dict[str, Any]:
+    """The whole report as plain data."""
+    runs = [*results.runs, *([results.demonstration] if results.demonstration else [])]
+    return {
+        "schema": SCHEMA,
+        "harness": __version__,
+        "table": results.options.table.name,
+        "exit_status": results.exit_status,
+        "sources": [
+            {
+                "name": source.name,
+                "version": source.version,
+                "python": installed.python_version,
+                "packages": dict(package.split("==") for package in installed.packages if "==" in package),
+            }
+            for source, installed in results.installed.items()
+        ],
+        "data": data(results),
+        "cells": [cell(verdict) for verdict in results.verdicts],
+        "pairs": [],
+        "runs": [run_entry(run) for run in runs],
+        "findings": findings(results),
+    }
+
+
+def data(results: Results) -> dict[str, Any] | None:
+    """What the images were; None where no data set was given."""
+    images = results.images
+    if images is None:
+        return None
+    return {
+        "layout": images.layout,
+        "images": len(images.images),
+        "digest": images.digest,
+        "is_imagenet_val": images.is_imagenet_val,
+        "identity": images.identity,
+        "notes": list(images.notes),
+    }
+
+
+def cell(verdict: Verdict) -> dict[str, Any]:
+    claim = verdict.claim
+    return {
+        "row": claim.row.number,
+        "line": claim.row.line,
+        "source": claim.row.source,
+        "version": verdict.source.version,
+        "model": claim.row.model,
+        "input_size": claim.row.input_size,
+        "metric": claim.metric,
+        "documented": claim.text,
+        "unit": claim.unit,
+        "measured": None if verdict.measured is None else verdict.measured / UNITS[claim.unit],
+        "outcome": str(verdict.outcome),
+        "convention": verdict.convention,
+        "cause": verdict.cause,
+        "evidence": dict(verdict.evidence),
+    }
+
+
+def run_entry(run: Run) -> dict[str, Any]:
+    """One evaluation; accuracies and their 95 % interval are in percent of the scored images."""
+    low, high = interval95(run.top1_count, run.images)
+    return {
+        "source": run.source.name,
+        "version": run.source.version,
+        "model": run.documented_model,
+        "built_as": run.model,
+        "input_size": run.input_size,
+        "preprocessing": dict(run.preprocessing),
+        "checkpoint": {
+            "file": run.checkpoint.file.rpartition("/")[2],
+            "sha256": run.checkpoint.sha256,
+            "verified": run.checkpoint.verified,
+            "origin": run.checkpoint.origin,
+            "stand_in": run.checkpoint.stand_in is not None,
+        },
+        "images": run.images,
+        "top1_count": run.top1_count,
+        "top5_count": run.top5_count,
+        "top1": accuracy(run, "top1"),
+        "top5": accuracy(run, "top5"),
+        "interval95": [low, high],
+        "interval95_top5": list(interval95(run.top5_count, run.images)),
+        "decode_errors": len(run.decode_errors),
+        "undecodable": dict(run.decode_errors),
+        "seconds": run.seconds,
+        "images_per_second": run.measured_now / run.seconds if run.seconds else None,
+        "runtime": run.runtime,
+        "precision": run.precision,
+    }
+
+
+def interval95(count: int, images: int) -> tuple[float, float]:
+    """Wilson score interval of a proportion in percent (E. B. Wilson, JASA 22, 1927); all of 0..100 without images."""
+    if not images:
+        return 0.0, 100.0
+    interval = stats.binomtest(count, images).proportion_ci(confidence_level=0.95, method="wilson")
+    return 100 * float(interval.low), 100 * float(interval.high)
+
+
+def findings(results: Results) -> list[dict[str, Any]]:
+    """What was found beside the cells, failures and unreadable cells among it; the gravest first."""
+    found: list[dict[str, Any]] = [
+        {
+            "kind": finding.kind,
+            "severity": finding.severity,
+            "source": finding.source,
+            "model": finding.model,
+            "text": finding.text,
+            "evidence": dict(finding.evidence),
+        }
+        for finding in results.findings
+    ]
+    found += [_error("failure", f.source, f.model or "", f.message, {"stage": f.stage}) for f in results.failures]
+    found += [_error("unreadable", "", "", p.text, {"line": p.line}) for p in results.problems]
+    order = ("error", "warning", "note")
+    return sorted(found, key=lambda finding: order.index(finding["severity"]))
+
+
+def _error(kind: str, source: str, model: str, text: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "severity": "error",
+        "source": source,
+        "model": model,
+        "text": text,
+        "evidence": dict(evidence),
+    }

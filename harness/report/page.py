@@ -1,0 +1,176 @@
+"""report.md, made for a maintainer who has ten seconds, and report.html, the same page for a browser."""
+
+from __future__ import annotations
+
+import html as html_escape
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+
+from harness import __version__
+from harness.pipeline import Options, Results
+from harness.records import METRICS, Outcome, Row, Run, Verdict
+from harness.report import contract
+from harness.verdicts import accuracy
+
+SIGNS = {
+    Outcome.REPRODUCED: "✓",
+    Outcome.EXPLAINED: "≈",
+    Outcome.CONTRADICTED: "✗",
+    Outcome.KNOWN_GAP: "⚑",
+    Outcome.NOT_MEASURED: "–",
+    Outcome.ERROR: "!",
+}
+#: packages whose release can change a number
+TELLING = ("torch", "torchvision", "timm", "mmcls", "mmcv", "paddlepaddle", "paddleclas", "numpy", "pillow",
+           "opencv-python", "opencv-python-headless", "thop", "fvcore", "ptflops", "torchinfo")  # fmt: skip
+
+
+def markdown(results: Results) -> str:
+    """The report as GitHub-flavoured Markdown."""
+    environment = Environment(
+        loader=PackageLoader("harness.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # the output is Markdown; escape() below is what keeps table text from becoming markup
+    )
+    environment.filters["md"] = escape
+    text = environment.get_template("report.md.j2").render(
+        results=results,
+        table=results.options.table.name,
+        version=__version__,
+        counts=Counter(verdict.outcome for verdict in results.verdicts),
+        summary=summary(results),
+        outcomes=list(Outcome),
+        signs=SIGNS,
+        metrics=[m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)],
+        rows=rows(results),
+        paragraphs=[v for v in results.verdicts if v.outcome not in (Outcome.REPRODUCED, Outcome.NOT_MEASURED)],
+        unmeasured=unmeasured(results.verdicts),
+        findings=contract.findings(results),
+        runs=[run_line(run) for run in results.runs],
+        demonstration=run_line(results.demonstration) if results.demonstration else None,
+        demonstration_run=results.demonstration,
+        data=contract.data(results),
+        sources=[
+            (source, installed.python_version, [p for p in installed.packages if p.split("==")[0] in TELLING])
+            for source, installed in results.installed.items()
+        ],
+        command=command(results),
+        printed=printed,
+    )
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def summary(results: Results) -> str:
+    """The first sentence: how much was checked, and whether the table is true."""
+    counts = Counter(verdict.outcome for verdict in results.verdicts)
+    checked = sum(counts[outcome] for outcome in Outcome if outcome not in (Outcome.NOT_MEASURED, Outcome.ERROR))
+    wrong = counts[Outcome.CONTRADICTED] + counts[Outcome.KNOWN_GAP]
+    if not checked:
+        return f"None of the {len(results.verdicts)} documented cells could be checked."
+    verdict = f"{wrong} of them {'is' if wrong == 1 else 'are'} wrong" if wrong else "none of them is contradicted"
+    return f"{checked} of {len(results.verdicts)} documented cells were checked; {verdict}."
+
+
+def rows(results: Results) -> list[dict[str, Any]]:
+    """The documented table, a verdict in each cell."""
+    found: dict[tuple[Row, str], dict[str, Any]] = {}
+    for verdict in results.verdicts:
+        row = found.setdefault(
+            (verdict.claim.row, verdict.source.version),
+            {"row": verdict.claim.row, "source": verdict.source, "cells": {}},
+        )
+        row["cells"][verdict.claim.metric] = verdict
+    return list(found.values())
+
+
+def unmeasured(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
+    """Reason -> the cells it keeps from being measured, as text."""
+    reasons: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        if verdict.outcome is Outcome.NOT_MEASURED:
+            cell = f"{verdict.source.name} {verdict.claim.row.model} {verdict.claim.metric}"
+            reasons.setdefault(verdict.cause or "no reason given", []).append(cell)
+    return [(reason, ", ".join(cells)) for reason, cells in reasons.items()]
+
+
+def run_line(run: Run) -> dict[str, Any]:
+    """What the table of evaluations shows of a run."""
+    entry = contract.run_entry(run)
+    return {
+        **entry,
+        "top1": _percent(accuracy(run, "top1")),
+        "top5": _percent(accuracy(run, "top5")),
+        "interval": f"{entry['interval95'][0]:.1f} to {entry['interval95'][1]:.1f}",
+        "interval5": f"{entry['interval95_top5'][0]:.1f} to {entry['interval95_top5'][1]:.1f}",
+        "weights": "stand-in" if run.checkpoint.stand_in else "real",
+        "stand_in_text": run.checkpoint.stand_in,
+        "verified": run.checkpoint.verified or "nothing to check it against",
+        "rate": f"{entry['images_per_second']:.1f}" if entry["images_per_second"] else "on disk",
+    }
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def printed(verdict: Verdict) -> str:
+    """The plain measured value with enough digits to be compared, in the document's unit."""
+    if verdict.measured is None:
+        return "nothing"
+    return f"{verdict.claim.printed(verdict.measured)} {verdict.claim.unit}".strip()
+
+
+def command(results: Results) -> str:
+    """What makes this report again."""
+    options = results.options
+    parts = ["python -m harness.run"]
+    parts += [f"--table {shown_path(options.table)}"] if options.table != Options().table else []
+    parts += [f"--sources {','.join(options.sources)}"] if options.sources else []
+    parts += [f"--models {','.join(options.models)}"] if options.models else []
+    parts += [f"--data {shown_path(options.data)}"] if options.data else []
+    parts += [f"--labels {shown_path(options.labels)}"] if options.labels else []
+    parts += [f"--weights {options.weights}"] if options.weights else []
+    parts += [f"--checks {','.join(options.checks)}"]
+    parts += [f"--limit {options.limit}"] if options.limit else []
+    return " ".join(parts)
+
+
+def shown_path(path: Path) -> str:
+    """A path as somebody elsewhere can use it: relative to here, or its name alone."""
+    relative = os.path.relpath(path)
+    return path.name if relative.startswith("../../..") else relative
+
+
+def escape(text: object) -> str:
+    """Text that stays text in Markdown, inside a table cell too."""
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", html_escape.escape(" ".join(str(text).split()), quote=False))
+
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; display: block; overflow-x: auto; }
+th, td { border: 1px solid color-mix(in srgb, currentColor 30%, transparent); padding: .3rem .6rem; text-align: left; }
+code { font-size: .9em; overflow-wrap: anywhere; }
+"""
+
+
+def html(markdown_text: str, results: Results) -> str:
+    """report.md for a browser, in one file; raw HTML in it stays text."""
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown_text)
+    title = html_escape.escape(f"Parity report: {results.options.table.name}")
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
+        f"<style>{_STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+    )

@@ -1,0 +1,82 @@
+"""The command line: python -m harness.run. Exit status: see `verdicts.exit_status`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import report
+from harness.errors import InputError
+from harness.pipeline import CHECKS, DEVICES, Options, execute
+from harness.terminal import Terminal, show
+
+EXAMPLES = """\
+examples:
+  python -m harness.run                                    the CSPNet table, without a data set
+  python -m harness.run --sources timm,mmcls               two sources of it
+  python -m harness.run --sources timm==0.6.13             another release of a source
+  python -m harness.run --data imagenet/val                accuracy too, with the official checkpoints
+  python -m harness.run --data ILSVRC2012_img_val.tar --labels val.txt --weights checkpoints/
+  python -m harness.run --table README.md --checks static  another table
+
+exit status:
+  0  every requested cell is reproduced, explained or a known gap, or was not asked to be measured
+  1  a cell is contradicted
+  2  wrong usage, or something that was asked for could not be measured
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    default = Options()
+    parser = argparse.ArgumentParser(
+        prog="python -m harness.run",
+        description="Checks a published table of ImageNet classifiers, cell by cell, against the implementations.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--table", type=Path, default=default.table, help="Markdown file with the documented table (default: CSPNet)")
+    add("--sources", type=_names, default=(), metavar="NAME[==VERSION],…", help="sources to check (default: all)")
+    add("--models", type=_names, default=(), metavar="NAME,…", help="models to check (default: all)")
+    add("--data", type=Path, help="ImageNet val or any labelled images: a folder per synset, a folder, or a tar")
+    add("--labels", type=Path, metavar="FILE", help="lines of 'path index' for a flat folder or a tar")
+    add("--weights", metavar="DIR|auto|none", help="where checkpoints come from (default: auto with --data, else none)")
+    add("--checks", type=_names, default=CHECKS, metavar=",".join(CHECKS), help="what to check (default: all of these)")
+    add("--limit", type=int, metavar="N", help="evaluate N images in a shuffled order")
+    add("--batch-size", type=int, default=default.batch_size, metavar="N", help="images per forward pass (default: 32)")
+    add("--device", default=default.device, metavar="|".join(DEVICES), help="where networks run (default: cpu)")
+    add("--out", type=Path, default=default.out, metavar="DIR", help="reports and store (default: parity-report/)")
+    return parser
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
+    options = Options(**vars(given))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Terminal() as terminal:
+            results = execute(options, terminal)
+        path = report.write(results, options.out)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            f"interrupted; what was measured is kept in {options.out}, the same command goes on from there",
+            file=sys.stderr,
+        )
+        return 130
+    show(results, path)
+    return results.exit_status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""What a run shows while it works and when it is done."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from harness.pipeline import Results
+from harness.records import METRICS, Outcome
+from harness.report.junit import sentence
+from harness.report.page import SIGNS, rows, summary
+
+STYLES = {
+    Outcome.REPRODUCED: "green",
+    Outcome.EXPLAINED: "cyan",
+    Outcome.CONTRADICTED: "bold red",
+    Outcome.KNOWN_GAP: "yellow",
+    Outcome.NOT_MEASURED: "dim",
+    Outcome.ERROR: "bold magenta",
+}
+
+
+class Silent:
+    """No output at all."""
+
+    def stage(self, text: str) -> None: ...
+
+    def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None: ...
+
+
+class Terminal:
+    """Progress on standard error: live bars on a terminal, a line now and then elsewhere."""
+
+    EVERY = 30.0  #: seconds between two lines about one run where there is no terminal
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self._lock = threading.Lock()
+        self._bars: dict[str, TaskID] = {}
+        self._rates: dict[str, tuple[int, float]] = {}
+        self._said: dict[str, float] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+
+    def __enter__(self) -> Terminal:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def stage(self, text: str) -> None:
+        with self._lock:
+            self._progress.console.print(Text(text))
+
+    def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:
+        with self._lock:
+            measured, spent = self._rates.get(run, (0, 0.0))
+            self._rates[run] = measured, spent = measured + added, spent + seconds
+            rate = f"{measured / spent:.1f} images/s" if spent else ""
+            if run not in self._bars:
+                self._bars[run] = self._progress.add_task(run, total=total, completed=done, rate=rate)
+            self._progress.update(self._bars[run], completed=done, rate=rate)
+            if not self.console.is_terminal and (added or done == total):
+                now = time.monotonic()
+                if done == total or now - self._said.get(run, 0.0) > self.EVERY:
+                    self._said[run] = now
+                    left = f", {(total - done) * spent / measured:.0f} s left" if measured and done < total else ""
+                    self.console.print(Text(f"{run}: {done}/{total} images{', ' if rate else ''}{rate}{left}"))
+
+
+def show(results: Results, report: Path) -> None:
+    """The table of outcomes, what is wrong in words, and where the report is, on standard output."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    metrics = [m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)]
+    table = Table("model", "source", *metrics, title=results.options.table.name, title_justify="left")
+    for entry in rows(results):
+        cells = []
+        for metric in metrics:
+            verdict = entry["cells"].get(metric)
+            text = (
+                f"{verdict.claim.text} {SIGNS[verdict.outcome]} {verdict.outcome.replace('_', ' ')}" if verdict else ""
+            )
+            cells.append(Text(text, style=STYLES[verdict.outcome] if verdict else ""))
+        table.add_row(Text(entry["row"].model), Text(str(entry["source"])), *cells)
+    console.print(table)
+    counts = Counter(verdict.outcome for verdict in results.verdicts)
+    for verdict in results.verdicts:
+        if verdict.outcome is Outcome.CONTRADICTED:
+            console.print(Text(f"{SIGNS[verdict.outcome]} {sentence(verdict)}", style=STYLES[verdict.outcome]))
+    for failure in results.failures:
+        where = f"{failure.source} {failure.model}" if failure.model else failure.source
+        console.print(Text(f"! {where}: {failure.message}", style=STYLES[Outcome.ERROR]))
+    for problem in results.problems:
+        console.print(Text(f"! {problem}", style=STYLES[Outcome.ERROR]))
+    tally = ", ".join(f"{counts[outcome]} {outcome.replace('_', ' ')}" for outcome in Outcome if counts[outcome])
+    console.print(Text(f"{summary(results)} ({tally})"))
+    console.print(Text(f"Report: {report}"))

@@ -1,0 +1,36 @@
+"""Data sets made up for tests."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InputError
+from harness.images import open_images
+from harness.labels import synset_indices
+
+SYNSETS = list(synset_indices())
+SAMPLE = Path(__file__).parents[2] / "shared/imagenet-sample"
+
+
+def write(folder: Path, names: Iterable[str]) -> Path:
+    """Files whose bytes are their names: the contents are no business of the module."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+def write_labels(path: Path, labels: Mapping[str, int]) -> Path:
+    path.write_text("".join(f"{name} {label}\n" for name, label in labels.items()))
+    return path
+
+
+def val_name(number: int) -> str:
+    return f"ILSVRC2012_val_{number:08}.JPEG"
+
+
+def refused(data: Path, labels: Path | None = None, limit: int | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        open_images(data, labels, limit)
+    return str(caught.value)

@@ -43,7 +43,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "acc5",
     ),
     "flops": ("flops", "flop", "macs", "mac", "gflops", "gmacs", "mflops", "计算量", "multiply-adds"),
-    "params": ("params", "param", "#params", "#param", "parameters", "params.", "参数", "参数量"),
+    "params": ("params", "param", "#params", "#param", "parameters", "参数", "参数量"),
     "input_size": (
         "input size",
         "input",
@@ -66,6 +66,7 @@ NO_CLAIM = {"", "-", "--", "---", "–", "—", "/", "n/a", "na", "none", "nan",
 _NUMBER = re.compile(r"^([+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?|[+-]?\.\d+)\s*([^\d\s].*)?$")
 _VERSION_IN_LINK = re.compile(r"/(?:blob|tree|tag|raw)/v?(\d+(?:\.\d+)+(?:[-.]?(?:rc|post|dev)\d*)?)(?:/|$|#|\?)")
 _VERSION_IN_TEXT = re.compile(r"\bv(\d+(?:\.\d+)+)\b")
+_DELIMITER = re.compile(r":?-+:?")
 _SOURCE_NAME = re.compile(r"[A-Za-z][\w.-]*")
 
 
@@ -101,7 +102,6 @@ class _Cell:
 class _Column:
     heading: str
     unit: str | None
-    size: int | None
     multiply_adds: bool
 
 
@@ -118,13 +118,16 @@ def read_table(path: Path) -> Table:
     claims: list[Claim] = []
     problems: list[Problem] = []
     seen: list[str] = []
+    before = 0  # rows of the model tables above
     for cells in _tables(text):
         heading_line, heading = cells[0]
-        columns = _columns(heading)
+        columns, twice = _columns(heading)
         if "model" not in columns or not any(metric in columns for metric in METRICS):
-            seen.append(f"line {heading_line}: {' | '.join(cell.text for cell in heading)}")
+            seen.append(f"line {heading_line}: {' | '.join(cell.text for cell in heading if cell.text)}")
             continue
-        _read_rows(str(path), cells[1:], columns, rows, claims, problems)
+        problems += [Problem(str(path), heading_line, what) for what in twice]
+        _read_rows(str(path), before, cells[1:], columns, rows, claims, problems)
+        before += len(cells) - 1
     if not rows and not problems:
         found = "; ".join(seen[:3]) or "no table at all"
         raise InputError(
@@ -145,8 +148,19 @@ def _tables(text: str) -> Iterator[list[tuple[int, list[_Cell]]]]:
         elif token.type == "inline" and rows and token.level >= 4:
             rows[-1][1].append(_cell(token))
         elif token.type == "table_close":
-            yield rows
+            yield from _apart(rows)
             rows = []
+
+
+def _apart(rows: list[tuple[int, list[_Cell]]]) -> Iterator[list[tuple[int, list[_Cell]]]]:
+    """The tables that stand below each other without an empty line, which Markdown takes for one."""
+    for i in range(2, len(rows)):
+        texts = [cell.text for cell in rows[i][1] if cell.text]
+        if "--" in "".join(texts) and all(_DELIMITER.fullmatch(text) for text in texts):
+            yield rows[: i - 1]
+            yield from _apart([rows[i - 1], *rows[i + 1 :]])
+            return
+    yield rows
 
 
 def _cell(token: Token) -> _Cell:
@@ -160,28 +174,31 @@ def _cell(token: Token) -> _Cell:
     return _Cell(" ".join(text.split()), link)
 
 
-def _columns(heading: Sequence[_Cell]) -> dict[str, tuple[int, _Column]]:
-    """Column name -> its position and what its heading says."""
+def _columns(heading: Sequence[_Cell]) -> tuple[dict[str, tuple[int, _Column]], list[str]]:
+    """Column name -> its position and what its heading says; and what is wrong with a second column of a name."""
     found: dict[str, tuple[int, _Column]] = {}
+    twice: list[str] = []
     for position, cell in enumerate(heading):
         text = cell.text.lower()
-        size = re.search(r"@\s*(\d+)", text)
         bracket = re.search(r"[(（\[]([^)）\]]*)[)）\]]", text)
-        bare = re.sub(r"[(（\[][^)）\]]*[)）\]]|@\s*\d+", "", text)
-        bare = " ".join(bare.replace("_", " ").split()).strip(" :*")
+        bare = re.sub(r"[(（\[][^)）\]]*[)）\]]|@\s*\d{2,}", "", text)  # @224 is a size, the @1 of acc@1 is not
+        bare = " ".join(bare.replace("_", " ").split()).strip(" :*.")
         unit = UNIT_SIGNS.get(bracket.group(1).strip()) if bracket else None
         if unit is None and bare in ("gflops", "gmacs", "mflops"):
             unit = UNIT_SIGNS[bare]
         for name, spellings in HEADINGS.items():
-            if name not in found and bare in spellings:
-                macs = "mac" in text or "multiply" in text
-                found[name] = (position, _Column(cell.text, unit, int(size.group(1)) if size else None, macs))
-                break
-    return found
+            if bare in spellings and name in found:
+                twice.append(
+                    f"column {cell.text!r} is not read: {found[name][1].heading!r} says {name} already; keep one"
+                )
+            elif bare in spellings:
+                found[name] = (position, _Column(cell.text, unit, "mac" in text or "multiply" in text))
+    return found, twice
 
 
 def _read_rows(
     file: str,
+    before: int,
     body: Sequence[tuple[int, list[_Cell]]],
     columns: Mapping[str, tuple[int, _Column]],
     rows: list[Row],
@@ -189,8 +206,7 @@ def _read_rows(
     problems: list[Problem],
 ) -> None:
     fractions = {metric for metric in ("top1", "top5") if metric in columns and _is_fraction(body, columns[metric][0])}
-    for line, cells in body:
-        number = len(rows) + 1
+    for number, (line, cells) in enumerate(body, before + 1):
 
         def at(name: str, cells: list[_Cell] = cells) -> _Cell:
             position = columns[name][0] if name in columns else len(cells)
@@ -207,13 +223,13 @@ def _read_rows(
                 Problem(file, line, f"{model}: {what}; expected the framework's name, e.g. a link [timm](…)")
             )
             continue
-        size = re.match(r"^(\d+)(?:\s*[x×*]\s*\d+)?$", at("input_size").text)
+        size = re.match(r"^(\d+)(?:\s*[x×*]\s*\1)?$", at("input_size").text)
         if size is None and at("input_size").text.lower() not in NO_CLAIM:
             problems.append(
                 Problem(
                     file,
                     line,
-                    f"{model}: input size {at('input_size').text!r} is no number of pixels, such as 224",
+                    f"{model}: input size {at('input_size').text!r} is no number of pixels, such as 224 or 224x224",
                 )
             )
         row = Row(
@@ -242,7 +258,9 @@ def _is_fraction(body: Sequence[tuple[int, list[_Cell]]], position: int) -> bool
     values = [
         float(number.group(1).replace(",", ""))
         for _, cells in body
-        if position < len(cells) and (number := _NUMBER.match(cells[position].text.strip("* ")))
+        if position < len(cells)
+        and (number := _NUMBER.match(cells[position].text.strip("* ")))
+        and number.group(2) is None
     ]
     return bool(values) and max(values) <= 1
 
@@ -267,13 +285,15 @@ def _claim(row: Row, metric: Metric, text: str, column: _Column, fraction: bool)
     decimals = len(printed.partition(".")[2])
     if metric in ("top1", "top5"):
         if fraction:  # percent from here on: the printed digits move two places
-            decimals = max(decimals - 2, 0)
-            printed = f"{float(printed) * 100:.{decimals}f}"
-        if not 0 <= float(printed) <= 100:
+            decimals -= 2
+            printed = f"{float(printed) * 100:.{max(decimals, 0)}f}"
+        if not 0 <= float(printed) <= 100 or unit not in (None, "%"):
             return f"{metric} {text!r} is no percentage between 0 and 100"
         return Claim(row, metric, printed, "%", float(printed), 10.0**-decimals, column.heading)
     if unit == "%":
         return f"{metric} {text!r} is a percentage, expected a count"
+    if float(printed) <= 0:
+        return f"{metric} {text!r} is no count above 0"
     if unit is None and float(printed) < 1e5:
         return f"{metric} {text!r} has no unit, neither in the cell nor in the heading {column.heading!r}, such as (G)"
     unit = unit or ""

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.conventions import (
-    SIMPLE,
     Convention,
     FlopsConvention,
     ParamsConvention,
     flops_conventions,
+    is_simple,
     params_conventions,
     ratio_text,
     simple_fractions,
@@ -82,7 +82,9 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
         usual = plain
     judged = []
     for i, item in enumerate(group):
-        if i in open_rows:
+        if all(convention.value(item.static, item.size) is None for convention in conventions):
+            judged.append(_uncounted(item))
+        elif i in open_rows:
             others = [j for j in range(len(group)) if j != i]
             judged.append(_contradicted(item, conventions, usual, [group[j] for j in others]))
         elif i in explained:
@@ -195,12 +197,11 @@ def _ratio(conventions: Sequence[Convention], group: Sequence[Measured], open_ro
             continue
         items = [group[i] for i in rows]
         families = _tries(bases, items, 99)
-        # one row sets the ratio, only the others can confirm it
-        loosest = max(items, key=lambda item: item.claim.step / item.claim.value)
-        confirming = [item for item in items if item is not loosest]
-        chance = min(1.0, families * math.comb(len(open_rows), len(rows)) * _chance(1, len(confirming), confirming))
+        # any row can set the ratio, only the others can confirm it
+        confirmed = sum(_chance(1, len(items) - 1, [other for other in items if other is not item]) for item in items)
+        chance = min(1.0, families * math.comb(len(open_rows), len(rows)) * confirmed)
         ratio = simplest_fraction(low, high)
-        if max(ratio.numerator, ratio.denominator) <= SIMPLE:
+        if is_simple(ratio):
             # simple fractions within a factor of four, spread over that range in logarithm
             chance *= min(1.0, simple_fractions() * math.log(high / low) / (2 * math.log(4)))
         if chance <= CHANCE_ACCEPTED:
@@ -212,12 +213,15 @@ def _ratio(conventions: Sequence[Convention], group: Sequence[Measured], open_ro
 
 
 def _densest(intervals: Mapping[int, tuple[float, float]]) -> tuple[list[int], float, float]:
-    """The largest set of intervals with a common point, and their intersection."""
+    """The largest set of intervals with a common point, and their intersection; a simple fraction in it breaks ties."""
     best: tuple[list[int], float, float] = ([], 0.0, 0.0)
+    rank = (0, False)
     for point, _ in intervals.values():
         rows = [i for i, (low, high) in intervals.items() if low <= point <= high]
-        if len(rows) > len(best[0]):
-            best = (rows, max(intervals[i][0] for i in rows), min(intervals[i][1] for i in rows))
+        low, high = max(intervals[i][0] for i in rows), min(intervals[i][1] for i in rows)
+        if rank < (len(rows), is_simple(simplest_fraction(low, high))):
+            rank = (len(rows), is_simple(simplest_fraction(low, high)))
+            best = (rows, low, high)
     return best
 
 
@@ -260,6 +264,7 @@ def _explained(
     plain_value = plain.value(item.static, item.size)
     if isinstance(convention, FlopsConvention) and convention.ratio is not None:
         evidence["ratio"] = ratio_text(convention.ratio)
+        evidence["ratio_of"] = item.claim.printed((value or 0.0) / float(convention.ratio))
     cause = f"counted as {convention.text}"
     if isinstance(convention, FlopsConvention) and convention.size not in (None, item.size):
         cause += f", although the row says {item.size} pixels"
@@ -281,6 +286,12 @@ def left_out_types(static: Static, difference: int) -> list[str]:
             if sum(by_type[name] for name in names) == difference:
                 return list(names)
     return []
+
+
+def _uncounted(item: Measured) -> Judgement:
+    why = "; ".join(f"{counter}: {error}" for counter, error in item.static.failed_counters.items())
+    cause = f"no counter could count {item.static.model} at {item.size} pixels ({why or 'none says why'})"
+    return Judgement(Outcome.ERROR, None, None, cause)
 
 
 def _contradicted(
@@ -318,5 +329,7 @@ def _one_digit_apart(a: str, b: str) -> bool:
     if len(a) != len(b):
         return False
     wrong = [i for i in range(len(a)) if a[i] != b[i]]
-    swapped = len(wrong) == 2 and wrong[1] == wrong[0] + 1 and a[wrong[0]] == b[wrong[1]] and a[wrong[1]] == b[wrong[0]]
-    return len(wrong) == 1 or swapped
+    if len(wrong) != 2:
+        return len(wrong) == 1
+    first, second = wrong
+    return a[first + 1 : second] in ("", ".") and a[first] == b[second] and a[second] == b[first]

@@ -122,7 +122,8 @@ def flops_conventions(statics: Iterable[Static], multiply_adds: bool) -> list[Fl
     """Every convention that the measurements allow, the plainest first."""
     statics = list(statics)
     plain = {static.plain_counter for static in statics}
-    counters = sorted({name for s in statics for counts in s.multiply_adds.values() for name in counts})
+    # the plain one stays the first even where it failed
+    counters = sorted(plain | {name for s in statics for counts in s.multiply_adds.values() for name in counts})
     sizes: list[int | None] = [None, *sorted({size for static in statics for size in static.multiply_adds})]
     plain_factor = 1 if multiply_adds else 2
     found = [
@@ -141,9 +142,12 @@ def params_conventions(statics: Iterable[Static]) -> list[ParamsConvention]:
     return [*found, *(ParamsConvention(c.counted, c.departures + 2, binary=True) for c in found)]
 
 
+def is_simple(ratio: Fraction) -> bool:
+    return max(ratio.numerator, ratio.denominator) <= SIMPLE
+
+
 def ratio_text(ratio: Fraction) -> str:
-    simple = max(ratio.numerator, ratio.denominator) <= SIMPLE
-    return f"{ratio.numerator}/{ratio.denominator}" if simple else f"{float(ratio):.5f}"
+    return f"{ratio.numerator}/{ratio.denominator}" if is_simple(ratio) else f"{float(ratio):.5f}"
 
 
 def simplest_fraction(low: float, high: float) -> Fraction:

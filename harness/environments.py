@@ -29,6 +29,7 @@ from harness.errors import InputError, MeasurementError
 from harness.records import Source
 
 GROUP = "parity.adapters"
+ADAPTERS = Path(__file__).parent.parent / "adapters"
 #: the interpreter with which the pinned versions were seen working
 PYTHON = "3.11"
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;#]+)")
@@ -62,8 +63,9 @@ class SourceSpec:
     def code_digest(self) -> str:
         """Digest of the code that measures, so that a changed adapter never reuses an old measurement."""
         digest = hashlib.sha256()
-        for path in sorted(self.folder.glob("*.py")) + sorted(self.folder.glob("*.toml")):
-            digest.update(path.name.encode() + path.read_bytes())
+        for folder in dict.fromkeys((self.folder, ADAPTERS)):  # others' adapters build on those here
+            for path in sorted(folder.glob("*.py")) + sorted(folder.glob("*.toml")):
+                digest.update(path.name.encode() + path.read_bytes())
         return digest.hexdigest()
 
 
@@ -73,7 +75,10 @@ def sources() -> dict[str, SourceSpec]:
 
 
 def _spec(point: importlib.metadata.EntryPoint) -> SourceSpec:
-    found = importlib.util.find_spec(point.value)
+    try:
+        found = importlib.util.find_spec(point.value)
+    except ImportError:  # a package above the module is missing
+        found = None
     if found is None or found.origin is None:
         raise InputError(f"source {point.name}: its entry point names {point.value}, which is no module")
     folder = Path(found.origin).parent
@@ -82,7 +87,8 @@ def _spec(point: importlib.metadata.EntryPoint) -> SourceSpec:
         lines = requirement_file.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise InputError(f"source {point.name}: cannot read its requirement file: {error}") from error
-    first = next((m for line in lines if (m := _REQUIREMENT.match(line.strip()))), None)
+    asked = [line.strip() for line in lines if line.strip() and not line.strip().startswith(("#", "-"))]
+    first = _REQUIREMENT.match(asked[0]) if asked else None
     if first is None:
         raise InputError(f"{requirement_file}: expected a first requirement like 'name==version', the source itself")
     return SourceSpec(point.name, point.value, folder, first.group(1), first.group(2))

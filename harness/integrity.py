@@ -6,22 +6,32 @@ nothing. So the harness looks for the end marker itself, the same way for every 
 
 from __future__ import annotations
 
-_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
-_PNG, _PNG_END = b"\x89PNG", b"IEND"
+import re
+
+_JPEG, _PNG, _PNG_END = b"\xff\xd8", b"\x89PNG", b"IEND"
+#: a marker that is neither a stuffed FF nor a restart; only the end has no length behind it
+_JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
+_JPEG_END = b"\xd9"
 
 
 def truncation(image: bytes) -> str | None:
-    """Why an encoded image is incomplete, or None.
-
-    In a JPEG the bytes FF D9 cannot occur inside entropy-coded data (ITU-T T.81, B.1.1.5), so a file whose
-    last scan is followed by no end marker was cut off, even if an embedded thumbnail before it has one.
-    """
+    """Why an encoded image is incomplete, or None."""
     if not image:
         return "the file is empty"
-    if image.startswith(_JPEG):
-        scan = image.rfind(_JPEG_SCAN)
-        if scan < 0 or image.find(_JPEG_END, scan) < 0:
-            return f"the JPEG is truncated: no end marker in its {len(image)} bytes"
-    elif image.startswith(_PNG) and image.find(_PNG_END, -64 if len(image) > 64 else 0) < 0:
+    if image.startswith(_JPEG) and not _has_end(image):
+        return f"the JPEG is truncated: no end marker in its {len(image)} bytes"
+    if image.startswith(_PNG) and image.find(_PNG_END, -64 if len(image) > 64 else 0) < 0:
         return f"the PNG is truncated: no end chunk in its {len(image)} bytes"
     return None
+
+
+def _has_end(jpeg: bytes) -> bool:
+    """Whether the image's own end marker is there.
+
+    Segments are skipped by their length (ITU-T T.81, B.1.1.4), so that a thumbnail's marker does not count.
+    """
+    marker = _JPEG_MARKER.search(jpeg, len(_JPEG))
+    while marker and marker.group(1) != _JPEG_END:
+        length = int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
+        marker = _JPEG_MARKER.search(jpeg, marker.end() + length)
+    return marker is not None

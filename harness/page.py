@@ -42,12 +42,12 @@ def read_page(table: Path) -> Page:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         return Page(
             file=str(path),
-            preprocessing=content.get("preprocessing", {}),
+            preprocessing=dict(content.get("preprocessing", {})),
             head=tuple(content.get("head", {}).get("operators", ())),
             operators=tuple(content.get("operators", {}).get("common", ())),
             weights={model: WeightSource(**entry) for model, entry in content.get("weights", {}).items()},
         )
-    except (OSError, tomllib.TOMLDecodeError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: cannot read the claims beside the table: {error}") from error
 
 

@@ -114,6 +114,11 @@ def plan(options: Options) -> Plan:
             default = row.version or known[row.source].default_version
             targets += [Target(row, Source(row.source, version or default)) for version in versions]
     foreign = tuple(row for row in rows if row.source not in known and not asked)
+    if options.models and asked and not targets:
+        raise InputError(
+            f"--models, --sources: {options.table} documents none of {', '.join(options.models)} from "
+            f"{', '.join(name for name, _ in asked)}"
+        )
     beside = options.table.parent / "known_gaps.toml"
     gaps = verdicts.read_known_gaps(beside if beside.is_file() else REFERENCE / "known_gaps.toml")
     return Plan(table, read_page(options.table), tuple(dict.fromkeys(targets)), foreign, tuple(gaps), known)
@@ -306,7 +311,7 @@ def _demonstrate(installed: Mapping[Source, Installed], measurer: Measurer) -> t
             evaluation = Evaluation(row.model, row.model, checkpoint, None, static.input_size)
             run = measurer.evaluate(ready, evaluation, photographs)
         reason = "; ".join(failure.message for failure in measurer.failures[failures:])
-    except MeasurementError as error:
+    except (InputError, MeasurementError, OSError) as error:
         reason = str(error)
     del measurer.failures[failures:]
     if run is not None:

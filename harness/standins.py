@@ -21,7 +21,7 @@ from harness.records import Source
 from harness.verdicts import Target
 
 #: images over which the normalisation statistics are calibrated
-CALIBRATION_IMAGES = 64
+CALIBRATION_IMAGES = 32
 CLASSES = 1000
 
 

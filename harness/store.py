@@ -110,13 +110,10 @@ class Predictions:
 
     def compact(self) -> None:
         """One file instead of one per batch. Interrupted halfway it leaves rows twice, which read() ignores."""
-        parts = sorted(self.folder.glob("part-*.parquet"))
-        if parts:
-            self._write(
-                self.read(),
-                f"whole-{uuid.uuid4().hex}.parquet",
-                replaces=sorted(self.folder.glob("*.parquet")),
-            )
+        # listed before it is read: another process may append meanwhile
+        old = sorted(self.folder.glob("*.parquet"))
+        if any(path.name.startswith("part-") for path in old):
+            self._write(self.read(), f"whole-{uuid.uuid4().hex}.parquet", replaces=old)
 
     def _write(self, table: pd.DataFrame, name: str, replaces: Sequence[Path] = ()) -> None:
         _write(self.folder / name, table.to_parquet(index=False))

@@ -139,9 +139,9 @@ def _is_static_miss(verdict: Verdict) -> bool:
 
 def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], is_imagenet_val: bool, identity: str) -> Verdict:
     """The verdict on a top1 or top5 claim from the runs of its row, the row's own input size being the plain one."""
-    at_size = [run for run in runs if run.input_size == claim.row.input_size] or list(runs)
-    run = at_size[0]
-    measured = accuracy(run, claim.metric)
+    at_size = [run for run in runs if claim.row.input_size in (None, run.input_size)]
+    run = (at_size or runs)[0]
+    measured = accuracy(run, claim.metric) if at_size else None
     evidence = {
         "images": run.images,
         "count": count(run, claim.metric),
@@ -168,14 +168,20 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], is_imagene
         f"off by {abs(off):.0f} of {run.images:,} images; allowed {allowed:.0f} "
         f"(half the last digit and a noise floor of {NOISE_IMAGES})"
     )
-    if abs(off) <= allowed:
+    if at_size and abs(off) <= allowed:
         return Verdict(claim, source, Outcome.REPRODUCED, measured, f"at {run.input_size} pixels", described, evidence)
     for other in runs:
-        if other is not run and abs(count(other, claim.metric) - documented) <= allowed:
+        if (
+            other not in at_size[:1]
+            and not other.decode_errors
+            and abs(count(other, claim.metric) - documented) <= allowed
+        ):
             text = f"at {other.input_size} pixels, the source's own input size"
             return Verdict(
                 claim, source, Outcome.EXPLAINED, measured, text, f"{described}; reproduced {text}", evidence
             )
+    if not at_size:
+        return unjudged(f"it was measured at {run.input_size} pixels alone, not at the row's {claim.row.input_size}")
     return Verdict(claim, source, Outcome.CONTRADICTED, measured, f"at {run.input_size} pixels", described, evidence)
 
 
@@ -238,7 +244,7 @@ def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
             owners.setdefault(key, []).append(verdict)
     for (source, ratio), cells in ratios.items():
         figures = "; ".join(
-            f"{v.claim.row.model}: {v.claim.text} is {ratio} of {v.claim.printed(v.measured or 0)}" for v in cells
+            f"{v.claim.row.model}: {v.claim.text} is {ratio} of {v.evidence['ratio_of']}" for v in cells
         )
         found.append(
             Finding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.environments import Installed
+
+#: glibc gives large activations back to the kernel after every layer and takes them anew, page by page; keeping
+#: them halves the time of a forward pass on a CPU and changes no result.
+_KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_TOP_PAD_": str(2**26)}
 
 Event = Mapping[str, Any]
 Handle = Callable[[int, Event], None]
@@ -76,11 +81,9 @@ def _run_once(
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            try:
+            # one that died before it read its job has an exit status that says how
+            with contextlib.suppress(BrokenPipeError), process.stdin:
                 json.dump(job, process.stdin)
-                process.stdin.close()
-            except BrokenPipeError:
-                pass  # it died before it read its job; the exit status below says how
             for line in process.stdout:
                 if not line.endswith("\n"):
                     break  # it died while it wrote this one
@@ -118,7 +121,7 @@ def _environment(installed: Installed, path: Path, threads: int | None) -> dict[
         (path / "adapters").symlink_to(package.parent / "adapters")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS") if threads}
-    return {**inherited, **limits, "PYTHONPATH": str(path), "PYTHONUNBUFFERED": "1"}
+    return {**_KEEP_MEMORY, **inherited, **limits, "PYTHONPATH": str(path), "PYTHONUNBUFFERED": "1"}
 
 
 def _describe(installed: Installed, status: int, log: Path, start: int) -> str:

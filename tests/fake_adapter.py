@@ -31,7 +31,7 @@ SIZE = 8  #: pixels, square
 CLASSES = 1000
 MARK = "stand_in"  #: entry of a checkpoint that says how it was made up
 #: cells per side of the pooled image
-GRIDS = {"tiny": 4, "tiny_wide": 8, "twin": 4, "slow": 4, "killer": 4, "loud": 4, "blind": 4, "boom": 4}
+GRIDS = {"tiny": 4, "tiny_wide": 8, "twin": 4, "slow": 4, "killer": 4, "loud": 4, "blind": 4, "boom": 4, "tiny_boom": 4}
 #: twin is tiny under other names
 NAMES = {"mix": "stem.conv.weight", "mean": "stem.norm.mean", "var": "stem.norm.var", "weight": "fc.w", "bias": "fc.b"}
 
@@ -150,6 +150,8 @@ class FakeNetwork:
 class Adapter:
     """See adapters.base.AdapterClass."""
 
+    checkpoint_suffix = ".bin"
+
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
 
@@ -173,8 +175,8 @@ class Adapter:
     ) -> FakeNetwork:
         if model not in GRIDS:
             raise KeyError(model)
-        if model == "boom":
-            raise RuntimeError("boom cannot be built")
+        if model.endswith("boom"):
+            raise RuntimeError(f"{model} cannot be built")
         if model == "loud":
             print("a framework says hello on standard output", flush=True)
             os.write(1, b'{"event": "static", "task": 0}\n')

@@ -1,0 +1,131 @@
+"""For every image the five best classes equal those of the source's own evaluation code, run separately."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import environments, pipeline, standins
+from harness.environments import Installed
+from harness.images import ImageSet
+from harness.measure import Evaluation, Measurer
+from harness.page import read_page
+from harness.pipeline import REFERENCE, Options
+from harness.records import Run
+from harness.store import Store, key
+from harness.terminal import Silent
+from harness.verdicts import Target
+from harness.weights import find
+
+BATCH = 32
+OWN = Path(__file__).parent / "own_evaluation"
+CSPNET = [
+    ("timm", "cspresnet50"),
+    ("timm", "cspresnext50"),
+    ("timm", "cspdarknet53"),
+    ("mmcls", "cspresnet50"),
+    ("mmcls", "cspresnext50"),
+    ("mmcls", "cspdarknet53"),
+    ("ppcls", "cspdarknet53"),
+]
+LITE = [("timm", f"tf_efficientnet_lite{size}") for size in (0, 1, 2)]
+
+
+def target(table: Path, source: str, model: str) -> Target:
+    planned = pipeline.plan(Options(table=table, sources=(source,), models=(model,)))
+    return next(t for t in planned.targets if t.source.name == source)
+
+
+@pytest.mark.parametrize(("source", "model"), CSPNET, ids="-".join)
+def test_stand_in_rows_predict_as_the_source_itself_does(
+    source: str,
+    model: str,
+    sample: ImageSet,
+    installed: Callable[[str], Installed],
+    inside: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    ready = installed(source)
+    row = target(REFERENCE / "cspnet.md", source, model)
+    [checkpoint] = standins.make([row], sample, tmp_path / "weights")
+    run, predicted = through_the_harness(ready, row, str(tmp_path / "weights"), sample, tmp_path)
+    own = through_its_own_code(inside, ready, run, checkpoint, sample, tmp_path, by_order=False)
+    assert run.checkpoint.stand_in
+    assert run.top1_count > 0.5 * run.images, "a stand-in is to be far from chance, or a comparison shows little"
+    assert_equal(predicted, own)
+
+
+@pytest.mark.parametrize(("source", "model"), LITE, ids="-".join)
+def test_real_weights_predict_as_the_source_itself_does(
+    source: str,
+    model: str,
+    sample: ImageSet,
+    installed: Callable[[str], Installed],
+    inside: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    ready = installed(source)
+    row = target(REFERENCE / "efficientnet_lite.md", source, model)
+    run, predicted = through_the_harness(ready, row, "auto", sample, tmp_path)
+    own = through_its_own_code(inside, ready, run, Path(run.checkpoint.file), sample, tmp_path, by_order=True)
+    assert run.checkpoint.stand_in is None
+    assert run.top1_count > 0.8 * run.images
+    assert_equal(predicted, own)
+
+
+def test_a_difference_in_one_image_is_seen() -> None:
+    with pytest.raises(AssertionError, match="1 of 2 images differ"):
+        assert_equal([[1, 2, 3, 4, 5], [1, 2, 3, 4, 5]], [[1, 2, 3, 4, 5], [1, 2, 3, 5, 4]])
+
+
+def assert_equal(predicted: list[list[int]], own: list[list[int]]) -> None:
+    assert len(predicted) == len(own)
+    differ = [(i, a, b) for i, (a, b) in enumerate(zip(predicted, own, strict=True)) if a != b]
+    assert not differ, f"{len(differ)} of {len(own)} images differ, the first: {differ[0]}"
+
+
+def through_the_harness(
+    ready: Installed, row: Target, weights: str, sample: ImageSet, folder: Path
+) -> tuple[Run, list[list[int]]]:
+    """The run and its five best classes per image, in the order of the images."""
+    store = Store(folder / "store")
+    measurer = Measurer(store, Silent(), "cpu", BATCH)
+    static = measurer.statics(ready, {row.row.model: ()})[row.row.model]
+    declared = read_page(Path(row.row.file)).weights.get(row.row.model)
+    checkpoint = find(
+        weights, ready.source.name, static.model, row.row.model, static.checkpoint_url, declared,
+        environments.cache() / "weights",
+    )  # fmt: skip
+    run = measurer.evaluate(ready, Evaluation(row.row.model, static.model, checkpoint, None, static.input_size), sample)
+    assert run is not None, measurer.failures
+    assert run.images == len(sample.images)
+    [folder] = [path for path in (store.root / "predictions").iterdir() if path.is_dir()]
+    identity = json.loads((folder / "identity.json").read_text())
+    assert folder.name == key(identity)
+    table = store.predictions(identity).read().set_index("image")
+    return run, [[int(c) for c in table.loc[ref.name, "classes"][:5]] for ref in sample.images]
+
+
+def through_its_own_code(
+    inside: Callable[..., str],
+    ready: Installed,
+    run: Run,
+    checkpoint: Path,
+    sample: ImageSet,
+    folder: Path,
+    by_order: bool,
+) -> list[list[int]]:
+    job = {
+        "model": run.model,
+        "checkpoint": str(checkpoint),
+        "by_order": by_order,
+        "files": [ref.file for ref in sample.images],
+        "batch_size": BATCH,
+        "out": str(folder / "own.json"),
+    }
+    inside(ready, OWN / f"{ready.source.name}_own.py", json.dumps(job))
+    best: list[list[int]] = json.loads((folder / "own.json").read_text())
+    return best

@@ -1,0 +1,94 @@
+"""What tests of the measuring side share: the fake source in this interpreter, images for it, and a silent run."""
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_adapter import Adapter
+from image_files import SYNSETS
+
+from harness import environments
+from harness.environments import Installed, SourceSpec
+from harness.errors import MeasurementError
+from harness.records import Source
+from harness.weights import Checkpoint
+
+SPEC = SourceSpec("fake", "fake_adapter", Path(__file__).parent, "numpy", np.__version__)
+VERSION = SPEC.default_version
+#: the header of a scan, two bytes long, and what it holds
+CUT_JPEG = b"\xff\xd8\xff\xda\x00\x02 scan "
+JPEG = CUT_JPEG + b"\xff\xd9"
+
+
+def installed(
+    module: str = "fake_adapter", version: str = VERSION, python: Path | None = None, packages: Sequence[str] = ()
+) -> Installed:
+    """The fake source as it is ready to run."""
+    spec = SourceSpec("fake", module, SPEC.folder, "numpy", VERSION)
+    interpreter = python or Path(sys.executable)
+    return Installed(spec, Source("fake", version), interpreter, tuple(packages), "3.11")
+
+
+def use_fakes(monkeypatch: pytest.MonkeyPatch, broken: Sequence[str] = ()) -> list[str]:
+    """Makes the fake source the only one that there is; returns the versions that get prepared."""
+    prepared: list[str] = []
+
+    def prepare(spec: SourceSpec, version: str) -> Installed:
+        assert spec == SPEC
+        prepared.append(version)
+        if version in broken:
+            raise MeasurementError(f"the environment of fake=={version} could not be made. uv says: no")
+        return installed(version=version)
+
+    monkeypatch.setattr(environments, "sources", lambda: {"fake": SPEC})
+    monkeypatch.setattr(environments, "prepare", prepare)
+    return prepared
+
+
+class Recorder:
+    """Progress that is looked at afterwards."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.counts: list[tuple[str, int, int, int]] = []  #: run, done, total, added
+
+    def stage(self, text: str) -> None:
+        self.stages.append(text)
+
+    def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.counts.append((run, done, total, added))
+
+
+def contents(number: int) -> list[bytes]:
+    return [b"FAKE" + hashlib.shake_128(b"%d" % n).digest(192) for n in range(number)]
+
+
+def logits(images: Sequence[bytes], model: str = "tiny", checkpoint: Path | None = None) -> np.ndarray:
+    """What the fake network says, computed here and now."""
+    network = Adapter().build(model, checkpoint)
+    return network.forward(np.stack([network.preprocess(image) for image in images]))
+
+
+def best(images: Sequence[bytes], **network: Any) -> list[list[int]]:
+    """The five best classes of every image."""
+    return [row.tolist() for row in np.argsort(-logits(images, **network), axis=1)[:, :5]]
+
+
+def write_images(folder: Path, images: Sequence[bytes], labels: Sequence[int]) -> Path:
+    """A folder per synset; the order of the names within it is that of the images."""
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = folder / SYNSETS[label] / f"{number:03}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(image)
+    return folder
+
+
+def save_checkpoint(path: Path, model: str = "tiny", seed: int = 0, stand_in: str | None = None) -> Checkpoint:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Adapter().build(model, seed=seed).save(path, stand_in)
+    return Checkpoint(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), None, str(path.parent))

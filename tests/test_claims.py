@@ -1,0 +1,425 @@
+"""What a table prints becomes a claim or a problem, and nothing is lost in between."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harness.claims import Table, read_table
+from harness.errors import InputError
+from harness.records import Claim
+
+CSPNET = Path(__file__).parents[1] / "reference/cspnet.md"
+FAMILIES = Path(__file__).parents[2] / "shared/tables"
+
+PLAIN_HEADING = "| model | source | top1 | top5 | flops(G) | params(M) | input size |"
+
+
+def read_text(folder: Path, text: str) -> Table:
+    path = folder / "table.md"
+    path.write_text(text, encoding="utf-8")
+    return read_table(path)
+
+
+def table(folder: Path, heading: str, *body: str) -> Table:
+    """Reads a table with this heading (line 1) and body (from line 3)."""
+    return read_text(folder, "\n".join([heading, "|" + " :---: |" * (heading.count("|") - 1), *body]) + "\n")
+
+
+def cell(folder: Path, heading: str, text: str) -> Claim | str:
+    """The one claim that a cell under a heading makes, or what is wrong with it."""
+    read = table(folder, f"| model | source | {heading} |", f"| resnet50 | timm | {text} |")
+    (found,) = [*read.claims, *(problem.text for problem in read.problems)]
+    return found
+
+
+# --- the table that the harness was made for
+
+
+def test_cspnet_has_its_28_claims_as_printed() -> None:
+    read = read_table(CSPNET)
+    assert read.problems == ()
+    printed = [[claim.text for claim in read.claims if claim.row == row] for row in read.rows]
+    assert printed == [
+        ["79.582", "94.704", "10.038", "21.576"],
+        ["80.050", "94.946", "6.832", "20.512"],
+        ["80.062", "95.084", "14.519", "27.607"],
+        ["79.55", "94.68", "6.96", "21.62"],
+        ["79.96", "94.96", "6.22", "20.57"],
+        ["80.05", "95.07", "10.08", "27.64"],
+        ["78.0", "94.1", "18.58", "41.6"],
+    ]
+    assert [claim.metric for claim in read.claims] == ["top1", "top5", "flops", "params"] * 7
+
+
+def test_cspnet_rows_know_their_source_release_size_and_line() -> None:
+    rows = read_table(CSPNET).rows
+    assert [(row.source, row.version) for row in rows] == (
+        [("timm", "0.6.5")] * 3 + [("mmcls", "0.23.1")] * 3 + [("ppcls", "2.4.0")]
+    )
+    assert [row.model for row in rows] == ["cspresnet50", "cspresnext50", "cspdarknet53"] * 2 + ["cspdarknet53"]
+    assert [row.input_size for row in rows] == [256, 224, 256, 256, 224, 256, 256]
+    assert [row.number for row in rows] == [1, 2, 3, 4, 5, 6, 7]
+    assert [row.line for row in rows] == [7, 8, 9, 10, 11, 12, 13]
+    assert {row.file for row in rows} == {str(CSPNET)}
+    assert rows[0].link == "https://github.com/rwightman/pytorch-image-models/blob/v0.6.5/timm/models/cspnet.py"
+
+
+def test_cspnet_units_and_steps_are_those_of_the_last_printed_digit() -> None:
+    top1, _, flops, params = read_table(CSPNET).claims[:4]
+    assert (top1.unit, top1.value, top1.step) == ("%", 79.582, pytest.approx(0.001))
+    assert (flops.unit, flops.value, flops.step) == ("G", 10.038e9, pytest.approx(1e6))
+    assert (params.unit, params.value, params.step) == ("M", 21.576e6, pytest.approx(1e3))
+    assert (top1.digits, top1.decimals) == (5, 3)
+    assert not flops.multiply_adds
+
+
+# --- headings
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "| Model | Source | Top-1 (%) | Top-5 (%) | FLOPs (G) | Params (M) | Resolution |",
+        "| Name | Framework | Acc@1 | Acc@5 | GFLOPs | #Params (M) | Image size |",
+        "| **model name** | *repo* | **Top-1 Acc.** | **Top-5 Acc.** | flops (B) | Parameters (M) | input_size |",
+        "| 模型 | 源码 | top1 | top5 | 计算量（G） | 参数量（百万） | 输入尺寸 |",
+        "| 模型名称 | 来源 | top1 | top5 | flops(十亿) | 参数(M) | 分辨率 |",
+        "| network | library | Top 1 | Top 5 | FLOPS [G] | param[M] | crop |",
+    ],
+)
+def test_headings_are_understood_in_the_spellings_of_other_pages(tmp_path: Path, heading: str) -> None:
+    read = table(tmp_path, heading, "| resnet50 | timm | 80.376 | 94.616 | 8.268 | 25.557 | 224 |")
+    assert read.problems == ()
+    assert [(claim.metric, claim.text, claim.unit) for claim in read.claims] == [
+        ("top1", "80.376", "%"),
+        ("top5", "94.616", "%"),
+        ("flops", "8.268", "G"),
+        ("params", "25.557", "M"),
+    ]
+    assert read.rows[0].input_size == 224
+    assert [claim.header for claim in read.claims][2] == heading.split("|")[5].strip().strip("*")
+
+
+def test_columns_may_stand_in_any_order_among_others(tmp_path: Path) -> None:
+    read = table(
+        tmp_path, "| date | params(M) | source | speed | model |", "| 2021 | 25.557 | timm | 12.5 | resnet50 |"
+    )
+    assert [(claim.row.model, claim.text) for claim in read.claims] == [("resnet50", "25.557")]
+
+
+@pytest.mark.parametrize("heading", ["MACs(G)", "MAC (G)", "GMACs", "Multiply-Adds (G)"])
+def test_a_heading_in_macs_counts_a_multiply_add_once(tmp_path: Path, heading: str) -> None:
+    found = cell(tmp_path, heading, "2.897")
+    assert isinstance(found, Claim)
+    assert (found.multiply_adds, found.value) == (True, 2.897e9)
+
+
+def test_a_second_column_that_says_the_same_is_a_problem(tmp_path: Path) -> None:
+    read = table(tmp_path, "| model | source | FLOPs (G) | MACs (G) |", "| resnet50 | timm | 8.268 | 4.134 |")
+    assert [claim.text for claim in read.claims] == ["8.268"]
+    (problem,) = read.problems
+    assert problem.line == 1
+    assert "'MACs (G)' is not read" in problem.text
+
+
+def test_a_size_in_the_heading_does_not_hide_the_column(tmp_path: Path) -> None:
+    found = cell(tmp_path, "FLOPs@224 (G)", "4.1")
+    assert isinstance(found, Claim)
+    assert (found.metric, found.unit) == ("flops", "G")
+
+
+# --- units
+
+
+@pytest.mark.parametrize(
+    ("heading", "text", "value", "step"),
+    [
+        ("flops", "4.5G", 4.5e9, 1e8),
+        ("flops", "4.5 B", 4.5e9, 1e8),
+        ("flops", "14.560 M", 14.56e6, 1e3),
+        ("flops(M)", "14.560", 14.56e6, 1e3),
+        ("flops(G)", "14.560M", 14.56e6, 1e3),  # the cell knows better than the heading
+        ("MFLOPs", "229.66", 229.66e6, 1e4),
+        ("#params", "28M", 28e6, 1e6),
+        ("params", "813.9k", 813.9e3, 100),
+        ("params", "25,557,032", 25_557_032, 1),
+        ("params", "25557032", 25_557_032, 1),
+        ("params(M)", "1,024.5", 1024.5e6, 1e5),
+        ("params(M)", "**25.557**", 25.557e6, 1e3),
+        ("params(M)", "`25.557`", 25.557e6, 1e3),
+        ("params(M)", ".813", 0.813e6, 1e3),
+        ("params(M)", "+25.5", 25.5e6, 1e5),
+        ("top1", "79.5%", 79.5, 0.1),
+        ("top1(%)", "79", 79, 1),
+    ],
+)
+def test_a_unit_stands_in_the_cell_or_in_the_heading(
+    tmp_path: Path, heading: str, text: str, value: float, step: float
+) -> None:
+    found = cell(tmp_path, heading, text)
+    assert isinstance(found, Claim), found
+    assert (found.value, found.step) == (pytest.approx(value, rel=1e-12), pytest.approx(step))
+
+
+def test_a_count_without_a_unit_is_a_problem(tmp_path: Path) -> None:
+    assert cell(tmp_path, "flops", "4.5") == (
+        "resnet50: flops '4.5' has no unit, neither in the cell nor in the heading 'flops', such as (G)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("heading", "text", "why"),
+    [
+        ("flops(G)", "about 4", "is no number"),
+        ("flops(G)", "4.1 ± 0.1", "ends in '± 0.1', which is no unit"),
+        ("flops(G)", "4.1 parsecs", "ends in 'parsecs', which is no unit"),
+        ("flops(G)", "4.1.2", "is no unit"),
+        ("flops(G)", "50%", "is a percentage, expected a count"),
+        ("params(M)", "0.0", "is no count above 0"),
+        ("params(M)", "-25.5", "is no count above 0"),
+        ("top1", "100.5", "is no percentage between 0 and 100"),
+        ("top1", "-3", "is no percentage between 0 and 100"),
+        ("top1", "79.5M", "is no percentage between 0 and 100"),
+    ],
+)
+def test_a_cell_that_is_no_such_number_is_a_problem(tmp_path: Path, heading: str, text: str, why: str) -> None:
+    found = cell(tmp_path, heading, text)
+    assert isinstance(found, str)
+    assert why in found
+    assert repr(text) in found
+
+
+def test_a_problem_names_file_and_line_and_leaves_the_rest_of_the_row(tmp_path: Path) -> None:
+    read = table(
+        tmp_path,
+        PLAIN_HEADING,
+        "| resnet18 | timm | 69.744 | 89.082 | 3.648 | 11.690 | 224 |",
+        "| resnet50 | timm | 80.376 | soon | 8.268 | 25.557 | 224 |",
+    )
+    (problem,) = read.problems
+    assert str(problem) == f"{tmp_path / 'table.md'}:4: resnet50: top5 'soon' is no number"
+    assert [claim.metric for claim in read.claims if claim.row.number == 2] == ["top1", "flops", "params"]
+    assert len([claim for claim in read.claims if claim.row.number == 1]) == 4
+
+
+# --- accuracies
+
+
+def test_a_column_of_fractions_becomes_percent_with_the_digits_printed(tmp_path: Path) -> None:
+    read = table(
+        tmp_path,
+        "| model | source | top1 | top5 |",
+        "| a | timm | 0.79582 | 0.947 |",
+        "| b | timm | 0.8005 | 0.9 |",
+    )
+    assert [(claim.text, claim.value, claim.digits) for claim in read.claims] == [
+        ("79.582", pytest.approx(79.582), 5),
+        ("94.7", pytest.approx(94.7), 3),
+        ("80.05", pytest.approx(80.05), 4),
+        ("90", pytest.approx(90), 2),
+    ]
+    assert [claim.step for claim in read.claims] == pytest.approx([0.001, 0.1, 0.01, 10])
+
+
+def test_one_small_percentage_does_not_make_a_column_fractions(tmp_path: Path) -> None:
+    read = table(tmp_path, "| model | source | top1 |", "| random | timm | 0.1 |", "| resnet50 | timm | 80.376 |")
+    assert [claim.value for claim in read.claims] == [0.1, 80.376]
+
+
+def test_a_percent_sign_is_never_a_fraction(tmp_path: Path) -> None:
+    found = cell(tmp_path, "top1", "0.1%")
+    assert isinstance(found, Claim)
+    assert found.value == 0.1
+
+
+# --- cells that claim nothing
+
+
+@pytest.mark.parametrize("blank", ["", " ", "-", "--", "—", "–", "/", "N/A", "n/a", "None", "?", "**-**"])
+def test_a_blank_cell_is_neither_claim_nor_problem(tmp_path: Path, blank: str) -> None:
+    read = table(tmp_path, PLAIN_HEADING, f"| resnet50 | timm | {blank} | 94.616 | {blank} | 25.557 | {blank} |")
+    assert read.problems == ()
+    assert [claim.metric for claim in read.claims] == ["top5", "params"]
+    assert read.rows[0].input_size is None
+
+
+def test_a_row_that_ends_early_claims_what_it_has(tmp_path: Path) -> None:
+    read = table(tmp_path, PLAIN_HEADING, "| resnet50 | timm | 80.376 |")
+    assert [claim.metric for claim in read.claims] == ["top1"]
+    assert read.problems == ()
+
+
+# --- input sizes
+
+
+@pytest.mark.parametrize("text", ["224", "224x224", "224 x 224", "224×224", "224*224"])
+def test_an_input_size_is_one_side_of_the_square(tmp_path: Path, text: str) -> None:
+    read = table(tmp_path, "| model | source | top1 | size |", f"| resnet50 | timm | 80.1 | {text} |")
+    assert (read.rows[0].input_size, read.problems) == (224, ())
+
+
+@pytest.mark.parametrize("text", ["224x256", "224px", "large", "3x224x224"])
+def test_any_other_input_size_is_a_problem_that_keeps_the_claims(tmp_path: Path, text: str) -> None:
+    read = table(tmp_path, "| model | source | top1 | size |", f"| resnet50 | timm | 80.1 | {text} |")
+    assert read.rows[0].input_size is None
+    assert [claim.text for claim in read.claims] == ["80.1"]
+    assert f"input size '{text}' is no number of pixels" in str(read.problems[0])
+
+
+# --- sources
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "version"),
+    [
+        ("timm (v0.6.5)", "timm", "0.6.5"),
+        ("timm", "timm", None),
+        ("[timm](https://github.com/x/y/blob/v0.6.5/a.py)", "timm", "0.6.5"),
+        ("[timm](https://github.com/x/y/tree/0.6.13)", "timm", "0.6.13"),
+        ("[TIMM](https://github.com/x/y/blob/master/a.py)", "timm", None),
+        ("[ppcls](https://github.com/x/y/blob/release/2.4/a.md#b)", "ppcls", None),
+        ("[mmcls](https://github.com/x/y/tree/v1.0.0rc5/configs)", "mmcls", "1.0.0rc5"),
+        ("[timm](https://github.com/x/y/blob/v0.6.5/a.py) (v0.9.2)", "timm", "0.6.5"),
+    ],
+)
+def test_the_release_is_what_the_link_or_else_the_text_names(
+    tmp_path: Path, text: str, source: str, version: str | None
+) -> None:
+    (row,) = table(tmp_path, PLAIN_HEADING, f"| resnet50 | {text} | 80 | 94 | 8.2 | 25 | 224 |").rows
+    assert (row.source, row.version) == (source, version)
+
+
+def test_of_two_sources_in_a_cell_the_first_is_meant(tmp_path: Path) -> None:
+    cell = "[official](https://github.com/a/b) <br>[mmcls](https://github.com/c/d/tree/v0.23.2/e)</br>"
+    (row,) = table(tmp_path, PLAIN_HEADING, f"| RepVGG-A0 | {cell} | 72.41 | 90.50 | 1.4 | 8.30 | 224 |").rows
+    assert (row.source, row.version, row.link) == ("official", None, "https://github.com/a/b")
+
+
+@pytest.mark.parametrize(
+    ("heading", "body", "why"),
+    [
+        (PLAIN_HEADING, "| resnet50 | | 80 | 94 | 8.2 | 25 | 224 |", "resnet50: source ''"),
+        (PLAIN_HEADING, "| | timm | 80 | 94 | 8.2 | 25 | 224 |", "row without a model name"),
+        ("| model | top1 |", "| resnet50 | 80 |", "resnet50: no source column"),
+    ],
+)
+def test_a_row_of_nobody_is_a_problem(tmp_path: Path, heading: str, body: str, why: str) -> None:
+    read = table(tmp_path, heading, body)
+    assert (read.rows, read.claims) == ((), ())
+    (problem,) = read.problems
+    assert problem.line == 3
+    assert problem.text.startswith(why)
+
+
+def test_an_unreadable_row_still_counts_as_a_row_of_the_table(tmp_path: Path) -> None:
+    read = table(tmp_path, "| model | source | top1 |", "| a | timm | 70 |", "| b | | 71 |", "| c | timm | 72 |")
+    assert [(row.model, row.number) for row in read.rows] == [("a", 1), ("c", 3)]
+
+
+# --- Markdown
+
+
+def test_an_escaped_pipe_belongs_to_its_cell(tmp_path: Path) -> None:
+    read = table(tmp_path, "| model | source | top1 |", r"| a \| b | timm | 70.1 |")
+    assert (read.rows[0].model, read.claims[0].text) == ("a | b", "70.1")
+
+
+def test_emphasis_code_and_links_are_taken_off_a_model_name(tmp_path: Path) -> None:
+    body = [f"| {name} | timm | 70.1 |" for name in ("**a**", "`a`", "[a](https://x.y)", "*a*")]
+    assert {row.model for row in table(tmp_path, "| model | source | top1 |", *body).rows} == {"a"}
+
+
+def test_a_table_about_something_else_is_passed_over(tmp_path: Path) -> None:
+    read = read_text(
+        tmp_path,
+        "| operator | count |\n|---|---|\n| Conv2d | 53 |\n\nText.\n\n"
+        "| model | source | top1 |\n|---|---|---|\n| a | timm | 70.1 |\n\n"
+        "| model | licence |\n|---|---|\n| a | MIT |\n\n"
+        "| model | source | top5 |\n|---|---|---|\n| a | timm | 90.1 |\n",
+    )
+    assert read.problems == ()
+    assert [(claim.text, claim.row.number, claim.row.line) for claim in read.claims] == [
+        ("70.1", 1, 9),
+        ("90.1", 2, 17),
+    ]
+
+
+def test_tables_without_an_empty_line_between_them_are_told_apart(tmp_path: Path) -> None:
+    read = read_text(
+        tmp_path,
+        "| model | source | top1 |\n| :-: | :-: | :-: |\n| a | timm | 70.1 |\n| b | timm | - |\n"
+        "| operator | count |\n| :---: | ---: |\n| Conv2d | 53 |\n"
+        "| model | source | top5 |\n|---|---|---|\n| c | timm | 90.1 |\n",
+    )
+    assert read.problems == ()
+    assert [(claim.row.model, claim.metric, claim.row.line) for claim in read.claims] == [
+        ("a", "top1", 3),
+        ("c", "top5", 10),
+    ]
+    assert [row.number for row in read.rows] == [1, 2, 3]
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "table.md"
+    path.write_bytes("\ufeff| model | source | top1 |\r\n|---|---|---|\r\n| a | timm | 70.1 |\r\n".encode())
+    (claim,) = read_table(path).claims
+    assert (claim.text, claim.row.line) == ("70.1", 3)
+
+
+# --- files without claims
+
+
+def test_a_file_without_a_model_table_is_refused_with_what_it_has(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_text(tmp_path, "# Title\n\n| operator | count |\n|---|---|\n| Conv2d | 53 |\n")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'table.md'}: no model table found (line 3: operator | count)")
+    assert "top1, top5, flops, params" in message
+
+
+def test_a_file_without_any_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no table at all"):
+        read_text(tmp_path, "Nothing here.\n")
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    binary = tmp_path / "table.md"
+    binary.write_bytes(b"\xff\xfe\x00\x01")
+    for path in (tmp_path / "missing.md", tmp_path, binary):
+        with pytest.raises(InputError, match=re.escape(f"{path}: cannot read the table")):
+            read_table(path)
+
+
+# --- other families of the same zoo, as published
+
+
+def families() -> list[Path]:
+    return sorted(FAMILIES.glob("*.md"))
+
+
+@pytest.mark.skipif(not families(), reason="the published tables of other families are not beside the checkout")
+@pytest.mark.parametrize("path", families(), ids=lambda path: path.stem)
+def test_no_row_of_a_published_table_is_lost(path: Path) -> None:
+    read = read_table(path)
+    about_models = False
+    body = []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, start=1):
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if number < len(lines) and re.fullmatch(r"[\s|:-]+", lines[number]):
+            about_models = cells[0] in ("模型", "name")
+        elif about_models and "|" in line and not re.fullmatch(r"[\s|:-]+", line):
+            body.append(number)
+    assert body
+    unread = {problem.line for problem in read.problems} - {row.line for row in read.rows}
+    assert sorted([*(row.line for row in read.rows), *unread]) == body
+
+
+@pytest.mark.skipif(not families(), reason="the published tables of other families are not beside the checkout")
+@pytest.mark.parametrize("path", families(), ids=lambda path: path.stem)
+def test_every_cell_of_a_published_row_is_a_claim(path: Path) -> None:
+    read = read_table(path)
+    assert Counter(claim.row for claim in read.claims) == dict.fromkeys(read.rows, 4)
+    assert all(row.input_size for row in read.rows)

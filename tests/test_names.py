@@ -1,0 +1,77 @@
+"""A documented name means one of the source's own names, or an error that lists what it could have meant."""
+
+import pytest
+
+from harness.errors import MeasurementError
+from harness.names import nearest, resolve
+
+MMCLS = [
+    "cspdarknet50_8xb32_in1k",
+    "cspresnet50_8xb32_in1k",
+    "cspresnext50_8xb32_in1k",
+    "resnet50_8xb32_in1k",
+    "resnet50_8xb32-mixup_in1k",
+]
+
+
+def refused(documented: str, offered: list[str]) -> str:
+    with pytest.raises(MeasurementError) as caught:
+        resolve(documented, offered)
+    return str(caught.value)
+
+
+def test_the_same_name_is_meant_even_where_others_fold_to_it() -> None:
+    assert resolve("ResNet50", ["resnet50", "ResNet50", "ResNet-50"]) == "ResNet50"
+
+
+@pytest.mark.parametrize(
+    ("documented", "own"),
+    [
+        ("cspdarknet53", "CSPDarkNet53"),
+        ("RepVGG-A0", "repvgg_a0"),
+        ("MobileNetV3_small_x0_35", "mobilenet_v3_small_x0_35"),
+        ("res net 50", "ResNet50"),
+    ],
+)
+def test_case_and_punctuation_do_not_matter(documented: str, own: str) -> None:
+    assert resolve(documented, ["vgg16", own]) == own
+
+
+@pytest.mark.parametrize("documented", ["cspresnet50", "CSPResNet50"])
+def test_a_configuration_is_meant_by_its_models_name(documented: str) -> None:
+    assert resolve(documented, MMCLS) == "cspresnet50_8xb32_in1k"
+
+
+def test_a_configuration_of_a_longer_name_is_not_meant() -> None:
+    assert "offers no model 'cspresnet'" in refused("cspresnet", MMCLS)
+    assert "offers no model 'cspresnet5'" in refused("cspresnet5", MMCLS)
+    assert "offers no model 'resnet50'" in refused("resnet50", ["cspresnet50_8xb32_in1k", "resnet50_vd_8xb32_in1k"])
+
+
+def test_a_dot_in_a_name_stands_for_itself() -> None:
+    assert "offers no model" in refused("net.1", ["netx1_8xb32_in1k"])
+
+
+def test_a_name_that_several_fit_is_refused_with_all_of_them() -> None:
+    assert refused("resnet50", MMCLS) == (
+        "'resnet50' can mean resnet50_8xb32_in1k, resnet50_8xb32-mixup_in1k; name one of them"
+    )
+    assert "can mean ResNet50, resnet-50" in refused("RESNET50", ["ResNet50", "resnet-50"])
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_ones() -> None:
+    assert refused("cspdarknet53", ["vgg16", "darknet53", "cspdarknet50", "resnet18"]) == (
+        "the source offers no model 'cspdarknet53'; the nearest names are cspdarknet50, darknet53"
+    )
+    assert refused("cspdarknet53", ["vgg16"]).endswith("nothing there has a similar name")
+    assert refused("cspdarknet53", []).endswith("nothing there has a similar name")
+
+
+def test_the_nearest_names_come_most_similar_first_and_without_the_name_itself() -> None:
+    offered = ["vgg16", "DarkNet53", "CSPDarkNet53", "CSPDarkNet50", "cspresnet50"]
+    assert nearest("CSPDarkNet53", offered, 8) == ["CSPDarkNet50", "DarkNet53", "cspresnet50"]
+    assert nearest("CSPDarkNet53", offered, 1) == ["CSPDarkNet50"]
+
+
+def test_equally_near_names_come_in_the_order_of_the_alphabet() -> None:
+    assert nearest("net1", ["net4", "net2", "net3"], 3) == ["net2", "net3", "net4"]

@@ -1,0 +1,210 @@
+"""What is on disk, found again by what it is a measurement of, whatever interrupted the writing."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.errors import InputError
+from harness.store import Predictions, Store, key
+
+IDENTITY = {"kind": "predictions", "source": "fake", "version": "1.0", "batch_size": 32, "match": None}
+
+
+def row(name: str, *classes: int) -> tuple[str, list[int], list[float]]:
+    return name, list(classes), [float(-place) for place in range(len(classes))]
+
+
+def content(predictions: Predictions) -> list[tuple[Any, ...]]:
+    table = predictions.read()
+    return [
+        (image, list(classes), [float(value) for value in logits], None if pd.isna(error) else error)
+        for image, classes, logits, error in table.itertuples(index=False)
+    ]
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix == ".parquet")
+
+
+@pytest.fixture
+def predictions(tmp_path: Path) -> Predictions:
+    return Store(tmp_path).predictions(IDENTITY)
+
+
+# --- keys
+
+
+def test_a_key_says_all_of_an_identity_and_nothing_of_its_order() -> None:
+    assert key(IDENTITY) == key(dict(reversed(IDENTITY.items())))
+    changed = [{**IDENTITY, name: "another"} for name in IDENTITY]
+    changed += [{**IDENTITY, "batch_size": "32"}, {**IDENTITY, "input_size": None}]
+    changed += [{name: value for name, value in IDENTITY.items() if name != "match"}]
+    assert len({key(identity) for identity in [IDENTITY, *changed]}) == 1 + len(changed)
+
+
+def test_what_was_measured_is_found_by_its_identity_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.static(IDENTITY) is None
+    store.save_static(IDENTITY, {"multiply_adds": {"8": 5}})
+    assert Store(tmp_path).static(IDENTITY) == {"multiply_adds": {"8": 5}}
+    assert store.static({**IDENTITY, "version": "1.1"}) is None
+    store.save_static(IDENTITY, [1, 2])
+    assert store.static(IDENTITY) == [1, 2]
+
+
+def test_an_empty_measurement_is_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.save_static(IDENTITY, [])
+    assert store.static(IDENTITY) == []
+
+
+def test_identities_do_not_share_predictions(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.predictions(IDENTITY).append([row("a.jpg", 1)], [])
+    assert content(store.predictions({**IDENTITY, "batch_size": 16})) == []
+    assert len(content(Store(tmp_path).predictions(IDENTITY))) == 1
+
+
+# --- predictions
+
+
+def test_rows_come_back_in_the_order_of_their_names(predictions: Predictions) -> None:
+    assert content(predictions) == []
+    predictions.append([row("c.jpg", 3, 1), row("a.jpg", 2, 0)], [("d.jpg", "cut off")])
+    predictions.append([row("b.jpg", 7, 8)], [])
+    assert content(predictions) == [
+        ("a.jpg", [2, 0], [0.0, -1.0], None),
+        ("b.jpg", [7, 8], [0.0, -1.0], None),
+        ("c.jpg", [3, 1], [0.0, -1.0], None),
+        ("d.jpg", [], [], "cut off"),
+    ]
+
+
+@pytest.mark.parametrize("undecodable", [[], [("z.jpg", "cut off")]])
+def test_batches_without_rows_or_without_errors(predictions: Predictions, undecodable: list[tuple[str, str]]) -> None:
+    predictions.append([], undecodable)
+    predictions.append([row("a.jpg", 1)], [])
+    predictions.append([], [])
+    assert [name for name, *_ in content(predictions)] == ["a.jpg"] + [name for name, _ in undecodable]
+    assert len(files(predictions.folder)) == 1 + len(undecodable), "nothing is written about nothing"
+
+
+def test_compacting_changes_nothing_but_the_number_of_files(predictions: Predictions) -> None:
+    predictions.compact()
+    assert files(predictions.folder) == []
+    for n in range(5):
+        predictions.append([row(f"{n}.jpg", n)], [(f"{n}.png", "cut off")])
+    before = content(predictions)
+    predictions.compact()
+    (whole,) = files(predictions.folder)
+    assert content(predictions) == before
+    predictions.compact()
+    assert files(predictions.folder) == [whole], "what is compact stays as it is"
+    predictions.append([row("9.jpg", 9)], [])
+    predictions.compact()
+    assert len(files(predictions.folder)) == 1
+    assert len(content(predictions)) == 11
+
+
+def test_compacting_interrupted_before_it_removes_the_parts(
+    predictions: Predictions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(4):
+        predictions.append([row(f"{n}.jpg", n)], [])
+    before = content(predictions)
+
+    def interrupted(path: Path, missing_ok: bool = False) -> None:  # noqa: ARG001
+        if path.name > first:
+            raise KeyboardInterrupt
+        os.unlink(path)  # noqa: PTH108 (the method is replaced)
+
+    first = files(predictions.folder)[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            predictions.compact()
+    assert len(files(predictions.folder)) == 4, "one part is gone, the whole is there"
+    assert content(predictions) == before
+    predictions.append([row("5.jpg", 5)], [])
+    predictions.compact()
+    assert len(files(predictions.folder)) == 1
+    assert [name for name, *_ in content(predictions)] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "5.jpg"]
+
+
+def test_compacting_loses_nothing_that_another_process_appends(
+    predictions: Predictions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictions.append([row("a.jpg", 1)], [])
+    real = Predictions.read
+
+    def read(this: Predictions) -> pd.DataFrame:
+        table = real(this)
+        this.append([row("b.jpg", 2)], [])
+        return table
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Predictions, "read", read)
+        predictions.compact()
+    assert [name for name, *_ in content(predictions)] == ["a.jpg", "b.jpg"]
+
+
+def test_writing_interrupted_leaves_what_was_there(predictions: Predictions, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictions.append([row("a.jpg", 1)], [])
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", interrupted)
+        for write in (
+            lambda: predictions.append([row("b.jpg", 2)], []),
+            predictions.compact,
+            lambda: predictions.save_network({"input_size": 8}),
+        ):
+            with pytest.raises(KeyboardInterrupt):
+                write()
+    left = [path for path in predictions.folder.iterdir() if path.name.startswith(".")]
+    assert len(left) == 3
+    for path in left:
+        path.write_bytes(path.read_bytes()[:10])  # or earlier still
+    assert [name for name, *_ in content(predictions)] == ["a.jpg"]
+    assert predictions.network() is None
+    predictions.append([row("b.jpg", 2)], [])
+    predictions.compact()
+    assert [name for name, *_ in content(predictions)] == ["a.jpg", "b.jpg"]
+
+
+def test_how_a_network_was_built_is_kept(predictions: Predictions) -> None:
+    assert predictions.network() is None
+    predictions.save_network({"input_size": 8})
+    predictions.save_network({"input_size": 16})
+    assert predictions.network() == {"input_size": 16}
+
+
+# --- the folder
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for root in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match=rf"--out: cannot write to {root}: .*Give a folder"):
+            Store(root)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_folder_without_permission(tmp_path: Path) -> None:
+    Store(tmp_path)
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(InputError, match=r"--out: cannot write to .*Permission denied"):
+            Store(tmp_path)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_opening_a_store_leaves_nothing_behind(tmp_path: Path) -> None:
+    Store(tmp_path / "new" / "store")
+    assert sorted(path.name for path in (tmp_path / "new" / "store").iterdir()) == ["logs", "predictions", "static"]

@@ -1,0 +1,404 @@
+"""From counts to an outcome, to a known gap, to an exit status. Nothing is measured here."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import TIMM, claim, row, run, static, verdict
+
+from harness.errors import InputError
+from harness.records import CheckpointUsed, Claim, Outcome, Row, Run, Source, Static, Verdict
+from harness.verdicts import (
+    NOISE_IMAGES,
+    KnownGap,
+    apply_known_gaps,
+    attribute_to_neighbours,
+    exit_status,
+    findings,
+    judge_accuracy,
+    judge_static,
+    read_known_gaps,
+)
+
+TOP1 = claim("79.582", "top1")  # 39,791 of 50,000 images
+
+
+def judged(runs: list[Run], of: Claim = TOP1, is_imagenet_val: bool = True) -> Verdict:
+    return judge_accuracy(of, TIMM, runs, is_imagenet_val, "1,000 images of 1,000 classes; not ImageNet val")
+
+
+# --- accuracy: how far off a count may be
+
+
+@pytest.mark.parametrize("off", [-NOISE_IMAGES, 0, NOISE_IMAGES])
+def test_a_count_within_the_noise_floor_is_reproduced(off: int) -> None:
+    found = judged([run(top1_count=39_791 + off)])
+    assert (found.outcome, found.measured) == (Outcome.REPRODUCED, (39_791 + off) / 500)
+    assert found.convention == "at 256 pixels"
+    assert found.evidence["count"] == 39_791 + off
+    assert found.evidence["images"] == 50_000
+
+
+@pytest.mark.parametrize("off", [-NOISE_IMAGES - 1, NOISE_IMAGES + 1, -500, 500])
+def test_a_count_beyond_it_is_contradicted_on_either_side(off: int) -> None:
+    found = judged([run(top1_count=39_791 + off)])
+    assert (found.outcome, found.measured) == (Outcome.CONTRADICTED, (39_791 + off) / 500)
+    assert found.evidence["off_by_images"] == pytest.approx(off)
+    assert found.cause is not None
+    assert f"off by {abs(off)} of 50,000 images; allowed {NOISE_IMAGES}" in found.cause
+
+
+@pytest.mark.parametrize(("text", "half"), [("79.500", 0), ("79.50", 2), ("79.5", 25)])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_half_the_last_printed_digit_is_allowed_on_top_of_the_noise(text: str, half: int, side: int) -> None:
+    """79.5 stands for 39,725 to 39,775 images, 79.50 for 39,748 to 39,752."""
+    allowed = half + NOISE_IMAGES
+    within, beyond = run(top1_count=39_750 + side * allowed), run(top1_count=39_750 + side * (allowed + 1))
+    assert judged([within], claim(text, "top1")).outcome is Outcome.REPRODUCED
+    assert judged([beyond], claim(text, "top1")).outcome is Outcome.CONTRADICTED
+
+
+def test_top5_is_judged_by_its_own_count() -> None:
+    top5 = claim("94.704", "top5")  # 47,352 images
+    assert judged([run(top1_count=1, top5_count=47_352)], top5).outcome is Outcome.REPRODUCED
+    assert judged([run(top1_count=47_352, top5_count=1)], top5).outcome is Outcome.CONTRADICTED
+
+
+# --- accuracy: input sizes
+
+
+def test_the_run_at_the_rows_size_is_the_plain_one() -> None:
+    found = judged([run(top1_count=39_000, input_size=224), run(top1_count=39_791, input_size=256)])
+    assert (found.outcome, found.measured, found.convention) == (Outcome.REPRODUCED, 79.582, "at 256 pixels")
+
+
+def test_a_figure_of_the_sources_own_size_is_explained_beside_the_plain_value() -> None:
+    found = judged([run(top1_count=39_791, input_size=224), run(top1_count=39_000, input_size=256)])
+    assert (found.outcome, found.measured) == (Outcome.EXPLAINED, 78.0)
+    assert found.convention == "at 224 pixels, the source's own input size"
+    assert found.evidence["input_size"] == 256
+
+
+def test_a_figure_of_neither_size_is_contradicted() -> None:
+    found = judged([run(top1_count=39_700, input_size=224), run(top1_count=39_000, input_size=256)])
+    assert (found.outcome, found.measured) == (Outcome.CONTRADICTED, 78.0)
+
+
+def test_a_run_with_undecodable_images_explains_nothing() -> None:
+    other = run(top1_count=39_791, input_size=224, decode_errors={"a.JPEG": "truncated"})
+    assert judged([other, run(top1_count=39_000)]).outcome is Outcome.CONTRADICTED
+
+
+def test_without_a_run_at_the_rows_size_another_size_can_explain_but_never_contradict() -> None:
+    explained = judged([run(top1_count=39_791, input_size=224)])
+    assert (explained.outcome, explained.measured) == (Outcome.EXPLAINED, None)
+    unknown = judged([run(top1_count=39_000, input_size=224)])
+    assert (unknown.outcome, unknown.measured) == (Outcome.NOT_MEASURED, None)
+    assert unknown.cause == "it was measured at 224 pixels alone, not at the row's 256"
+
+
+def test_where_the_row_says_no_size_the_sources_own_is_the_plain_one() -> None:
+    of = claim("79.582", "top1", of=row(input_size=None))
+    found = judged([run(top1_count=39_791, input_size=288)], of)
+    assert (found.outcome, found.convention) == (Outcome.REPRODUCED, "at 288 pixels")
+
+
+# --- accuracy: what cannot be judged
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        (
+            {"checkpoint": CheckpointUsed("a.pth", "0" * 64, None, "stand-in: seed 0")},
+            "stand-in weights, which say nothing about the documented accuracy",
+        ),
+        ({"decode_errors": {"a.JPEG": "truncated"}}, "1 images could not be decoded, so the count is not a census"),
+        ({"label_note": "labels look off by one"}, "labels look off by one"),
+    ],
+)
+def test_a_run_that_proves_nothing_is_not_measured(fields: dict[str, Any], reason: str) -> None:
+    for count in (39_791, 100):
+        found = judged([run(top1_count=count, **fields)])
+        assert (found.outcome, found.measured, found.cause) == (Outcome.NOT_MEASURED, None, reason)
+        assert found.evidence["count"] == count
+        assert found.requested
+
+
+def test_images_that_are_not_imagenet_val_prove_nothing() -> None:
+    found = judged([run(images=1000, top1_count=796)], is_imagenet_val=False)
+    assert found.outcome is Outcome.NOT_MEASURED
+    assert found.cause == "the data is not ImageNet val (1,000 images of 1,000 classes; not ImageNet val)"
+
+
+# --- FLOPs and parameters
+
+
+def test_static_claims_are_judged_source_by_source_and_metric_by_metric() -> None:
+    first, second = row(1, "a"), row(2, "b")
+    newer = Source("timm", "0.6.13")
+    claims = [
+        claim("9.035", of=first), claim("21.616", "params", of=first), claim("13.067", of=second),
+        claim("21.166", "params", of=second),
+    ]  # fmt: skip
+    a, b = static("a", at_256=4.5173e9), static("b", at_256=6.53355e9)
+    changed = static("a", at_256=5e9, learnable=30_000_000)
+    found = judge_static(
+        [*((one, TIMM) for one in claims), (claims[0], newer)],
+        {(first, TIMM): a, (second, TIMM): b, (first, newer): changed},
+    )
+    assert {(one.claim.text, one.source.version): one.outcome for one in found} == {
+        ("9.035", "0.6.5"): Outcome.REPRODUCED,
+        ("21.616", "0.6.5"): Outcome.REPRODUCED,
+        ("13.067", "0.6.5"): Outcome.REPRODUCED,
+        ("21.166", "0.6.5"): Outcome.CONTRADICTED,
+        ("9.035", "0.6.13"): Outcome.CONTRADICTED,
+    }
+    assert [one.measured for one in found if one.source == newer] == [10e9]
+
+
+def test_claims_of_networks_that_were_not_built_get_no_verdict() -> None:
+    assert judge_static([(claim("9.035"), TIMM)], {}) == []
+
+
+def test_columns_in_macs_and_in_flops_are_not_mixed() -> None:
+    first, second = row(1, "a"), row(2, "b")
+    a, b = static("a", at_256=4.5173e9), static("b", at_256=6.53355e9)
+    found = judge_static(
+        [(claim("9.035", of=first), TIMM), (claim("6.534", of=second, multiply_adds=True), TIMM)],
+        {(first, TIMM): a, (second, TIMM): b},
+    )
+    assert [one.outcome for one in found] == [Outcome.REPRODUCED, Outcome.REPRODUCED]
+
+
+# --- figures of another network
+
+
+def darknet_row() -> tuple[Row, list[Verdict], Static]:
+    """A row of cspdarknet53 that prints the figures of darknet53."""
+    of = row(7, "cspdarknet53")
+    claims = [claim("18.58", of=of), claim("41.6", "params", of=of)]
+    built = static("cspdarknet53", at_256=6.53355e9, learnable=27_642_184)
+    found = judge_static([(one, TIMM) for one in claims], {(of, TIMM): built})
+    assert [one.outcome for one in found] == [Outcome.CONTRADICTED] * 2
+    return of, found, static("darknet53", at_256=9.28966e9, learnable=41_609_928)
+
+
+def test_contradicted_figures_of_a_neighbour_are_attributed_to_it() -> None:
+    of, contradicted, darknet = darknet_row()
+    found = attribute_to_neighbours(contradicted, {(of, TIMM): [darknet]})
+    assert [one.outcome for one in found] == [Outcome.CONTRADICTED] * 2
+    assert [one.evidence["belongs_to"] for one in found] == ["darknet53"] * 2
+    assert found[0].cause == (
+        "the figure belongs to another network of timm: darknet53 (2 x multiply-adds by plain, at the row's input size)"
+    )
+    assert found[0].evidence["expected"] == contradicted[0].evidence["expected"]
+
+
+def test_a_neighbour_that_explains_one_of_two_figures_gets_that_one() -> None:
+    of, contradicted, _ = darknet_row()
+    half = static("darknet53", at_256=9.28966e9, learnable=99_000_000)
+    found = attribute_to_neighbours(contradicted, {(of, TIMM): [half]})
+    assert [one.evidence.get("belongs_to") for one in found] == ["darknet53", None]
+    assert found[1] == contradicted[1]
+
+
+def test_figures_of_other_rows_and_releases_are_left_alone() -> None:
+    _, contradicted, darknet = darknet_row()
+    assert attribute_to_neighbours(contradicted, {(row(8, "other"), TIMM): [darknet]}) == contradicted
+    newer = Source("timm", "0.6.13")
+    assert attribute_to_neighbours(contradicted, {(contradicted[0].claim.row, newer): [darknet]}) == contradicted
+    assert attribute_to_neighbours(contradicted, {}) == contradicted
+
+
+def test_figures_that_hold_are_attributed_to_nobody() -> None:
+    of = row(1, "a")
+    built = static("a", at_256=4.5173e9)
+    found = judge_static([(claim("9.035", of=of), TIMM)], {(of, TIMM): built})
+    assert attribute_to_neighbours(found, {(of, TIMM): [static("twin", at_256=4.5173e9)]}) == found
+
+
+# --- known gaps
+
+GAP = KnownGap("timm", "0.6.5", "network", "flops", "10.038", "9.035", "the page scales by 10/9", "https://x.y/1")
+
+
+def contradicted(measured: float | None = 9.0346e9, **fields: Any) -> Verdict:
+    return verdict(Outcome.CONTRADICTED, measured=measured, cause="no convention reproduces it", **fields)
+
+
+def test_a_listed_contradiction_becomes_a_known_gap_with_reason_and_address() -> None:
+    (found,) = apply_known_gaps([contradicted()], [GAP])
+    assert found.outcome is Outcome.KNOWN_GAP
+    assert found.measured == 9.0346e9
+    assert found.evidence["known_gap"] == {"reason": GAP.reason, "url": GAP.url}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("source", "mmcls"),
+        ("version", "0.6.13"),
+        ("model", "networkx"),
+        ("metric", "params"),
+        ("documented", "10.039"),
+        ("documented", "10.0380"),
+    ],
+)
+def test_a_known_gap_covers_its_own_cell_as_printed_and_no_other(field: str, value: str) -> None:
+    before = contradicted()
+    assert apply_known_gaps([before], [dataclasses.replace(GAP, **{field: value})]) == [before]
+
+
+def test_a_changed_digit_in_the_table_takes_the_cell_out_of_its_known_gap() -> None:
+    before = contradicted(of=claim("10.048"))
+    assert apply_known_gaps([before], [GAP]) == [before]
+
+
+@pytest.mark.parametrize(
+    ("before", "says"),
+    [
+        (contradicted(measured=9.0366e9), "9.037 is measured"),
+        (contradicted(measured=None), "nothing is measured"),
+        (verdict(Outcome.REPRODUCED, measured=10.038e9), "the cell is reproduced and 10.038 is measured"),
+        (verdict(Outcome.EXPLAINED, measured=9.0346e9), "the cell is explained and 9.035 is measured"),
+    ],
+)
+def test_a_stale_known_gap_is_an_error_that_says_what_is_measured_now(before: Verdict, says: str) -> None:
+    (found,) = apply_known_gaps([before], [GAP])
+    assert found.outcome is Outcome.ERROR
+    assert found.cause is not None
+    assert "9.035 is measured" in found.cause
+    assert says in found.cause
+    assert "Correct or remove the entry" in found.cause
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_MEASURED, Outcome.ERROR])
+def test_a_known_gap_of_a_cell_that_was_not_measured_is_not_stale(outcome: Outcome) -> None:
+    before = verdict(outcome, cause="no weights")
+    assert apply_known_gaps([before], [GAP]) == [before]
+
+
+def test_known_gaps_compare_what_the_document_would_print() -> None:
+    assert apply_known_gaps([contradicted(measured=9.03549e9)], [GAP])[0].outcome is Outcome.KNOWN_GAP
+    assert apply_known_gaps([contradicted(measured=9.03551e9)], [GAP])[0].outcome is Outcome.ERROR
+
+
+WHOLE_ENTRY = """
+[[gap]]
+source = "timm"
+version = "0.6.5"
+model = "network"
+metric = "flops"
+documented = "10.038"
+measured = "9.035"
+reason = "the page scales by 10/9"
+url = "https://x.y/1"
+"""
+
+
+def known_gaps(folder: Path, text: str) -> Path:
+    path = folder / "known_gaps.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_known_gaps_are_read_as_written(tmp_path: Path) -> None:
+    assert read_known_gaps(known_gaps(tmp_path, WHOLE_ENTRY * 2)) == [GAP, GAP]
+    assert read_known_gaps(known_gaps(tmp_path, "# none\n")) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "blamed"),
+    [
+        ('reason = "the page scales by 10/9"\n', "", "reason"),
+        ('url = "https://x.y/1"', 'url = ""', "url"),
+        ('documented = "10.038"', "documented = 10.038", "documented"),
+        ('model = "network"', 'model = "network"\nmodels = "typo"', "models"),
+    ],
+)
+def test_an_entry_that_lacks_something_is_refused_by_number_and_name(
+    tmp_path: Path, old: str, new: str, blamed: str
+) -> None:
+    path = known_gaps(tmp_path, WHOLE_ENTRY + WHOLE_ENTRY.replace(old, new))
+    with pytest.raises(InputError) as caught:
+        read_known_gaps(path)
+    assert str(caught.value).startswith(f"{path}: gap 2: expected a text for each of source, version, model")
+    assert str(caught.value).endswith(f"see {blamed}")
+
+
+@pytest.mark.parametrize("content", [b"[[gap", b"\xff\xfe", None])
+def test_a_file_of_known_gaps_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "known_gaps.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot read the known gaps"):
+        read_known_gaps(path)
+
+
+# --- exit status
+
+FINE = [Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.KNOWN_GAP, Outcome.NOT_MEASURED]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "failures", "status"),
+    [
+        (FINE, 0, 0),
+        ([Outcome.REPRODUCED], 0, 0),
+        ([Outcome.NOT_MEASURED], 0, 0),
+        ([*FINE, Outcome.CONTRADICTED], 0, 1),
+        ([Outcome.CONTRADICTED, *FINE], 3, 1),
+        ([Outcome.CONTRADICTED, Outcome.ERROR], 0, 1),
+        (FINE, 1, 2),
+        ([*FINE, Outcome.ERROR], 0, 2),
+        ([], 0, 2),
+        ([], 1, 2),
+    ],
+)
+def test_exit_status(outcomes: list[Outcome], failures: int, status: int) -> None:
+    assert exit_status([verdict(outcome) for outcome in outcomes], failures) == status
+
+
+# --- findings
+
+
+def at_ratio(counter: str = "plain") -> list[Verdict]:
+    networks = [static("a", at_256=4.5173e9), static("b", at_256=4.0156e9), static("c", at_256=6.53355e9)]
+    rows = [row(i, network.model) for i, network in enumerate(networks, start=1)]
+    figures = [f"{2 * network.multiply_adds[256][counter] * 10 / 9 / 1e9:.3f}" for network in networks]
+    claims = [(claim(text, of=of), TIMM) for text, of in zip(figures, rows, strict=True)]
+    return judge_static(claims, {(of, TIMM): network for of, network in zip(rows, networks, strict=True)})
+
+
+def test_a_constant_ratio_is_one_finding_about_the_source() -> None:
+    (found,) = findings(at_ratio())
+    assert (found.kind, found.severity, found.source, found.model) == (
+        "constant_ratio", "warning", "timm==0.6.5", "a, b, c",
+    )  # fmt: skip
+    assert "flops of 3 rows of timm==0.6.5 are 10/9 of what is counted" in found.text
+    assert "a: 10.038 is 10/9 of 9.035; " in found.text
+    assert found.evidence["ratio"] == "10/9"
+
+
+def test_a_constant_ratio_is_one_to_the_counter_that_it_was_found_with() -> None:
+    (found,) = findings(at_ratio("ptflops"))
+    parts = [part.split(" is 10/9 of ") for part in found.text[found.text.index("(") + 1 : -2].split("; ")]
+    assert len(parts) == 3
+    for left, base in parts:
+        assert float(left.split(": ")[1]) / float(base) == pytest.approx(10 / 9, abs=2e-4)
+
+
+def test_figures_of_another_network_are_one_finding_about_the_row() -> None:
+    of, contradicted, darknet = darknet_row()
+    (found,) = findings(attribute_to_neighbours(contradicted, {(of, TIMM): [darknet]}))
+    assert (found.kind, found.severity, found.model) == ("figures_of_another_network", "error", "cspdarknet53")
+    assert found.text.startswith(
+        "Row 7 documents cspdarknet53, but flops 18.58 G, params 41.6 M are the figures of darknet53 of the same source"
+    )
+    assert (found.evidence["belongs_to"], found.evidence["line"]) == ("darknet53", of.line)
+
+
+def test_single_cells_are_no_finding() -> None:
+    assert findings([verdict(outcome) for outcome in Outcome]) == []

@@ -128,6 +128,10 @@ class AdapterClass(Protocol):
         """The names that build() takes."""
         ...
 
+    def aliases(self) -> Mapping[str, str]:
+        """Other names by which documents mean a model -> its name in models(); never ambiguous."""
+        ...
+
     def checkpoint_url(self, model: str) -> str | None:
         """Where the source publishes the weights of this model."""
         ...

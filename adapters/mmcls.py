@@ -27,8 +27,8 @@ ROOT = Path(mmcls.__file__).parent / ".mim"
 class Adapter:
     """See adapters.base.AdapterClass.
 
-    A model goes by the stem of its configuration file; where just one ImageNet configuration builds a
-    backbone, also by that backbone's type and depth, because a file name can say something else
+    A model goes by the stem of its configuration file. Where just one ImageNet configuration builds a backbone,
+    documents may also mean it by that backbone's type and depth, because a file name can say something else
     (configs/cspnet/cspdarknet50_8xb32_in1k.py builds CSPDarkNet of depth 53).
     """
 
@@ -65,10 +65,13 @@ class Adapter:
         return mmcv.Config.fromfile(str(ROOT / relative))
 
     def models(self) -> Sequence[str]:
-        return sorted([*self._published, *self._aliases])
+        return sorted(self._published)
+
+    def aliases(self) -> Mapping[str, str]:
+        return self._aliases
 
     def _entry(self, model: str) -> dict[str, Any]:
-        return self._published[self._aliases.get(model, model)]
+        return self._published[model]
 
     def checkpoint_url(self, model: str) -> str | None:
         return self._entry(model).get("Weights")

@@ -66,6 +66,9 @@ class Adapter:
             if name[0].isupper() and callable(getattr(backbone, name)) and not isinstance(getattr(backbone, name), type)
         )
 
+    def aliases(self) -> Mapping[str, str]:
+        return {}
+
     def checkpoint_url(self, model: str) -> str | None:
         module = sys.modules[getattr(backbone, model).__module__]
         return getattr(module, "MODEL_URLS", {}).get(model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,9 @@ class Adapter:
 
     def models(self) -> Sequence[str]:
         return timm.list_models()
+
+    def aliases(self) -> Mapping[str, str]:
+        return {}
 
     def checkpoint_url(self, model: str) -> str | None:
         config = _default_config(timm.create_model(model))

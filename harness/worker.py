@@ -74,9 +74,16 @@ def list_models(adapter: Any, _task: dict[str, Any], send: Emit) -> None:
     send({"event": "models", "models": list(adapter.models())})
 
 
+def _own_name(adapter: Any, documented: str) -> str:
+    """The source's own name of a documented model. Raises MeasurementError where it cannot be told."""
+    aliases = adapter.aliases()
+    name = resolve(documented, [*adapter.models(), *aliases])
+    return str(aliases.get(name, name))
+
+
 def measure_static(adapter: Any, task: dict[str, Any], send: Emit) -> None:
     """Counts of the network that a documented name means, at the asked sizes (pixels) and at its own."""
-    model = resolve(task["documented"], adapter.models())
+    model = _own_name(adapter, task["documented"])
     network = adapter.build(model)
     multiply_adds: dict[int, dict[str, int]] = {}
     failed: dict[str, str] = {}
@@ -176,7 +183,7 @@ def make_stand_in(adapter: Any, task: dict[str, Any], send: Emit) -> None:
     Seeded weights, normalisation statistics of the images, and a last layer fitted in closed form: ridge
     regression of one-hot labels on the features, in its dual form since there are fewer images than features.
     """
-    network = adapter.build(resolve(task["documented"], adapter.models()), seed=task["seed"])
+    network = adapter.build(_own_name(adapter, task["documented"]), seed=task["seed"])
     refs = [ImageRef(*fields) for fields in task["images"]]
     labels = {ref.name: ref.label for ref in refs}
     calibration = refs[:: max(1, len(refs) // task["calibration_images"])]

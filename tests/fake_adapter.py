@@ -158,6 +158,9 @@ class Adapter:
     def models(self) -> Sequence[str]:
         return sorted(GRIDS)
 
+    def aliases(self) -> Mapping[str, str]:
+        return {"tiny53": "tiny"}
+
     def checkpoint_url(self, model: str) -> str | None:  # noqa: ARG002 (publishes none)
         return None
 

@@ -14,14 +14,11 @@ Image = pytest.importorskip("PIL.Image", reason="Pillow makes the images")
 SAMPLE = Path(__file__).parents[2] / "shared/imagenet-sample"
 
 
-def picture(side: int = 96) -> Any:
+def encoded(kind: str, side: int = 96, mode: str = "RGB", **options: Any) -> bytes:
     """Noise, so that every byte value occurs in the encoded data."""
-    return Image.frombytes("RGB", (side, side), random.Random(0).randbytes(3 * side * side))
-
-
-def encoded(kind: str, side: int = 96, **options: Any) -> bytes:
     file = io.BytesIO()
-    picture(side).save(file, kind, **options)
+    noise = Image.frombytes("RGB", (side, side), random.Random(0).randbytes(3 * side * side))
+    noise.convert(mode).save(file, kind, **options)
     return file.getvalue()
 
 
@@ -29,7 +26,8 @@ def with_thumbnail() -> bytes:
     """A JPEG whose EXIF segment holds a JPEG of its own, end marker included."""
     thumbnail = encoded("JPEG", 24, quality=60)
     jpeg = encoded("JPEG", quality=90)
-    segment = b"Exif\x00\x00" + b"II*\x00\x08\x00\x00\x00" + thumbnail
+    no_tags = b"II*\x00" + (8).to_bytes(4, "little") + bytes(6)
+    segment = b"Exif\x00\x00" + no_tags + thumbnail
     return jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:]
 
 
@@ -38,7 +36,7 @@ JPEGS = {
     "progressive": encoded("JPEG", quality=90, progressive=True),
     "thumbnail": with_thumbnail(),
     "comment with markers": encoded("JPEG", comment=b"\xff\xda scan \xff\xd9 end"),
-    "greyscale": (lambda file: (picture().convert("L").save(file, "JPEG"), file.getvalue())[1])(io.BytesIO()),
+    "greyscale": encoded("JPEG", mode="L"),
     "restarts": encoded("JPEG", quality=90, restart_marker_blocks=2),
 }
 
@@ -91,9 +89,7 @@ def test_a_whole_png_is_whole_and_a_cut_one_is_not() -> None:
 
 
 def test_a_tiny_png_is_whole() -> None:
-    file = io.BytesIO()
-    Image.new("1", (1, 1)).save(file, "PNG")
-    assert truncation(file.getvalue()) is None
+    assert truncation(encoded("PNG", 1, "1")) is None
 
 
 def test_an_empty_file_is_said_to_be_empty() -> None:

@@ -39,7 +39,7 @@ def target(table: Path, source: str, model: str) -> Target:
     return next(t for t in planned.targets if t.source.name == source)
 
 
-@pytest.mark.parametrize(("source", "model"), CSPNET, ids="-".join)
+@pytest.mark.parametrize(("source", "model"), CSPNET, ids=["-".join(pair) for pair in CSPNET])
 def test_stand_in_rows_predict_as_the_source_itself_does(
     source: str,
     model: str,
@@ -58,7 +58,7 @@ def test_stand_in_rows_predict_as_the_source_itself_does(
     assert_equal(predicted, own)
 
 
-@pytest.mark.parametrize(("source", "model"), LITE, ids="-".join)
+@pytest.mark.parametrize(("source", "model"), LITE, ids=["-".join(pair) for pair in LITE])
 def test_real_weights_predict_as_the_source_itself_does(
     source: str,
     model: str,

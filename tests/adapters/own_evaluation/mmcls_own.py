@@ -28,7 +28,13 @@ def main() -> None:
     cfg.data.test.data_prefix, cfg.data.test.ann_file = root, str(annotations)
     dataset = build_dataset(cfg.data.test, {"test_mode": True})
     loader = build_dataloader(
-        dataset, samples_per_gpu=job["batch_size"], workers_per_gpu=0, dist=False, shuffle=False, round_up=False
+        dataset,
+        samples_per_gpu=job["batch_size"],
+        workers_per_gpu=0,
+        dist=False,
+        shuffle=False,
+        round_up=False,
+        persistent_workers=False,
     )
     model = build_classifier(cfg.model)
     load_checkpoint(model, job["checkpoint"], map_location="cpu")

@@ -156,7 +156,7 @@ def _apart(rows: list[tuple[int, list[_Cell]]]) -> Iterator[list[tuple[int, list
     """The tables that stand below each other without an empty line, which Markdown takes for one."""
     for i in range(2, len(rows)):
         texts = [cell.text for cell in rows[i][1] if cell.text]
-        if "--" in "".join(texts) and all(_DELIMITER.fullmatch(text) for text in texts):
+        if any("--" in text for text in texts) and all(_DELIMITER.fullmatch(text) for text in texts):
             yield rows[: i - 1]
             yield from _apart([rows[i - 1], *rows[i + 1 :]])
             return

@@ -20,7 +20,7 @@ def truncation(image: bytes) -> str | None:
         return "the file is empty"
     if image.startswith(_JPEG) and not _has_end(image):
         return f"the JPEG is truncated: no end marker in its {len(image)} bytes"
-    if image.startswith(_PNG) and image.find(_PNG_END, -64 if len(image) > 64 else 0) < 0:
+    if image.startswith(_PNG) and image.find(_PNG_END, -64) < 0:
         return f"the PNG is truncated: no end chunk in its {len(image)} bytes"
     return None
 

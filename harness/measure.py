@@ -15,7 +15,7 @@ from harness import workers
 from harness.environments import Installed
 from harness.images import ImageSet
 from harness.labels import label_shift
-from harness.records import CheckpointUsed, Environment, Failure, Run, Source, Static
+from harness.records import CheckpointUsed, Failure, Run, Source, Static
 from harness.store import Predictions, Store
 from harness.weights import Checkpoint
 
@@ -53,7 +53,6 @@ class Measurer:
         self.device = device
         self.batch_size = batch_size
         self.failures: list[Failure] = []
-        self.environments: dict[Source, Environment] = {}
         self._lock = threading.Lock()
 
     def fail(self, source: Source, model: str | None, stage: Any, message: str) -> None:

@@ -85,15 +85,6 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Environment:
-    """What a source actually ran in, as the worker reported it."""
-
-    source: Source
-    python: str
-    packages: Mapping[str, str]  #: distribution -> version
-
-
-@dataclass(frozen=True)
 class Static:
     """What a built network is, without data: counts are of scalars, multiply-adds are per image."""
 

@@ -292,7 +292,7 @@ def test_the_release_is_what_the_link_or_else_the_text_names(
 
 
 def test_of_two_sources_in_a_cell_the_first_is_meant(tmp_path: Path) -> None:
-    cell = "[official](https://github.com/a/b) <br>[mmcls](https://github.com/c/d/tree/v0.23.2/e)</br>"
+    cell = "[official](https://github.com/a/b)<br/>[mmcls](https://github.com/c/d/tree/v0.23.2/e)</br>"
     (row,) = table(tmp_path, PLAIN_HEADING, f"| RepVGG-A0 | {cell} | 72.41 | 90.50 | 1.4 | 8.30 | 224 |").rows
     assert (row.source, row.version, row.link) == ("official", None, "https://github.com/a/b")
 
@@ -326,8 +326,8 @@ def test_an_escaped_pipe_belongs_to_its_cell(tmp_path: Path) -> None:
     assert (read.rows[0].model, read.claims[0].text) == ("a | b", "70.1")
 
 
-def test_emphasis_code_and_links_are_taken_off_a_model_name(tmp_path: Path) -> None:
-    body = [f"| {name} | timm | 70.1 |" for name in ("**a**", "`a`", "[a](https://x.y)", "*a*")]
+def test_emphasis_code_links_and_footnote_stars_are_taken_off_a_model_name(tmp_path: Path) -> None:
+    body = [f"| {name} | timm | 70.1 |" for name in ("**a**", "`a`", "[a](https://x.y)", "*a*", "a*", r"a\*\*")]
     assert {row.model for row in table(tmp_path, "| model | source | top1 |", *body).rows} == {"a"}
 
 
@@ -359,6 +359,12 @@ def test_tables_without_an_empty_line_between_them_are_told_apart(tmp_path: Path
         ("c", "top5", 10),
     ]
     assert [row.number for row in read.rows] == [1, 2, 3]
+
+
+def test_a_row_of_single_dashes_begins_no_table(tmp_path: Path) -> None:
+    read = table(tmp_path, "| model | source | top1 |", "| a | timm | 70.1 |", "| - | - | - |", "| b | timm | 71.2 |")
+    assert [(row.model, row.line) for row in read.rows] == [("a", 3), ("b", 5)]
+    assert [problem.line for problem in read.problems] == [4]
 
 
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:

@@ -152,6 +152,12 @@ def test_one_changed_digit_or_two_swapped_ones_are_named(text: str) -> None:
     assert "it is one digit away from 9.035, which is 2 x multiply-adds by plain" in judged.cause
 
 
+@pytest.mark.parametrize("text", ["9.345", "9.853"])
+def test_two_digits_that_are_not_swapped_are_more_than_one_digit_away(text: str) -> None:
+    cause = alone(measured(text, static(at_256=4.5173e9))).cause
+    assert cause == "no convention reproduces it; expected 9.035 (2 x multiply-adds by plain, at the row's input size)"
+
+
 def test_nothing_to_judge_is_no_judgement() -> None:
     assert judge([]) == []
 
@@ -195,6 +201,14 @@ def test_a_wrong_digit_among_rounded_figures_is_the_only_contradiction(index: in
     assert outcomes(judged) == expected
     assert judged[index].evidence["expected"] == ROUNDED[index][2]
     assert f"one digit away from {ROUNDED[index][2]}" in (judged[index].cause or "")
+
+
+def test_choosing_which_rows_to_explain_counts_against_the_explanation() -> None:
+    _, first, second = judge(group(ROUNDED, (0, "6.76")))
+    tried = first.evidence["conventions_tried"]
+    two_of_three = 3
+    assert first.evidence["chance"] == pytest.approx(tried * two_of_three * (0.01 / 6.22) * (0.01 / 10.08))
+    assert second.evidence["chance"] == first.evidence["chance"]
 
 
 def test_a_constant_ratio_that_nothing_names_is_found_over_three_rows() -> None:
@@ -251,6 +265,14 @@ def test_reproduced_rows_stay_reproduced_beside_wrong_ones() -> None:
     judged = judge(group(networks, (1, "6.419")))
     assert outcomes(judged) == [REPRODUCED, CONTRADICTED, REPRODUCED]
     assert judged[1].evidence["expected"] == "6.149"
+
+
+def test_what_most_rows_count_is_what_a_wrong_one_should_have_been() -> None:
+    networks = [(n, size, f"{2 * n.multiply_adds[size]['plain'] / 1e9:.3f}") for n, size, _ in RATIO]
+    by_thop = (RATIO[0][0], 256, f"{RATIO[0][0].multiply_adds[256]['thop'] / 1e9:.4f}")
+    judged = judge(group([*networks, by_thop], (1, "6.419")))
+    assert outcomes(judged) == [REPRODUCED, CONTRADICTED, REPRODUCED, EXPLAINED]
+    assert judged[1].evidence["expected_convention"] == "2 x multiply-adds by plain, at the row's input size"
 
 
 def test_three_digits_are_enough_where_other_rows_count_the_same_way() -> None:
@@ -311,7 +333,7 @@ def test_a_counter_that_leaves_a_layer_type_out_is_named_with_the_type() -> None
 
 
 def test_the_types_left_out_are_the_fewest_that_add_up() -> None:
-    network = static(parameters={"by_type": {"A": 10, "B": 25, "C": 35, "D": 100}})
+    network = static(parameters={"by_type": {"A": 10, "B": 25, "C": 35, "D": 100, "E": 0}})
     assert left_out_types(network, 35) == ["C"]
     assert left_out_types(network, 110) == ["A", "D"]
     assert left_out_types(network, 36) == []

@@ -49,6 +49,10 @@ def test_a_count_beyond_it_is_contradicted_on_either_side(off: int) -> None:
     assert f"off by {abs(off)} of 50,000 images; allowed {NOISE_IMAGES}" in found.cause
 
 
+def test_the_noise_floor_is_eight_thousandths_of_a_point() -> None:
+    assert pytest.approx(0.008 / 100 * 50_000) == NOISE_IMAGES
+
+
 @pytest.mark.parametrize(("text", "half"), [("79.500", 0), ("79.50", 2), ("79.5", 25)])
 @pytest.mark.parametrize("side", [-1, 1])
 def test_half_the_last_printed_digit_is_allowed_on_top_of_the_noise(text: str, half: int, side: int) -> None:
@@ -210,6 +214,14 @@ def test_figures_of_other_rows_and_releases_are_left_alone() -> None:
     newer = Source("timm", "0.6.13")
     assert attribute_to_neighbours(contradicted, {(contradicted[0].claim.row, newer): [darknet]}) == contradicted
     assert attribute_to_neighbours(contradicted, {}) == contradicted
+
+
+def test_a_release_whose_figures_hold_is_not_blamed_for_another_release() -> None:
+    of, contradicted, darknet = darknet_row()
+    newer = Source("timm", "0.6.13")
+    holds = [dataclasses.replace(one, source=newer, outcome=Outcome.REPRODUCED) for one in contradicted]
+    both = [*contradicted, *holds]
+    assert attribute_to_neighbours(both, {(of, newer): [darknet]}) == both
 
 
 def test_figures_that_hold_are_attributed_to_nobody() -> None:

@@ -1,0 +1,36 @@
+"""Each adapter holds its contract, with a real network in the source's own environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.environments import Installed
+
+ROOT = Path(__file__).parents[2]
+NETWORKS = [("timm", "resnet18"), ("mmcls", "resnet18_8xb32_in1k"), ("ppcls", "ResNet18")]
+
+
+@pytest.mark.parametrize(("source", "model"), NETWORKS, ids=["-".join(pair) for pair in NETWORKS])
+def test_adapter_holds_its_contract(
+    source: str, model: str, installed: Callable[[str], Installed], inside: Callable[..., str], tmp_path: Path
+) -> None:
+    # a picture whose red is high and whose blue is low
+    pixels = np.zeros((300, 400, 3), np.uint8)
+    pixels[..., 0], pixels[..., 1], pixels[..., 2] = 200, 120, 40
+    Image.fromarray(pixels).save(tmp_path / "red.png")
+    (tmp_path / "path").mkdir()
+    for package in ("adapters", "harness"):
+        (tmp_path / "path" / package).symlink_to(ROOT / package)
+    script = Path(__file__).parent / "inside" / "contract.py"
+    printed = inside(
+        installed(source), script, str(tmp_path / "red.png"), source, model, str(tmp_path), path=tmp_path / "path"
+    )
+    red, green, blue = json.loads(printed.strip().splitlines()[-1])["means"]
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    assert np.allclose([red, green, blue], (np.array([200, 120, 40]) / 255 - mean) / std, atol=1e-4)

@@ -53,7 +53,7 @@ class TorchNetwork:
         self.input_size = preprocessing.crop
         self.preprocess = preprocess
         self.device = device
-        self._counters = {**torch_counters.COUNTERS, **(counters or {})}
+        self._counters = {**(counters or {}), **torch_counters.COUNTERS}  # the source's own first
 
     # -- forward ---------------------------------------------------------------------------------
 

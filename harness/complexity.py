@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from harness.conventions import (
@@ -28,6 +29,9 @@ from harness.records import Claim, Outcome, Static
 
 #: An explanation is accepted if a wrong figure would match it with at most this probability.
 CHANCE_ACCEPTED = 0.01
+#: A source is counted one way; where several of its rows agree on how, fewer rows that would need another
+#: convention have to match it this much better than chance.
+CHANCE_ACCEPTED_BESIDE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,9 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
         if found is None:
             break
         convention, rows, chance, tried = found
+        agreed = _agreed(len(group) - len(explained) - len(open_rows), explained)
+        if agreed >= 2 and agreed > len(rows) and chance > CHANCE_ACCEPTED_BESIDE:
+            break
         explained.update(dict.fromkeys(rows, (convention, chance, tried)))
         open_rows = [i for i in open_rows if i not in rows]
     # what the source's other rows say this one should have been
@@ -156,6 +163,9 @@ def _chance(tries: int, among: int, items: Sequence[Measured]) -> float:
     return min(1.0, tries * math.comb(among, len(items)) * hits)
 
 
+#: comparing with floats is much faster than comparing with fractions
+_SIMPLE = [(ratio, float(ratio)) for ratio in sorted(simple_fractions())]
+
 _Found = tuple[Convention, list[int], float, int]
 
 
@@ -182,6 +192,7 @@ def _ratio(conventions: Sequence[Convention], group: Sequence[Measured], open_ro
         if isinstance(c, FlopsConvention) and c.factor == c.plain_factor and c.decimals is None and not c.binary
     ]
     best: _Found | None = None
+    rank = (False, 1)
     for base in bases:
         intervals = {}
         for i in open_rows:
@@ -192,37 +203,47 @@ def _ratio(conventions: Sequence[Convention], group: Sequence[Measured], open_ro
                     (claim.value - claim.step / 2) / value,
                     (claim.value + claim.step / 2) / value,
                 )
-        rows, low, high = _densest(intervals)
-        if len(rows) < 2 or (best is not None and len(rows) <= len(best[1])):
-            continue
-        items = [group[i] for i in rows]
-        families = _tries(bases, items, 99)
-        # any row can set the ratio, only the others can confirm it
-        confirmed = sum(_chance(1, len(items) - 1, [other for other in items if other is not item]) for item in items)
-        chance = min(1.0, families * math.comb(len(open_rows), len(rows)) * confirmed)
-        ratio = simplest_fraction(low, high)
-        if is_simple(ratio):
-            # simple fractions within a factor of four, spread over that range in logarithm
-            chance *= min(1.0, simple_fractions() * math.log(high / low) / (2 * math.log(4)))
-        if chance <= CHANCE_ACCEPTED:
-            scaled = FlopsConvention(
-                base.counter, base.plain_counter, base.factor, base.plain_factor, base.size, ratio=ratio
-            )
-            best = (scaled, rows, chance, families)
+        candidates = _common(intervals)
+        families = _tries(bases, [group[i] for i in intervals], 99) if candidates else 0
+        for rows, ratio in candidates:
+            # a fraction that somebody could have multiplied by comes before any constant that fits more rows
+            if (is_simple(ratio), len(rows)) <= rank:
+                continue
+            items = [group[i] for i in rows]
+            # any row can set the ratio, only the others can confirm it
+            confirmed = sum(_chance(1, len(items) - 1, [one for one in items if one is not item]) for item in items)
+            chance = min(1.0, families * math.comb(len(open_rows), len(rows)) * confirmed)
+            if is_simple(ratio):
+                # simple fractions within a factor of four, spread over that range in logarithm
+                width = math.log(min(intervals[i][1] for i in rows) / max(intervals[i][0] for i in rows))
+                chance *= min(1.0, len(simple_fractions()) * width / (2 * math.log(4)))
+            if chance <= CHANCE_ACCEPTED:
+                scaled = FlopsConvention(
+                    base.counter, base.plain_counter, base.factor, base.plain_factor, base.size, ratio=ratio
+                )
+                rank = (is_simple(ratio), len(rows))
+                best = (scaled, rows, chance, families)
     return best
 
 
-def _densest(intervals: Mapping[int, tuple[float, float]]) -> tuple[list[int], float, float]:
-    """The largest set of intervals with a common point, and their intersection; a simple fraction in it breaks ties."""
-    best: tuple[list[int], float, float] = ([], 0.0, 0.0)
-    rank = (0, False)
+def _common(intervals: Mapping[int, tuple[float, float]]) -> list[tuple[list[int], Fraction]]:
+    """Each set of intervals that share a ratio, with the simplest such ratio: the simple fractions and the densest."""
+    found = []
+    if len(intervals) < 2:
+        return []
+    for ratio, value in _SIMPLE:
+        found.append(([i for i, (low, high) in intervals.items() if low <= value <= high], ratio))
     for point, _ in intervals.values():
         rows = [i for i, (low, high) in intervals.items() if low <= point <= high]
         low, high = max(intervals[i][0] for i in rows), min(intervals[i][1] for i in rows)
-        if rank < (len(rows), is_simple(simplest_fraction(low, high))):
-            rank = (len(rows), is_simple(simplest_fraction(low, high)))
-            best = (rows, low, high)
-    return best
+        found.append((rows, simplest_fraction(low, high)))
+    return [(rows, ratio) for rows, ratio in found if len(rows) >= 2]
+
+
+def _agreed(plain: int, explained: Mapping[int, tuple[Convention, float, int]]) -> int:
+    """The most rows that are known to be counted in one way."""
+    conventions = [convention for convention, _, _ in explained.values()]
+    return max([plain, *(conventions.count(convention) for convention in conventions)])
 
 
 def _usual(conventions: Sequence[Convention]) -> Convention | None:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Protocol
 
 from harness.records import Static
@@ -123,7 +124,8 @@ def flops_conventions(statics: Iterable[Static], multiply_adds: bool) -> list[Fl
     statics = list(statics)
     plain = {static.plain_counter for static in statics}
     # the plain one stays the first even where it failed
-    counters = sorted(plain | {name for s in statics for counts in s.multiply_adds.values() for name in counts})
+    counted = (name for s in statics for counts in s.multiply_adds.values() for name in counts)
+    counters = list(dict.fromkeys([*sorted(plain), *counted]))  # a source lists its own tools first
     sizes: list[int | None] = [None, *sorted({size for static in statics for size in static.multiply_adds})]
     plain_factor = 1 if multiply_adds else 2
     found = [
@@ -159,6 +161,8 @@ def simplest_fraction(low: float, high: float) -> Fraction:
     return floor + 1 / simplest_fraction(1 / (high - floor), 1 / (low - floor))
 
 
-def simple_fractions() -> int:
+@cache
+def simple_fractions() -> frozenset[Fraction]:
+    """The simple fractions within a factor of four of one, but for one itself."""
     pairs = itertools.product(range(1, SIMPLE + 1), repeat=2)
-    return len({Fraction(p, q) for p, q in pairs if 0.25 <= p / q <= 4})
+    return frozenset(Fraction(p, q) for p, q in pairs if 0.25 <= p / q <= 4 and p != q)

@@ -149,6 +149,7 @@ def test_a_size_in_the_heading_does_not_hide_the_column(tmp_path: Path) -> None:
         ("params(M)", "1,024.5", 1024.5e6, 1e5),
         ("params(M)", "**25.557**", 25.557e6, 1e3),
         ("params(M)", "`25.557`", 25.557e6, 1e3),
+        ("params(M)", "25.557<br/>", 25.557e6, 1e3),
         ("params(M)", ".813", 0.813e6, 1e3),
         ("params(M)", "+25.5", 25.5e6, 1e5),
         ("top1", "79.5%", 79.5, 0.1),

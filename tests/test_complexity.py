@@ -269,10 +269,37 @@ def test_reproduced_rows_stay_reproduced_beside_wrong_ones() -> None:
 
 def test_what_most_rows_count_is_what_a_wrong_one_should_have_been() -> None:
     networks = [(n, size, f"{2 * n.multiply_adds[size]['plain'] / 1e9:.3f}") for n, size, _ in RATIO]
-    by_thop = (RATIO[0][0], 256, f"{RATIO[0][0].multiply_adds[256]['thop'] / 1e9:.4f}")
+    by_thop = (RATIO[0][0], 256, f"{RATIO[0][0].multiply_adds[256]['thop'] / 1e9:.6f}")
     judged = judge(group([*networks, by_thop], (1, "6.419")))
     assert outcomes(judged) == [REPRODUCED, CONTRADICTED, REPRODUCED, EXPLAINED]
     assert judged[1].evidence["expected_convention"] == "2 x multiply-adds by plain, at the row's input size"
+
+
+def test_one_row_beside_agreeing_ones_needs_more_digits_for_a_convention_of_its_own() -> None:
+    networks = [(n, size, f"{2 * n.multiply_adds[size]['plain'] / 1e9:.3f}") for n, size, _ in RATIO]
+    digits = {}
+    for decimals in (3, 6):
+        by_thop = (RATIO[0][0], 256, f"{RATIO[0][0].multiply_adds[256]['thop'] / 1e9:.{decimals}f}")
+        digits[decimals] = outcomes(judge(group([*networks[1:], by_thop])))[-1]
+    assert digits == {3: CONTRADICTED, 6: EXPLAINED}
+
+
+def test_a_simple_fraction_comes_before_a_constant_that_fits_a_wrong_digit_too() -> None:
+    judged = judge(group(RATIO, (0, "10.039")))
+    assert outcomes(judged) == [CONTRADICTED, EXPLAINED, EXPLAINED]
+    assert judged[1].evidence["ratio"] == "10/9"
+
+
+def test_of_two_explanations_for_as_many_rows_the_one_by_the_sources_own_tool_is_taken() -> None:
+    """A wrong digit can be right by another tool; then each tool explains two of three rows."""
+    counters = {"own": 1.01, "other": 1.012, "plain": 1.0}
+    networks = [static(f"network{i}", at_256=n, counters=counters) for i, n in enumerate((3e9, 4e9, 5e9))]
+    own, other = ([n.multiply_adds[256][tool] / 1e9 for n in networks] for tool in ("own", "other"))
+    texts = [f"{own[0]:.1f}", f"{own[1]:.3f}", f"{other[2]:.3f}"]
+    assert f"{other[0]:.1f}" == texts[0]
+    judged = judge([measured(text, n, i) for i, (text, n) in enumerate(zip(texts, networks, strict=True), start=1)])
+    assert [one.convention for one in judged[:2]] == ["multiply-adds by own, at the row's input size"] * 2
+    assert judged[2].outcome is CONTRADICTED
 
 
 def test_three_digits_are_enough_where_other_rows_count_the_same_way() -> None:

@@ -104,6 +104,12 @@ def test_every_departure_from_the_plain_meaning_costs() -> None:
         assert other.departures > 0, other
 
 
+def test_of_equally_plain_counters_the_one_that_the_source_lists_first_is_tried_first() -> None:
+    network = static(counters={"zeta": 1.1, "plain": 1.0, "alpha": 1.2})
+    found = [convention.counter for convention in flops_conventions([network], multiply_adds=False)]
+    assert list(dict.fromkeys(found)) == ["plain", "zeta", "alpha"]
+
+
 # --- parameters
 
 
@@ -171,4 +177,4 @@ def test_a_simple_ratio_is_written_as_a_fraction_and_any_other_as_a_decimal() ->
 
 def test_simple_fractions_within_a_factor_of_four_are_counted_once() -> None:
     by_hand = {(p // math.gcd(p, q), q // math.gcd(p, q)) for p in range(1, 13) for q in range(1, 13)}
-    assert simple_fractions() == sum(1 for p, q in by_hand if q <= 4 * p and p <= 4 * q)
+    assert simple_fractions() == {Fraction(p, q) for p, q in by_hand if q <= 4 * p and p <= 4 * q and p != q}

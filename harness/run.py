@@ -68,6 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(
+            f"error: {error}. What was measured before is kept in {options.out}; mend this and give the same command "
+            "again, which goes on from there",
+            file=sys.stderr,
+        )
+        return 2
     except KeyboardInterrupt:
         print(
             f"interrupted; what was measured is kept in {options.out}, the same command goes on from there",

@@ -1,0 +1,85 @@
+"""pytest -m parity: one test per documented cell, each outcome translated."""
+
+from pathlib import Path
+
+import pytest
+from fakes import VERSION, use_fakes
+
+HEADING = "| model | source | top1 | flops | params | input size |\n| - | - | - | - | - | - |\n"
+TINY = "| tiny | fake | 52.4 | 97.152K | 49.009K | 8 |\n"
+WRONG = "| tiny_wide | fake | - | 985.152K | 193.009K | 8 |\n"
+GAP = """
+[[gap]]
+source = "fake"
+version = "{version}"
+model = "tiny_wide"
+metric = "flops"
+documented = "985.152"
+measured = "{measured}"
+reason = "counted twice"
+url = "https://example.org"
+"""
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_fakes(monkeypatch)
+
+
+def run(pytester: pytest.Pytester, rows: str, *arguments: str) -> pytest.RunResult:
+    (pytester.path / "table.md").write_text(HEADING + rows)
+    pytester.makepyfile("import pytest\n@pytest.mark.parity\ndef test_parity(parity_cell): parity_cell.check()\n")
+    return pytester.runpytest_inprocess("-m", "parity", "--parity-table", "table.md", "-v", "-rA", *arguments)
+
+
+def test_there_is_one_test_per_cell_and_an_unmeasured_one_is_skipped_with_its_reason(pytester: pytest.Pytester) -> None:
+    result = run(pytester, TINY)
+    result.assert_outcomes(passed=2, skipped=1)
+    result.stdout.fnmatch_lines(
+        ["*::test_parity[[]fake-tiny-top1[]] SKIPPED*", "*::test_parity[[]fake-tiny-flops[]] PASSED*"]
+    )
+    result.stdout.fnmatch_lines(["*not measured: no data set was given*"])
+
+
+def test_a_wrong_figure_fails_its_own_test_alone_and_says_what_was_documented_and_measured(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(pytester, TINY + WRONG)
+    result.assert_outcomes(passed=3, skipped=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*tiny_wide of fake==*, flops: documented 985.152 K; measured 385.152 K; contradicted*"]
+    )
+    assert result.ret == 1
+
+
+def test_a_listed_gap_is_expected_to_fail(pytester: pytest.Pytester) -> None:
+    (pytester.path / "known_gaps.toml").write_text(GAP.format(version=VERSION, measured="385.152"))
+    run(pytester, WRONG).assert_outcomes(passed=1, xfailed=1)
+
+
+def test_a_listed_gap_that_is_measured_otherwise_now_fails(pytester: pytest.Pytester) -> None:
+    (pytester.path / "known_gaps.toml").write_text(GAP.format(version=VERSION, measured="123.456"))
+    result = run(pytester, WRONG)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*stale*"])
+
+
+def test_the_reports_are_written_and_junit_carries_the_figures(pytester: pytest.Pytester) -> None:
+    run(pytester, TINY, "--parity-out", "reports", "--junit-xml", "junit.xml")
+    assert (pytester.path / "reports" / "report.json").is_file()
+    junit = (pytester.path / "junit.xml").read_text()
+    assert 'name="documented" value="97.152"' in junit
+    assert 'name="measured" value="97.152"' in junit
+
+
+def test_a_table_that_cannot_be_read_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_parity(parity_cell): parity_cell.check()\n")
+    result = pytester.runpytest_inprocess("--parity-table", str(Path("nowhere.md")))
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*nowhere.md: cannot read the table*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_the_same_cell_of_two_releases_has_two_tests(pytester: pytest.Pytester) -> None:
+    result = run(pytester, TINY, "--parity-sources", "fake==1.0,fake==2.0")
+    result.stdout.fnmatch_lines(["*test_parity[[]fake==1.0-tiny-flops[]]*", "*test_parity[[]fake==2.0-tiny-flops[]]*"])

@@ -1,0 +1,144 @@
+"""The four reports and the command line, made from a real run of the fake source."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from fakes import contents, save_checkpoint, use_fakes, write_images
+from markdown_it import MarkdownIt
+
+from harness import run as command_line
+from harness.report import contract, page
+
+HEADING = "| model | source | top1 | top5 | flops | params | input size |\n| - | - | - | - | - | - | - |\n"
+TINY = "| tiny | fake | 52.4 | 76.2 | 97.152K | 49.009K | 8 |\n"
+CELL = {"row", "source", "version", "model", "input_size", "metric", "documented", "unit", "measured", "outcome",
+        "convention", "cause", "evidence"}  # fmt: skip
+RUN = {"source", "version", "model", "checkpoint", "images", "top1_count", "top5_count", "top1", "top5", "interval95",
+       "decode_errors", "seconds", "images_per_second", "runtime", "precision"}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use_fakes(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+
+
+def invoke(rows: str, *arguments: str) -> int:
+    Path("table.md").write_text(HEADING + rows)
+    return command_line.main(["--table", "table.md", *arguments])
+
+
+def written() -> dict[str, object]:
+    report: dict[str, object] = json.loads(Path("parity-report/report.json").read_text())
+    return report
+
+
+def test_the_json_follows_the_contract(tmp_path: Path) -> None:
+    write_images(tmp_path / "data", contents(8), list(range(8)))
+    save_checkpoint(tmp_path / "weights" / "tiny.bin", "tiny")
+    assert invoke(TINY, "--data", "data", "--weights", "weights") == 0
+    report = written()
+    assert report["schema"] == 1
+    assert {"sources", "cells", "pairs", "runs", "findings"} <= report.keys()
+    [source] = report["sources"]
+    assert {"name", "version", "python", "packages"} <= source.keys()
+    assert all(cell.keys() >= CELL for cell in report["cells"])
+    [run] = report["runs"]
+    assert run.keys() >= RUN
+    assert run["images"] == 8
+    assert run["top1"] == 100 * run["top1_count"] / 8
+    assert run["checkpoint"]["stand_in"] is False
+    assert len(run["checkpoint"]["sha256"]) == 64
+    flops = next(cell for cell in report["cells"] if cell["metric"] == "flops")
+    assert (flops["documented"], flops["unit"], flops["outcome"]) == ("97.152", "K", "reproduced")
+    assert flops["measured"] == pytest.approx(97.152)
+
+
+def test_a_wrong_digit_gives_exit_status_1_and_exactly_that_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(TINY.replace("49.009", "49.809")) == 1
+    wrong = [(cell["metric"], cell["documented"]) for cell in written()["cells"] if cell["outcome"] == "contradicted"]
+    assert wrong == [("params", "49.809")]
+    assert "params: documented 49.809 K; measured 49.009 K; contradicted" in " ".join(capsys.readouterr().out.split())
+
+
+def test_wrong_usage_gives_exit_status_2_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(TINY, "--sources", "fkae") == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: --sources: unknown source 'fkae'; did you mean fake?")
+    assert "\n" not in error
+
+
+def test_a_cell_that_is_no_number_is_named_with_its_line_and_the_others_are_judged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert invoke(TINY.replace("97.152K", "many")) == 2
+    assert "table.md:3" in capsys.readouterr().out
+    assert [c["outcome"] for c in written()["cells"] if c["metric"] == "params"] == ["reproduced"]
+
+
+def test_text_of_a_table_stays_text() -> None:
+    hostile = "`<script>alert(1)</script>` **bold** [link](javascript:x)"
+    assert invoke(TINY + f"| {hostile} | fake | - | - | 1.0K | 1.0K | 8 |\n") == 2
+    for name in ("report.md", "report.html"):
+        assert "<script>" not in Path("parity-report", name).read_text()
+    html = Path("parity-report/report.html").read_text()
+    assert "&lt;script&gt;" in html
+    assert "href" not in html.partition("The documented table")[2].partition("</table>")[0]
+
+
+@pytest.mark.parametrize("text", ["a|b", "<b>x</b>", "*x*", "[x](y)", "`x`", "x_y_z", "a\nb", "&amp;", "~~x~~", "\\"])
+def test_escaped_text_is_shown_as_it_is(text: str) -> None:
+    table = f"| a |\n| - |\n| {page.escape(text)} |\n"
+    [cell] = [t for t in MarkdownIt("commonmark").enable("table").enable("strikethrough").parse(table)
+              if t.type == "inline"][1:]  # fmt: skip
+    assert {child.type for child in cell.children or []} <= {"text", "text_special"}
+    assert "".join(child.content for child in cell.children or []) == " ".join(text.split())
+
+
+def test_the_markdown_has_a_row_per_row_and_a_paragraph_per_cell_that_is_not_plainly_reproduced() -> None:
+    invoke(TINY.replace("49.009", "49.809"))
+    text = Path("parity-report/report.md").read_text()
+    assert "**2 of 4 documented cells were checked; 1 of them is wrong.**" in text
+    assert "✗ contradicted" in text.partition("## Cells")[0]
+    assert text.count("**fake==") == 1
+    assert "Documented 49.809 K (line 3); measured under the plain meaning: 49.009 K" in text
+
+
+def test_junit_has_a_case_per_cell() -> None:
+    invoke(TINY.replace("49.009", "49.809"))
+    suite = ElementTree.parse("parity-report/report.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "1", "2")
+    [failed] = [case for case in suite if case.find("failure") is not None]
+    assert failed.get("name") == "fake-tiny-params"
+
+
+def test_the_interval_is_wilsons() -> None:
+    # E. B. Wilson 1927, by hand for 8 of 10: centre and half-width at z = 1.959964
+    z, p, n = 1.959964, 0.8, 10
+    centre, half = (p + z * z / 20) / (1 + z * z / n), z * (p * 0.2 / n + z * z / 400) ** 0.5 / (1 + z * z / n)
+    assert contract.interval95(8, 10) == pytest.approx((100 * (centre - half), 100 * (centre + half)), abs=1e-4)
+    assert contract.interval95(0, 0) == (0.0, 100.0)
+
+
+def test_an_interrupted_run_says_that_it_can_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "execute", interrupted)
+    assert invoke(TINY) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_clear_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "parity-report/store/x")
+
+    monkeypatch.setattr(command_line, "execute", full)
+    assert invoke(TINY) == 2
+    assert capsys.readouterr().err.startswith(
+        "error: [Errno 28] No space left on device: 'parity-report/store/x'. What"
+    )

@@ -178,7 +178,8 @@ def _best(conventions: Sequence[Convention], group: Sequence[Measured], open_row
             continue
         items = [group[i] for i in rows]
         tried = _tries(conventions, items, convention.departures)
-        chance = _chance(tried, len(open_rows), items)
+        # how many rows a convention explains was not fixed beforehand either
+        chance = min(1.0, len(open_rows) * _chance(tried, len(open_rows), items))
         if chance <= CHANCE_ACCEPTED:
             best = (convention, rows, chance, tried)
     return best

@@ -15,6 +15,7 @@ from harness.weights import WeightSource
 
 #: pooling to 1 x 1 is one function under two names; frameworks differ in which they run
 _SAME = {"Mean": "AdaptiveAvgPool2d"}
+_SECTIONS = {"preprocessing", "head", "operators", "weights"}
 #: what reshapes without computing does not count as part of a head
 _RESHAPING = {"Flatten", "view", "reshape", "squeeze", "Slice"}
 
@@ -40,15 +41,24 @@ def read_page(table: Path) -> Page:
         return Page()
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
+        unknown = sorted(content.keys() - _SECTIONS)
+        if unknown:
+            raise ValueError(f"unknown section {unknown[0]!r}; expected {', '.join(sorted(_SECTIONS))}")
         return Page(
             file=str(path),
             preprocessing=dict(content.get("preprocessing", {})),
-            head=tuple(content.get("head", {}).get("operators", ())),
-            operators=tuple(content.get("operators", {}).get("common", ())),
+            head=_kinds(content.get("head", {}).get("operators", [])),
+            operators=_kinds(content.get("operators", {}).get("common", [])),
             weights={model: WeightSource(**entry) for model, entry in content.get("weights", {}).items()},
         )
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: cannot read the claims beside the table: {error}") from error
+
+
+def _kinds(listed: Any) -> tuple[str, ...]:
+    if not isinstance(listed, list):
+        raise ValueError(f"{listed!r} is no list of operators")
+    return tuple(listed)
 
 
 def check_page(page: Page, statics: Iterable[tuple[Row, Source, Static]]) -> list[Finding]:

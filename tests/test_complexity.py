@@ -7,7 +7,15 @@ from collections.abc import Callable, Sequence
 import pytest
 from builders import claim, measured, row, static
 
-from harness.complexity import CHANCE_ACCEPTED, Judgement, Measured, belongs_to, judge, left_out_types
+from harness.complexity import (
+    CHANCE_ACCEPTED,
+    CHANCE_ACCEPTED_BESIDE,
+    Judgement,
+    Measured,
+    belongs_to,
+    judge,
+    left_out_types,
+)
 from harness.records import Outcome, Static
 
 REPRODUCED, EXPLAINED, CONTRADICTED = Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.CONTRADICTED
@@ -206,8 +214,8 @@ def test_a_wrong_digit_among_rounded_figures_is_the_only_contradiction(index: in
 def test_choosing_which_rows_to_explain_counts_against_the_explanation() -> None:
     _, first, second = judge(group(ROUNDED, (0, "6.76")))
     tried = first.evidence["conventions_tried"]
-    two_of_three = 3
-    assert first.evidence["chance"] == pytest.approx(tried * two_of_three * (0.01 / 6.22) * (0.01 / 10.08))
+    two_of_three, sizes = 3, 3
+    assert first.evidence["chance"] == pytest.approx(tried * two_of_three * sizes * (0.01 / 6.22) * (0.01 / 10.08))
     assert second.evidence["chance"] == first.evidence["chance"]
 
 
@@ -288,6 +296,15 @@ def test_a_simple_fraction_comes_before_a_constant_that_fits_a_wrong_digit_too()
     judged = judge(group(RATIO, (0, "10.039")))
     assert outcomes(judged) == [CONTRADICTED, EXPLAINED, EXPLAINED]
     assert judged[1].evidence["ratio"] == "10/9"
+
+
+def test_as_many_rows_as_agree_otherwise_are_believed_as_if_they_stood_alone() -> None:
+    networks = [static(f"network{i}", at_256=n) for i, n in enumerate((3e9, 4e9, 1.05e9, 1.2e9))]
+    texts = [f"{2 * n.multiply_adds[256]['plain'] / 1e9:.3f}" for n in networks[:2]]
+    texts += [f"{2 * n.multiply_adds[224]['plain'] / 1e9:.2f}" for n in networks[2:]]
+    judged = judge([measured(text, n, i) for i, (text, n) in enumerate(zip(texts, networks, strict=True), start=1)])
+    assert outcomes(judged) == [REPRODUCED, REPRODUCED, EXPLAINED, EXPLAINED]
+    assert judged[2].evidence["chance"] > CHANCE_ACCEPTED_BESIDE
 
 
 def test_of_two_explanations_for_as_many_rows_the_one_by_the_sources_own_tool_is_taken() -> None:

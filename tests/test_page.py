@@ -193,3 +193,13 @@ def test_other_preprocessing_is_a_note(page: Page, size: int, preprocessing: dic
 def test_all_differences_of_one_network_are_one_note() -> None:
     (found,) = checked(claimed(), 224, preprocessing=own(short_side=292, mean=(0.0, 0.0, 0.0)))
     assert found.text.count(";") == 2
+
+
+def test_a_misspelt_section_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown section 'operater'; expected head, operators"):
+        read_page(beside(tmp_path, "[operater]\ncommon = ['Linear']\n"))
+
+
+def test_one_operator_in_place_of_a_list_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'Linear' is no list"):
+        read_page(beside(tmp_path, "[operators]\ncommon = 'Linear'\n"))

@@ -22,16 +22,19 @@ from harness.weights import find
 
 BATCH = 32
 OWN = Path(__file__).parent / "own_evaluation"
+#: source, documented model, the source's own name of it and input size
 CSPNET = [
-    ("timm", "cspresnet50"),
-    ("timm", "cspresnext50"),
-    ("timm", "cspdarknet53"),
-    ("mmcls", "cspresnet50"),
-    ("mmcls", "cspresnext50"),
-    ("mmcls", "cspdarknet53"),
-    ("ppcls", "cspdarknet53"),
+    ("timm", "cspresnet50", "cspresnet50", 256),
+    ("timm", "cspresnext50", "cspresnext50", 256),
+    ("timm", "cspdarknet53", "cspdarknet53", 256),
+    ("mmcls", "cspresnet50", "cspresnet50_8xb32_in1k", 256),
+    ("mmcls", "cspresnext50", "cspresnext50_8xb32_in1k", 224),
+    ("mmcls", "cspdarknet53", "cspdarknet50_8xb32_in1k", 256),
+    ("ppcls", "cspdarknet53", "CSPDarkNet53", 256),
 ]
-LITE = [("timm", f"tf_efficientnet_lite{size}") for size in (0, 1, 2)]
+LITE = [
+    ("timm", f"tf_efficientnet_lite{n}", f"tf_efficientnet_lite{n}", size) for n, size in enumerate((224, 240, 260))
+]
 
 
 def target(table: Path, source: str, model: str) -> Target:
@@ -39,10 +42,12 @@ def target(table: Path, source: str, model: str) -> Target:
     return next(t for t in planned.targets if t.source.name == source)
 
 
-@pytest.mark.parametrize(("source", "model"), CSPNET, ids=["-".join(pair) for pair in CSPNET])
+@pytest.mark.parametrize(("source", "model", "own", "size"), CSPNET, ids=[f"{row[0]}-{row[1]}" for row in CSPNET])
 def test_stand_in_rows_predict_as_the_source_itself_does(
     source: str,
     model: str,
+    own: str,
+    size: int,
     sample: ImageSet,
     installed: Callable[[str], Installed],
     inside: Callable[..., str],
@@ -51,17 +56,19 @@ def test_stand_in_rows_predict_as_the_source_itself_does(
     ready = installed(source)
     row = target(REFERENCE / "cspnet.md", source, model)
     [checkpoint] = standins.make([row], sample, tmp_path / "weights")
-    run, predicted = through_the_harness(ready, row, str(tmp_path / "weights"), sample, tmp_path)
-    own = through_its_own_code(inside, ready, run, checkpoint, sample, tmp_path, by_order=False)
+    run, predicted = through_the_harness(ready, row, own, size, str(tmp_path / "weights"), sample, tmp_path)
+    theirs = through_its_own_code(inside, ready, run, checkpoint, sample, tmp_path, by_order=False)
     assert run.checkpoint.stand_in
     assert run.top1_count > 0.5 * run.images, "a stand-in is to be far from chance, or a comparison shows little"
-    assert_equal(predicted, own)
+    assert_equal(predicted, theirs)
 
 
-@pytest.mark.parametrize(("source", "model"), LITE, ids=["-".join(pair) for pair in LITE])
+@pytest.mark.parametrize(("source", "model", "own", "size"), LITE, ids=[f"{row[0]}-{row[1]}" for row in LITE])
 def test_real_weights_predict_as_the_source_itself_does(
     source: str,
     model: str,
+    own: str,
+    size: int,
     sample: ImageSet,
     installed: Callable[[str], Installed],
     inside: Callable[..., str],
@@ -69,11 +76,11 @@ def test_real_weights_predict_as_the_source_itself_does(
 ) -> None:
     ready = installed(source)
     row = target(REFERENCE / "efficientnet_lite.md", source, model)
-    run, predicted = through_the_harness(ready, row, "auto", sample, tmp_path)
-    own = through_its_own_code(inside, ready, run, Path(run.checkpoint.file), sample, tmp_path, by_order=True)
+    run, predicted = through_the_harness(ready, row, own, size, "auto", sample, tmp_path)
+    theirs = through_its_own_code(inside, ready, run, Path(run.checkpoint.file), sample, tmp_path, by_order=True)
     assert run.checkpoint.stand_in is None
     assert run.top1_count > 0.8 * run.images
-    assert_equal(predicted, own)
+    assert_equal(predicted, theirs)
 
 
 def test_a_difference_in_one_image_is_seen() -> None:
@@ -88,20 +95,20 @@ def assert_equal(predicted: list[list[int]], own: list[list[int]]) -> None:
 
 
 def through_the_harness(
-    ready: Installed, row: Target, weights: str, sample: ImageSet, folder: Path
+    ready: Installed, row: Target, own: str, size: int, weights: str, sample: ImageSet, folder: Path
 ) -> tuple[Run, list[list[int]]]:
     """The run and its five best classes per image, in the order of the images."""
     store = Store(folder / "store")
     measurer = Measurer(store, Silent(), "cpu", BATCH)
-    static = measurer.statics(ready, {row.row.model: ()})[row.row.model]
     declared = read_page(Path(row.row.file)).weights.get(row.row.model)
     checkpoint = find(
-        weights, ready.source.name, static.model, row.row.model, static.checkpoint_url, declared,
+        weights, ready.source.name, own, row.row.model, None, declared,
         environments.cache() / "weights",
     )  # fmt: skip
-    run = measurer.evaluate(ready, Evaluation(row.row.model, static.model, checkpoint, None, static.input_size), sample)
+    run = measurer.evaluate(ready, Evaluation(row.row.model, own, checkpoint, None, size), sample)
     assert run is not None, measurer.failures
     assert run.images == len(sample.images)
+    assert run.preprocessing["crop"] == size
     [folder] = [path for path in (store.root / "predictions").iterdir() if path.is_dir()]
     identity = json.loads((folder / "identity.json").read_text())
     assert folder.name == key(identity)

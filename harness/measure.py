@@ -102,7 +102,7 @@ class Measurer:
         if not missing:
             return found
         self.progress.stage(f"{installed.source}: counting {', '.join(task['documented'] for task in missing)}")
-        offer: list[dict[str, Any]] = [] if self._offered(installed) else [{"kind": "models"}]
+        offer: list[dict[str, Any]] = [] if self.offered(installed) else [{"kind": "models"}]
         tasks = [*offer, *missing]
 
         def handle(index: int, event: Mapping[str, Any]) -> None:
@@ -118,13 +118,10 @@ class Measurer:
         self._run(installed, tasks, handle, threads=max(1, (os.cpu_count() or 1) // side_by_side))
         return found
 
-    def _offered(self, installed: Installed) -> list[str] | None:
-        known: list[str] | None = self.store.static(self._identity(installed, "models"))
-        return known
-
     def offered(self, installed: Installed) -> list[str]:
         """The names that the source's build() takes, once statics() has asked it; else none."""
-        return self._offered(installed) or []
+        known: list[str] | None = self.store.static(self._identity(installed, "models"))
+        return known or []
 
     def evaluate(self, installed: Installed, evaluation: Evaluation, images: ImageSet) -> Run | None:
         """Runs one network over the images that are not on disk yet; None where it failed, which is noted."""

@@ -19,7 +19,7 @@ from harness.pipeline import Options, Plan, Results, execute, plan
 from harness.records import Claim, Outcome, Source, Verdict
 from harness.report.contract import cell
 from harness.report.junit import sentence
-from harness.run import _names
+from harness.run import names_of
 from harness.terminal import Silent
 
 _RESULTS = pytest.StashKey[Results]()
@@ -30,8 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     default = Options()
     group = parser.getgroup("parity", "checking a published table of models")
     group.addoption("--parity-table", type=Path, default=default.table, help="Markdown file with the documented table")
-    group.addoption("--parity-sources", type=_names, default=(), help="sources to check: NAME[==VERSION],…")
-    group.addoption("--parity-models", type=_names, default=(), help="models to check: NAME,…")
+    group.addoption("--parity-sources", type=names_of, default=(), help="sources to check: NAME[==VERSION],…")
+    group.addoption("--parity-models", type=names_of, default=(), help="models to check: NAME,…")
     group.addoption("--parity-data", type=Path, default=None, help="labelled images, see python -m harness.run --help")
     group.addoption("--parity-labels", type=Path, default=None, help="label file of --parity-data")
     group.addoption("--parity-weights", default=None, help="DIR, auto or none")
@@ -52,8 +52,7 @@ class Cell:
 
     def check(self) -> None:
         """Passes, fails, skips or xfails as the verdict on the cell says."""
-        results = _results(self.config)
-        verdict = next(v for v in results.verdicts if v.claim == self.claim and v.source == self.source)
+        verdict = self._verdict()
         if verdict.outcome in (Outcome.CONTRADICTED, Outcome.ERROR):
             pytest.fail(sentence(verdict), pytrace=False)
         if verdict.outcome is Outcome.NOT_MEASURED:
@@ -62,11 +61,13 @@ class Cell:
             # a gap that closed is an error verdict by then, so this is as strict as xfail(strict=True)
             pytest.xfail(f"known gap: {verdict.evidence['known_gap']['reason']} {verdict.evidence['known_gap']['url']}")
 
+    def _verdict(self) -> Verdict:
+        verdicts = _results(self.config).verdicts
+        return next(v for v in verdicts if v.claim == self.claim and v.source == self.source)
+
     def properties(self) -> list[tuple[str, object]]:
         """Documented and measured values for JUnit."""
-        results = _results(self.config)
-        verdict: Verdict = next(v for v in results.verdicts if v.claim == self.claim and v.source == self.source)
-        entry = cell(verdict)
+        entry = cell(self._verdict())
         return [(name, entry[name]) for name in ("documented", "measured", "unit", "outcome", "convention")]
 
 

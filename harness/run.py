@@ -40,12 +40,18 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--table", type=Path, default=default.table, help="Markdown file with the documented table (default: CSPNet)")
-    add("--sources", type=_names, default=(), metavar="NAME[==VERSION],…", help="sources to check (default: all)")
-    add("--models", type=_names, default=(), metavar="NAME,…", help="models to check (default: all)")
+    add("--sources", type=names_of, default=(), metavar="NAME[==VERSION],…", help="sources to check (default: all)")
+    add("--models", type=names_of, default=(), metavar="NAME,…", help="models to check (default: all)")
     add("--data", type=Path, help="ImageNet val or any labelled images: a folder per synset, a folder, or a tar")
     add("--labels", type=Path, metavar="FILE", help="lines of 'path index' for a flat folder or a tar")
     add("--weights", metavar="DIR|auto|none", help="where checkpoints come from (default: auto with --data, else none)")
-    add("--checks", type=_names, default=CHECKS, metavar=",".join(CHECKS), help="what to check (default: all of these)")
+    add(
+        "--checks",
+        type=names_of,
+        default=CHECKS,
+        metavar=",".join(CHECKS),
+        help="what to check (default: all of these)",
+    )
     add("--limit", type=int, metavar="N", help="evaluate N images in a shuffled order")
     add("--batch-size", type=int, default=default.batch_size, metavar="N", help="images per forward pass (default: 32)")
     add("--device", default=default.device, metavar="|".join(DEVICES), help="where networks run (default: cpu)")
@@ -53,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names_of(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 

@@ -12,8 +12,6 @@ from harness import complexity
 from harness.errors import InputError
 from harness.records import Claim, Finding, Outcome, Row, Run, Source, Static, Verdict
 
-#: ImageNet val has so many images; one of them is 0.002 points.
-VAL_IMAGES = 50_000
 #: Images of 50,000 by which re-running one model in one framework may differ: 0.008 points, the 95th percentile
 #: of reported repetitions across hardware and library versions.
 NOISE_IMAGES = 4

@@ -58,7 +58,6 @@ def markdown(results: Results) -> str:
         findings=contract.findings(results),
         runs=[run_line(run) for run in results.runs],
         demonstration=run_line(results.demonstration) if results.demonstration else None,
-        demonstration_run=results.demonstration,
         data=contract.data(results),
         sources=[
             (source, installed.python_version, [p for p in installed.packages if p.split("==")[0] in TELLING])

@@ -16,6 +16,11 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
 
+#: what every source does to an image, in this order
+STEPS = ("decode", "resize", "crop", "normalise")
+#: step -> its result; (H, W, 3) uint8 RGB but for the last, which is (3, H, W) float32
+Steps = Mapping[str, npt.NDArray[Any]]
+
 #: How checkpoint entries find their place: by name, or by position where the file uses other names.
 Match = Literal["name", "order"]
 
@@ -65,6 +70,19 @@ class LayerCall:
     input_shapes: tuple[tuple[int, ...], ...]
     output_shape: tuple[int, ...]
     output: Array | None  #: None where the caller asked for no values
+    inputs: tuple[int | None, ...] = ()  #: index of the call that made each input; None for the image and constants
+    tensors: Mapping[str, str] = field(default_factory=dict)  #: role (weight, running_mean, ...) -> entry of state()
+
+
+def slice_attributes(shape: Sequence[int], index: Any) -> dict[str, Any]:
+    """Axis and bounds of a subscript that cuts along one axis; any other subscript as it is written."""
+    index = index if isinstance(index, tuple) else (index,)
+    cut = [(axis, part) for axis, part in enumerate(index) if not (isinstance(part, slice) and part == slice(None))]
+    if len(cut) != 1 or not isinstance(cut[0][1], slice) or any(part is Ellipsis for part in index):
+        return {"index": str(index)}
+    axis, part = cut[0]
+    start, stop, step = part.indices(shape[axis])
+    return {"axis": axis, "start": start, "stop": stop, **({"step": step} if step != 1 else {})}
 
 
 class Network(Protocol):
@@ -76,6 +94,14 @@ class Network(Protocol):
 
     def preprocess(self, image: bytes) -> Array:
         """Encoded image -> (3, H, W) float32, by the source's own code. Raises UndecodableImage."""
+        ...
+
+    def preprocessing_steps(self, image: bytes) -> Steps:
+        """The result of each of STEPS, by the source's own code.
+
+        decode, resize and crop are (H, W, 3) uint8 RGB, whatever the order the source holds them in; normalise is
+        what preprocess() gives. Raises UndecodableImage.
+        """
         ...
 
     def forward(self, batch: Array) -> Array:

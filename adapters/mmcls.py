@@ -17,11 +17,13 @@ from mmcls.datasets.pipelines import Compose
 from mmcls.models import build_classifier
 from mmcv.cnn import get_model_complexity_info
 
-from adapters.base import Array, Match, Preprocessing, UndecodableImage
+from adapters.base import Match, Preprocessing, Steps, UndecodableImage
 from adapters.quiet import quiet
 from adapters.torch_network import STAND_IN, Logits, TorchNetwork, stand_in_mark, state_of
 
 ROOT = Path(mmcls.__file__).parent / ".mim"
+#: class name of a transform -> the step that it ends
+_STEPS = {"LoadImageFromFile": "decode", "Resize": "resize", "CenterCrop": "crop"}
 
 
 class Adapter:
@@ -91,11 +93,11 @@ class Adapter:
         torch.manual_seed(seed)
         with quiet():
             module = build_classifier(copy.deepcopy(config.model))
-        preprocessing, preprocess = _preparation(config.data.test.pipeline, input_size)
+        preprocessing, preprocessing_steps = _preparation(config.data.test.pipeline, input_size)
         network = MmclsNetwork(
             module,
             preprocessing,
-            preprocess,
+            preprocessing_steps,
             self.device,
             forward=lambda module, batch: module.simple_test(batch, softmax=False, post_process=False),
             counters={"mmcv get_model_complexity_info, backbone and neck": _mmcv_counter},
@@ -146,13 +148,18 @@ def _preparation(pipeline: Sequence[Mapping[str, Any]], input_size: int | None):
     compose = Compose(steps)
     compose.transforms[0].file_client = _BytesAreTheFile()
 
-    def preprocess(image: bytes) -> Array:
+    def preprocessing_steps(image: bytes) -> Steps:
+        results = {}
+        held = {"img_info": {"filename": image}, "img_prefix": None}
         try:
-            prepared = compose({"img_info": {"filename": image}, "img_prefix": None})
+            for step in compose.transforms:
+                held = step(held)
+                if name := _STEPS.get(type(step).__name__):
+                    results[name] = held["img"][:, :, ::-1]  # BGR until it is normalised, which works on a copy
         except (OSError, AttributeError, ValueError, SyntaxError) as error:
             # mmcv.imfrombytes answers None for what OpenCV cannot decode
             raise UndecodableImage(f"mmcv: {error}") from error
-        return np.asarray(prepared["img"], dtype=np.float32)
+        return {**results, "normalise": np.asarray(held["img"], dtype=np.float32)}
 
     channels = slice(None) if normalise.get("to_rgb", True) else slice(None, None, -1)
     description = Preprocessing(
@@ -163,7 +170,7 @@ def _preparation(pipeline: Sequence[Mapping[str, Any]], input_size: int | None):
         mean=tuple(round(value / 255, 6) for value in normalise["mean"][channels]),
         std=tuple(round(value / 255, 6) for value in normalise["std"][channels]),
     )
-    return description, preprocess
+    return description, preprocessing_steps
 
 
 def _side(size: int | Sequence[int]) -> int:

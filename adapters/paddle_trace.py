@@ -14,7 +14,7 @@ from typing import Any
 import paddle
 from paddle import _C_ops, _legacy_C_ops, nn
 
-from adapters.base import LayerCall
+from adapters.base import LayerCall, slice_attributes
 
 #: operation -> its name in common terms and the arguments that follow its tensors, in order (phi's op definitions)
 OPERATIONS: Mapping[str, tuple[str, Sequence[str]]] = {
@@ -60,7 +60,27 @@ OPERATIONS: Mapping[str, tuple[str, Sequence[str]]] = {
     "__getitem__": ("Slice", ()),
 }
 
-_TENSOR_OPERATORS = tuple(name for name in OPERATIONS if name.startswith("__") and hasattr(paddle.Tensor, name))
+#: operation -> the roles of the state's tensors among its arguments, in order
+_ROLES: Mapping[str, Sequence[str]] = {
+    "Conv2d": ("weight",),
+    "BatchNorm2d": ("running_mean", "running_var", "weight", "bias"),
+    "LayerNorm": ("weight", "bias"),
+    "Linear": ("weight", "bias"),
+    "MatMul": ("weight",),
+    "Add": ("bias",),
+}
+
+#: what only moves or renames a tensor; a bias is reshaped before it is added
+_MOVES = ("reshape", "reshape_", "cast", "assign", "contiguous")
+
+#: where a tensor carries the index of the call that made it, and the state's entry that it is a view of
+_MADE_BY = "_parity_made_by"
+_VIEW_OF = "_parity_view_of"
+
+#: operators of the tensor itself, and a method that hands it on under another object
+_TENSOR_OPERATORS = tuple(
+    name for name in (*OPERATIONS, "_use_gpudnn") if name.startswith("_") and hasattr(paddle.Tensor, name)
+)
 
 
 @contextlib.contextmanager
@@ -81,40 +101,83 @@ def recording(root: nn.Layer, emit: Callable[[LayerCall], None], values: bool) -
         if callable(function) and not name.startswith("_")
     ]
     originals += [(paddle.Tensor, name, getattr(paddle.Tensor, name)) for name in _TENSOR_OPERATORS]
+    state = {id(tensor): name for name, tensor in _state(root)}
     index = 0
     depth = 0
 
+    def entry(tensor: paddle.Tensor) -> str | None:
+        return state.get(id(tensor)) or getattr(tensor, _VIEW_OF, None)
+
+    def record(
+        kind: str,
+        attributes: Mapping[str, Any],
+        tensors: Mapping[str, str],
+        shapes: tuple[tuple[int, ...], ...],
+        inputs: tuple[int | None, ...],
+        output: paddle.Tensor,
+    ) -> None:
+        nonlocal index
+        layer_name, layer_type = stack[-1] if stack else ("", "")
+        emit(
+            LayerCall(
+                index=index,
+                name=layer_name,
+                module=layer_type,
+                kind=kind,
+                attributes=attributes,
+                input_shapes=shapes,
+                output_shape=tuple(output.shape),
+                output=_values(output) if values else None,
+                inputs=inputs,
+                tensors=tensors,
+            )
+        )
+        setattr(output, _MADE_BY, index)
+        index += 1
+
     def wrap(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            nonlocal index, depth
+            nonlocal depth
             if depth:  # part of an operation that is recorded as one
                 return function(*args, **kwargs)
-            shapes = _shapes(args)
-            depth += 1
+            depth += 1  # what happens within belongs to this operation, and emitting must not record itself
             try:
+                tensors = _tensors((args, kwargs))
+                entries = [found for tensor in tensors if (found := entry(tensor))]
+                given = [tensor for tensor in tensors if not entry(tensor)]
+                shapes = tuple(tuple(tensor.shape) for tensor in given)
+                inputs = tuple(getattr(tensor, _MADE_BY, None) for tensor in given)
                 output = function(*args, **kwargs)
+                parts = list(output) if isinstance(output, (tuple, list)) and output else [output]
+                first = parts[0]
+                if not isinstance(first, paddle.Tensor) or not first.is_floating_point():
+                    return output
+                if not shapes:
+                    if entries and name in _MOVES:
+                        setattr(first, _VIEW_OF, entries[0])
+                    return output
+                if name == "_use_gpudnn":
+                    setattr(first, _MADE_BY, inputs[0])
+                    return output
+                kind, attributes = _describe(name, args)
+                if kind == "Split":  # each part is a slice, so that it shows which part goes where
+                    axis = int(attributes.get("axis", 0)) % len(first.shape)
+                    start = 0
+                    for part in parts:
+                        stop = start + part.shape[axis]
+                        record("Slice", {"axis": axis, "start": start, "stop": stop}, {}, shapes, inputs, part)
+                        start = stop
+                    return output
+                if name == "__getitem__":
+                    attributes = slice_attributes(shapes[0], args[1])
+                elif kind == "Slice":
+                    attributes = _slice(attributes, shapes[0])
+                roles = _ROLES.get(kind, ())
+                used = {roles[i] if i < len(roles) else f"argument{i}": found for i, found in enumerate(entries)}
+                record(kind, attributes, used, shapes, inputs, first)
+                return output
             finally:
                 depth -= 1
-            first = output[0] if isinstance(output, (tuple, list)) and output else output
-            if shapes and isinstance(first, paddle.Tensor) and first.is_floating_point():
-                layer_name, layer_type = stack[-1] if stack else ("", "")
-                kind, attributes = _describe(name, args)
-                depth += 1  # emitting must not record itself
-                emit(
-                    LayerCall(
-                        index=index,
-                        name=layer_name,
-                        module=layer_type,
-                        kind=kind,
-                        attributes=attributes,
-                        input_shapes=shapes,
-                        output_shape=tuple(first.shape),
-                        output=_values(first) if values else None,
-                    )
-                )
-                depth -= 1
-                index += 1
-            return output
 
         return wrapped
 
@@ -133,12 +196,30 @@ def _values(tensor: paddle.Tensor) -> Any:
     return tensor.astype("float32").numpy().copy()
 
 
-def _shapes(tree: Any) -> tuple[tuple[int, ...], ...]:
+def _state(root: nn.Layer) -> Iterator[tuple[str, paddle.Tensor]]:
+    for prefix, layer in root.named_sublayers(include_self=True):
+        held = [*layer.named_parameters(include_sublayers=False), *layer.named_buffers(include_sublayers=False)]
+        for name, tensor in held:
+            yield (f"{prefix}.{name}" if prefix else name), tensor
+
+
+def _tensors(tree: Any) -> list[paddle.Tensor]:
     if isinstance(tree, paddle.Tensor):
-        return () if isinstance(tree, paddle.base.framework.EagerParamBase) else (tuple(tree.shape),)
+        return [tree]
+    if isinstance(tree, dict):
+        tree = list(tree.values())
     if isinstance(tree, (tuple, list)):
-        return tuple(shape for item in tree for shape in _shapes(item))
-    return ()
+        return [tensor for item in tree for tensor in _tensors(item)]
+    return []
+
+
+def _slice(attributes: Mapping[str, Any], shape: Sequence[int]) -> dict[str, Any]:
+    """Axis and bounds of a slice along one axis; anything else as it is given."""
+    axes, starts, ends = (attributes.get(name, ()) for name in ("axes", "starts", "ends"))
+    if not len(axes) == len(starts) == len(ends) == 1 or "strides" in attributes:
+        return dict(attributes)
+    start, stop, _ = slice(starts[0], ends[0]).indices(shape[axes[0]])
+    return {"axis": axes[0], "start": start, "stop": stop}
 
 
 def _describe(name: str, args: Sequence[Any]) -> tuple[str, dict[str, Any]]:
@@ -155,6 +236,8 @@ def _describe(name: str, args: Sequence[Any]) -> tuple[str, dict[str, Any]]:
             attributes[key] = tuple(value)
     if weights:
         attributes["weight_shape"] = tuple(weights[0].shape)
+        if kind in ("Linear", "MatMul"):
+            attributes["weight_layout"] = "in,out"
     return kind, attributes
 
 

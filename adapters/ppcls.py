@@ -21,6 +21,7 @@ from adapters.base import (
     Match,
     Parameters,
     Preprocessing,
+    Steps,
     UndecodableImage,
     fit,
 )
@@ -102,14 +103,19 @@ class PaddleNetwork:
 
     plain_counter = PLAIN
 
-    def __init__(self, module: nn.Layer, preprocessing: Preprocessing, preprocess: Callable[[bytes], Array]) -> None:
+    def __init__(
+        self, module: nn.Layer, preprocessing: Preprocessing, preprocessing_steps: Callable[[bytes], Steps]
+    ) -> None:
         module.eval()
         self.module = module
         self.preprocessing = preprocessing
         self.input_size = preprocessing.crop
-        self.preprocess = preprocess
+        self.preprocessing_steps = preprocessing_steps
 
     # -- forward ---------------------------------------------------------------------------------
+
+    def preprocess(self, image: bytes) -> Array:
+        return self.preprocessing_steps(image)["normalise"]
 
     def forward(self, batch: Array) -> Array:
         with paddle.no_grad():
@@ -230,33 +236,37 @@ class PaddleNetwork:
             pickle.dump(state, file, protocol=4)
 
 
-def _preparation(model: str, input_size: int | None) -> tuple[Preprocessing, Callable[[bytes], Array]]:
+def _preparation(model: str, input_size: int | None) -> tuple[Preprocessing, Callable[[bytes], Steps]]:
     """PaddleClas's evaluation operators with this model's sizes, and their description."""
     recipe = {**RECIPES["default"], **RECIPES["models"].get(model, {})}
     short_side, crop = recipe["resize_short"], recipe["crop"]
     if input_size and input_size != crop:
         short_side, crop = input_size * short_side // crop, input_size
-    steps = [
-        operators.DecodeImage(to_rgb=True),
-        operators.ResizeImage(
-            resize_short=short_side,
-            interpolation=recipe.get("interpolation"),
-            backend=recipe.get("backend", "cv2"),
-        ),
-        operators.CropImage(size=crop),
-        operators.NormalizeImage(scale=1.0 / 255.0, mean=list(MEAN), std=list(STD), order=""),
-        operators.ToCHWImage(),
-    ]
+    resize = operators.ResizeImage(
+        resize_short=short_side,
+        interpolation=recipe.get("interpolation"),
+        backend=recipe.get("backend", "cv2"),
+    )
+    normalise = operators.NormalizeImage(scale=1.0 / 255.0, mean=list(MEAN), std=list(STD), order="")
+    steps = {
+        "decode": [operators.DecodeImage(to_rgb=True)],
+        "resize": [resize],
+        "crop": [operators.CropImage(size=crop)],
+        "normalise": [normalise, operators.ToCHWImage()],
+    }
 
-    def preprocess(image: bytes) -> Array:
-        prepared = image
+    def preprocessing_steps(image: bytes) -> Steps:
+        results = {}
+        held = image
         try:
-            for step in steps:
-                prepared = step(prepared)
+            for name, step in steps.items():
+                for operator in step:
+                    held = operator(held)
+                results[name] = held  # no operator changes an array that it was given
         except (TypeError, AttributeError, AssertionError, ValueError) as error:
             # cv2.imdecode answers None for what it cannot decode
             raise UndecodableImage(f"OpenCV: {error}") from error
-        return np.asarray(prepared, dtype=np.float32)
+        return {**results, "normalise": np.asarray(held, dtype=np.float32)}
 
     description = Preprocessing(
         decoder="OpenCV, RGB, EXIF orientation applied",
@@ -266,4 +276,4 @@ def _preparation(model: str, input_size: int | None) -> tuple[Preprocessing, Cal
         mean=MEAN,
         std=STD,
     )
-    return description, preprocess
+    return description, preprocessing_steps

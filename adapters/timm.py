@@ -13,11 +13,13 @@ from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torchvision import transforms
 
-from adapters.base import Array, Match, Preprocessing, UndecodableImage
+from adapters.base import Match, Preprocessing, Steps, UndecodableImage
 from adapters.torch_network import TorchNetwork, stand_in_mark, state_of
 
 #: where timm's own load_state_dict looks for the weights in a training checkpoint, in its order
 STATE_KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")
+#: how the class name of a transform begins -> the step that it ends; newer versions have classes of their own
+_STEPS = {"Resize": "resize", "CenterCrop": "crop", "Normalize": "normalise"}
 
 
 class Adapter:
@@ -53,8 +55,8 @@ class Adapter:
             raise KeyError(model)
         torch.manual_seed(seed)
         module = timm.create_model(model, pretrained=False)
-        preprocessing, preprocess = _preparation(module, input_size)
-        network = TorchNetwork(module, preprocessing, preprocess, self.device)
+        preprocessing, preprocessing_steps = _preparation(module, input_size)
+        network = TorchNetwork(module, preprocessing, preprocessing_steps, self.device)
         if checkpoint:
             network.load_state(state_of(checkpoint, STATE_KEYS), match, str(checkpoint))
         return network
@@ -81,12 +83,17 @@ def _preparation(module: torch.nn.Module, input_size: int | None):
     resize = next(step for step in steps if isinstance(step, transforms.Resize))
     crop = next(step for step in steps if isinstance(step, transforms.CenterCrop))
 
-    def preprocess(image: bytes) -> Array:
+    def preprocessing_steps(image: bytes) -> Steps:
         try:
-            decoded = Image.open(io.BytesIO(image)).convert("RGB")  # as timm.data.ImageDataset does
+            held = Image.open(io.BytesIO(image)).convert("RGB")  # as timm.data.ImageDataset does
         except (OSError, ValueError, SyntaxError) as error:
             raise UndecodableImage(f"PIL: {error}") from error
-        return np.asarray(transform(decoded), dtype=np.float32)
+        results = {"decode": np.asarray(held)}
+        for step in steps:
+            held = step(held)
+            if name := next((own for prefix, own in _STEPS.items() if type(step).__name__.startswith(prefix)), None):
+                results[name] = np.asarray(held)
+        return {**results, "normalise": np.asarray(held, dtype=np.float32)}
 
     description = Preprocessing(
         decoder="PIL, RGB, EXIF orientation ignored",
@@ -96,7 +103,7 @@ def _preparation(module: torch.nn.Module, input_size: int | None):
         mean=tuple(float(x) for x in config["mean"]),
         std=tuple(float(x) for x in config["std"]),
     )
-    return description, preprocess
+    return description, preprocessing_steps
 
 
 def _side(size: int | Sequence[int]) -> int:

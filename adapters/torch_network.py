@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from adapters import torch_counters, torch_trace
-from adapters.base import Array, CheckpointError, LayerCall, Match, Parameters, Preprocessing, fit
+from adapters.base import Array, CheckpointError, LayerCall, Match, Parameters, Preprocessing, Steps, fit
 from adapters.streaming import stream
 
 STAND_IN = "parity_stand_in"
@@ -42,7 +42,7 @@ class TorchNetwork:
         self,
         module: nn.Module,
         preprocessing: Preprocessing,
-        preprocess: Callable[[bytes], Array],
+        preprocessing_steps: Callable[[bytes], Steps],
         device: str,
         forward: Callable[[nn.Module, torch.Tensor], torch.Tensor] = lambda module, batch: module(batch),
         counters: Mapping[str, torch_counters.Counter] | None = None,
@@ -51,11 +51,14 @@ class TorchNetwork:
         self.logits = Logits(self.module, forward).eval()
         self.preprocessing = preprocessing
         self.input_size = preprocessing.crop
-        self.preprocess = preprocess
+        self.preprocessing_steps = preprocessing_steps
         self.device = device
         self._counters = {**(counters or {}), **torch_counters.COUNTERS}  # the source's own first
 
     # -- forward ---------------------------------------------------------------------------------
+
+    def preprocess(self, image: bytes) -> Array:
+        return self.preprocessing_steps(image)["normalise"]
 
     def _tensor(self, batch: Array) -> torch.Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(batch))

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from adapters.base import LayerCall
+from adapters.base import LayerCall, slice_attributes
 
 #: torch function -> the operation in common terms. What is not listed keeps torch's own name.
 KINDS: Mapping[str, str] = {
@@ -42,7 +42,6 @@ KINDS: Mapping[str, str] = {
     "adaptive_max_pool2d": "AdaptiveMaxPool2d",
     "avg_pool2d": "AvgPool2d",
     "max_pool2d": "MaxPool2d",
-    "boolean_dispatch": "MaxPool2d",
     "dropout": "Dropout",
     "cat": "Concat",
     "concat": "Concat",
@@ -73,6 +72,7 @@ _BUILTIN_ARGUMENTS: Mapping[str, Sequence[str]] = {
     "linear": ("input", "weight", "bias"),
     "gelu": ("input", "approximate"),
     "avg_pool2d": ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
+    "max_pool2d": ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode"),
     "cat": ("tensors", "dim"),
     "chunk": ("input", "chunks", "dim"),
     "flatten": ("input", "start_dim", "end_dim"),
@@ -93,6 +93,10 @@ _NOT_OPERATIONS = {
 }
 
 
+#: where a tensor carries the index of the call that made it
+_MADE_BY = "_parity_made_by"
+
+
 class Recorder(TorchFunctionMode):
     """Calls `emit` with one LayerCall per operation on floating-point tensors, in execution order."""
 
@@ -103,6 +107,7 @@ class Recorder(TorchFunctionMode):
         self._index = 0
         self._stack: list[tuple[str, str]] = []
         self._names = {id(module): name for name, module in root.named_modules()}
+        self._state = {id(tensor): name for name, tensor in root.state_dict(keep_vars=True).items()}
         self._root = root
         self._hooks: list[Any] = []
 
@@ -125,62 +130,105 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        shapes = _shapes((args, kwargs))  # before the call: an in-place operation may change them
+        # before the call: an in-place operation may change them
+        given = [tensor for tensor in _tensors((args, kwargs)) if id(tensor) not in self._state]
+        shapes = tuple(tuple(tensor.shape) for tensor in given)
+        inputs = tuple(getattr(tensor, _MADE_BY, None) for tensor in given)
         output = func(*args, **kwargs)
-        first = output[0] if isinstance(output, (tuple, list)) and output else output
+        parts = list(output) if isinstance(output, (tuple, list)) and output else [output]
         name = getattr(func, "__name__", str(func))
-        if (
-            isinstance(first, torch.Tensor)
-            and first.is_floating_point()
-            and name not in _NOT_OPERATIONS
-            and not (resolve_name(func) or "").endswith("__get__")
-        ):
-            module_name, module_type = self._stack[-1] if self._stack else ("", "")
-            self._emit(
-                LayerCall(
-                    index=self._index,
-                    name=module_name,
-                    module=module_type,
-                    kind=KINDS.get(name, name),
-                    attributes=_attributes(func, name, args, kwargs),
-                    input_shapes=shapes,
-                    output_shape=tuple(first.shape),
-                    output=first.detach().float().cpu().numpy().copy() if self._values else None,
-                )
-            )
-            self._index += 1
+        if not isinstance(parts[0], torch.Tensor) or not parts[0].is_floating_point():
+            return output
+        if name in _NOT_OPERATIONS or (resolve_name(func) or "").endswith("__get__"):
+            if inputs and not hasattr(parts[0], _MADE_BY):  # what only moves a tensor hands its origin on
+                setattr(parts[0], _MADE_BY, inputs[0])
+            return output
+        kind = KINDS.get(name, name)
+        attributes, tensors = self._arguments(func, name, args, kwargs)
+        if kind == "Split":  # each part is a slice, so that it shows which part goes where
+            axis = int(attributes.get("dim", 0)) % parts[0].dim()
+            start = 0
+            for part in parts:
+                stop = start + part.shape[axis]
+                self._record("Slice", {"axis": axis, "start": start, "stop": stop}, {}, shapes, inputs, part)
+                start = stop
+        else:
+            if name == "__getitem__":
+                attributes = slice_attributes(args[0].shape, args[1])
+            self._record(kind, attributes, tensors, shapes, inputs, parts[0])
         return output
 
+    def _record(
+        self,
+        kind: str,
+        attributes: Mapping[str, Any],
+        tensors: Mapping[str, str],
+        shapes: tuple[tuple[int, ...], ...],
+        inputs: tuple[int | None, ...],
+        output: torch.Tensor,
+    ) -> None:
+        module_name, module_type = self._stack[-1] if self._stack else ("", "")
+        self._emit(
+            LayerCall(
+                index=self._index,
+                name=module_name,
+                module=module_type,
+                kind=kind,
+                attributes=attributes,
+                input_shapes=shapes,
+                output_shape=tuple(output.shape),
+                output=output.detach().float().cpu().numpy().copy() if self._values else None,
+                inputs=inputs,
+                tensors=tensors,
+            )
+        )
+        setattr(output, _MADE_BY, self._index)
+        self._index += 1
 
-def _shapes(tree: Any) -> tuple[tuple[int, ...], ...]:
+    def _arguments(self, func: Any, name: str, args: Any, kwargs: Any) -> tuple[dict[str, Any], dict[str, str]]:
+        """What defines an operation, and which entries of the state it uses in which role."""
+        given = _named(func, name, args, kwargs)
+        tensors = {key: self._state[id(value)] for key, value in given.items() if id(value) in self._state}
+        attributes: dict[str, Any] = {}
+        for key, value in given.items():
+            if key == "weight" and isinstance(value, torch.Tensor):
+                attributes["weight_shape"] = tuple(value.shape)
+                if name == "linear":
+                    attributes["weight_layout"] = "out,in"
+            elif key == "bias":
+                attributes["bias"] = value is not None
+            elif isinstance(value, (bool, int, float, str)) and (
+                key not in ("inplace", "training") or (name, key) == ("batch_norm", "training")
+            ):
+                attributes[key] = value
+            elif isinstance(value, (tuple, list)) and all(isinstance(item, (bool, int, float)) for item in value):
+                attributes[key] = tuple(value)
+        # a layer written out as x @ weight + bias has the roles of one that is not
+        if KINDS.get(name) == "MatMul" and "argument1" in tensors:
+            tensors = {"weight": tensors["argument1"]}
+            attributes["weight_layout"] = "in,out"
+        elif KINDS.get(name) == "Add":
+            tensors = dict.fromkeys(["bias"][: len(tensors)], next(iter(tensors.values()), ""))
+        return attributes, tensors
+
+
+def _tensors(tree: Any) -> list[torch.Tensor]:
     if isinstance(tree, torch.Tensor):
-        return () if isinstance(tree, nn.Parameter) else (tuple(tree.shape),)
+        return [tree]
     if isinstance(tree, dict):
         tree = list(tree.values())
     if isinstance(tree, (tuple, list)):
-        return tuple(shape for item in tree for shape in _shapes(item))
-    return ()
+        return [tensor for item in tree for tensor in _tensors(item)]
+    return []
 
 
-def _attributes(func: Any, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
-    """Arguments by name, tensors left out but for the weight's shape."""
+def _named(func: Any, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
+    """Arguments by name."""
     if name in _BUILTIN_ARGUMENTS:
-        given = {**dict(zip(_BUILTIN_ARGUMENTS[name], args, strict=False)), **kwargs}
-    else:
-        try:
-            bound = inspect.signature(func).bind(*args, **kwargs)
-            bound.apply_defaults()
-            given = dict(bound.arguments)
-        except (TypeError, ValueError):
-            given = {**{f"argument{i}": value for i, value in enumerate(args)}, **kwargs}
-    attributes: dict[str, Any] = {}
-    for key, value in given.items():
-        if key == "weight" and isinstance(value, torch.Tensor):
-            attributes["weight_shape"] = tuple(value.shape)
-        elif key in ("bias",):
-            attributes["bias"] = value is not None
-        elif isinstance(value, (bool, int, float, str)) and key not in ("inplace", "training"):
-            attributes[key] = value
-        elif isinstance(value, (tuple, list)) and all(isinstance(item, (bool, int, float)) for item in value):
-            attributes[key] = tuple(value)
-    return attributes
+        return {**dict(zip(_BUILTIN_ARGUMENTS[name], args, strict=False)), **kwargs}
+    try:
+        bound = inspect.signature(func).bind(*args, **kwargs)
+        bound.apply_defaults()
+        return dict(bound.arguments)
+    except (TypeError, ValueError):
+        return {**{f"argument{i}": value for i, value in enumerate(args)}, **kwargs}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -63,6 +63,11 @@ def read_image(ref: ImageRef) -> bytes:
     return content
 
 
+def shuffled(images: Iterable[ImageRef]) -> list[ImageRef]:
+    """In the order of the SHA-256 of their names: the same on every machine, and not by class as folders are."""
+    return sorted(images, key=lambda ref: hashlib.sha256(ref.name.encode()).digest())
+
+
 def open_images(data: Path, labels: Path | None = None, limit: int | None = None) -> ImageSet:
     """Finds the images of a folder per synset, or of any folder or tar with a label file, and reads all once.
 
@@ -105,7 +110,7 @@ def open_images(data: Path, labels: Path | None = None, limit: int | None = None
         if limit < len(images):
             drawn = "" if reasons else ", drawn from ImageNet val"
             reasons = [f"{limit:,} of {len(images):,} images{drawn}", *reasons]
-        images = sorted(images, key=lambda ref: hashlib.sha256(ref.name.encode()).digest())[:limit]
+        images = shuffled(images)[:limit]
     counts = f"{_count(len(images), 'image')} of {_count(len({ref.label for ref in images}), 'class')}"
     verdict = f"not ImageNet val: {'; '.join(reasons)}" if reasons else "ImageNet val by names and labels"
     identity = f"{counts}; {verdict}"

@@ -20,7 +20,7 @@ from harness.store import Predictions, Store
 from harness.weights import Checkpoint
 
 #: the harness's own code that decides what a worker measures
-_MEASURING = ("worker.py", "integrity.py", "images.py", "names.py")
+_MEASURING = ("worker.py", "conditioning.py", "integrity.py", "images.py", "names.py")
 
 
 class Progress(Protocol):
@@ -55,11 +55,12 @@ class Measurer:
         self.failures: list[Failure] = []
         self._lock = threading.Lock()
 
-    def fail(self, source: Source, model: str | None, stage: Any, message: str) -> None:
+    def fail(self, source: Source | None, model: str | None, stage: Any, message: str) -> None:
         with self._lock:
-            self.failures.append(Failure(str(source), model, stage, message))
+            self.failures.append(Failure(str(source or ""), model, stage, message))
 
-    def _identity(self, installed: Installed, kind: str, **rest: Any) -> dict[str, Any]:
+    def identity(self, installed: Installed, kind: str, **rest: Any) -> dict[str, Any]:
+        """What a measurement of this source depends on; `rest` is what else this one does."""
         code = hashlib.sha256(installed.spec.code_digest().encode())
         for name in _MEASURING:
             code.update((Path(__file__).parent / name).read_bytes())
@@ -72,9 +73,10 @@ class Measurer:
             **rest,
         }
 
-    def _run(
+    def run(
         self, installed: Installed, tasks: Sequence[Mapping[str, Any]], handle: Any, threads: int | None = None
     ) -> None:
+        """Runs the tasks in a worker of the source; see workers.run."""
         log = self.store.log(f"{installed.source.name}-{installed.source.version}")
         workers.run(installed, tasks, handle, log, device=self.device, threads=threads)
 
@@ -94,7 +96,7 @@ class Measurer:
                 "sizes": sorted(set(sizes)),
                 "trace": trace,
             }
-            known = self.store.static(self._identity(installed, **task))
+            known = self.store.static(self.identity(installed, **task))
             if known is None:
                 missing.append(task)
             else:
@@ -108,26 +110,26 @@ class Measurer:
         def handle(index: int, event: Mapping[str, Any]) -> None:
             task = tasks[index]
             if event["event"] == "static":
-                self.store.save_static(self._identity(installed, **task), event["static"])
+                self.store.save_static(self.identity(installed, **task), event["static"])
                 found[task["documented"]] = _static(installed.source, event["static"])
             elif event["event"] == "models":
-                self.store.save_static(self._identity(installed, **task), event["models"])
+                self.store.save_static(self.identity(installed, **task), event["models"])
             elif event["event"] == "failed":
                 self.fail(installed.source, task.get("documented"), "static", event["message"])
 
-        self._run(installed, tasks, handle, threads=max(1, (os.cpu_count() or 1) // side_by_side))
+        self.run(installed, tasks, handle, threads=max(1, (os.cpu_count() or 1) // side_by_side))
         return found
 
     def offered(self, installed: Installed) -> list[str]:
         """The names that the source's build() takes, once statics() has asked it; else none."""
-        known: list[str] | None = self.store.static(self._identity(installed, "models"))
+        known: list[str] | None = self.store.static(self.identity(installed, "models"))
         return known or []
 
     def evaluate(self, installed: Installed, evaluation: Evaluation, images: ImageSet) -> Run | None:
         """Runs one network over the images that are not on disk yet; None where it failed, which is noted."""
         source = installed.source
         size = evaluation.input_size or evaluation.own_size
-        identity = self._identity(
+        identity = self.identity(
             installed,
             "predictions",
             model=evaluation.model,
@@ -170,7 +172,7 @@ class Measurer:
                 "batch_size": self.batch_size,
                 "images": [dataclasses.astuple(ref) for ref in todo],
             }
-            self._run(installed, [task], handle)
+            self.run(installed, [task], handle)
         if state["failed"]:
             kept = f" ({state['done']} of {len(images.images)} images are kept)" if state["done"] else ""
             self.fail(source, evaluation.documented_model, "evaluate", state["failed"] + kept)
@@ -225,5 +227,6 @@ def _score(
         decode_errors=dict(zip(wrong["image"], wrong["error"], strict=True)),
         seconds=seconds,
         measured_now=measured_now,
+        predictions=str(predictions.folder),
         label_note=label_shift([int(classes[0]) for classes in best], truth) if truth else None,
     )

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import demonstration, environments, names, verdicts, weights
-from harness.claims import Problem, Table, read_table
-from harness.environments import Installed, SourceSpec
+from harness import (
+    demonstration,
+    environments,
+    names,
+    numerics,
+    paired,
+    plausibility,
+    preparation,
+    unmeasured,
+    verdicts,
+    weights,
+)
+from harness.claims import Problem
+from harness.environments import Installed
 from harness.errors import InputError, MeasurementError
 from harness.images import ImageSet, open_images
 from harness.measure import Evaluation, Measurer, Progress
-from harness.page import Page, check_page, read_page
-from harness.records import Claim, Failure, Finding, Outcome, Row, Run, Source, Static, Verdict
-from harness.store import Store
-from harness.verdicts import Target
+from harness.page import check_page
+from harness.plan import Options, Plan, plan
+from harness.preprocessing import Comparison
+from harness.records import Failure, Finding, Outcome, PairResult, Row, Run, Source, Static, Verdict
+from harness.store import Predictions, Store
 
-REFERENCE = Path(__file__).parent.parent / "reference"
-CHECKS = ("static", "accuracy")
-DEVICES = ("cpu", "cuda")
 #: networks of the same source that a contradicted row is compared with: the likeliest first, then some more
 NEIGHBOURS = (3, 8)
 #: the resolution at which most tables count, whatever the row says
@@ -29,38 +37,12 @@ COMMON_SIZE = 224
 
 
 @dataclass(frozen=True)
-class Options:
-    """What was asked for; see `python -m harness.run --help`."""
+class PairedRuns:
+    """Two sources, each with its own weights, over the same images."""
 
-    table: Path = REFERENCE / "cspnet.md"
-    sources: tuple[str, ...] = ()  #: empty is every source of the table that is known
-    models: tuple[str, ...] = ()  #: empty is every model of the table
-    data: Path | None = None
-    labels: Path | None = None
-    weights: str | None = None  #: "auto", "none" or a folder; None is auto with data and none without
-    checks: tuple[str, ...] = CHECKS
-    limit: int | None = None
-    batch_size: int = 32
-    device: str = "cpu"
-    out: Path = Path("parity-report")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What will be checked: read from the table before anything is measured."""
-
-    table: Table
-    page: Page
-    targets: tuple[Target, ...]
-    foreign: tuple[Row, ...]  #: rows of sources that have no adapter
-    gaps: tuple[verdicts.KnownGap, ...]
-    known: Mapping[str, SourceSpec]
-
-    def claims(self) -> list[tuple[Claim, Source]]:
-        wanted: dict[Row, list[Source]] = {}
-        for target in self.targets:
-            wanted.setdefault(target.row, []).append(target.source)
-        return [(claim, source) for claim in self.table.claims for source in wanted.get(claim.row, ())]
+    a: Run
+    b: Run
+    paired: paired.Paired
 
 
 @dataclass(frozen=True)
@@ -73,6 +55,9 @@ class Results:
     findings: tuple[Finding, ...]
     failures: tuple[Failure, ...]
     runs: tuple[Run, ...]
+    pairs: tuple[PairResult, ...]  #: the same weights in two sources
+    preprocessing: tuple[Comparison, ...]
+    paired: tuple[PairedRuns, ...]  #: each source with its own weights, on the same images
     installed: Mapping[Source, Installed]
     images: ImageSet | None
     demonstration: Run | None
@@ -83,50 +68,7 @@ class Results:
 
     @property
     def exit_status(self) -> int:
-        return verdicts.exit_status(self.verdicts, len(self.failures) + len(self.problems))
-
-
-def plan(options: Options) -> Plan:
-    """Reads the table and what was asked of it. Raises InputError, with the nearest valid name where one is wrong."""
-    known = environments.sources()
-    for check in options.checks:
-        if check not in CHECKS:
-            raise InputError(f"--checks: unknown check {check!r}; {_nearest(check, CHECKS)}")
-    if options.device not in DEVICES:
-        raise InputError(f"--device: unknown device {options.device!r}; {_nearest(options.device, DEVICES)}")
-    if options.batch_size < 1:
-        raise InputError(f"--batch-size {options.batch_size}: expected at least 1")
-    asked = [environments.parse_source(text, known) for text in options.sources]
-    table = read_table(options.table)
-    in_table = sorted({row.source for row in table.rows})
-    for name, _ in asked:
-        if name not in in_table:
-            raise InputError(f"--sources: {options.table} documents nothing from {name}; it has {', '.join(in_table)}")
-    in_models = sorted({row.model for row in table.rows})
-    for model in options.models:
-        if model not in in_models:
-            raise InputError(f"--models: {options.table} has no model {model!r}; {_nearest(model, in_models)}")
-    rows = [row for row in table.rows if not options.models or row.model in options.models]
-    targets = []
-    for row in rows:
-        versions = [version for name, version in asked if name == row.source] if asked else [None]
-        if row.source in known:
-            default = row.version or known[row.source].default_version
-            targets += [Target(row, Source(row.source, version or default)) for version in versions]
-    foreign = tuple(row for row in rows if row.source not in known and not asked)
-    if options.models and asked and not targets:
-        raise InputError(
-            f"--models, --sources: {options.table} documents none of {', '.join(options.models)} from "
-            f"{', '.join(name for name, _ in asked)}"
-        )
-    beside = options.table.parent / "known_gaps.toml"
-    gaps = verdicts.read_known_gaps(beside if beside.is_file() else REFERENCE / "known_gaps.toml")
-    return Plan(table, read_page(options.table), tuple(dict.fromkeys(targets)), foreign, tuple(gaps), known)
-
-
-def _nearest(name: str, valid: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, valid, n=1)
-    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(valid)}"
+        return verdicts.exit_status(self.verdicts, len(self.failures) + len(self.problems), self.pairs)
 
 
 def execute(options: Options, progress: Progress) -> Results:
@@ -150,9 +92,11 @@ def execute(options: Options, progress: Progress) -> Results:
     demonstration_finding = None
     if "accuracy" in options.checks and images is None:
         shown, demonstration_finding = _demonstrate(installed, measurer)
-    judged += _accuracy_verdicts(claims, runs, images, options, choice, measurer.failures)
-    judged += _unmeasured(claims, judged, options, measurer.failures)
-    judged += _foreign(planned)
+    compared = _compare_sources(planned, options, installed, images, measurer)
+    side_by_side = _paired(planned, runs, images)
+    judged += unmeasured.accuracy_verdicts(claims, runs, images, options, choice, measurer.failures)
+    judged += unmeasured.unmeasured(claims, judged, options, measurer.failures)
+    judged += unmeasured.foreign(planned)
     judged = verdicts.apply_known_gaps(_in_order(judged, planned), planned.gaps)
     found = verdicts.findings(judged)
     found += check_page(planned.page, [(row, source, static) for (row, source), static in built.items()])
@@ -163,6 +107,8 @@ def execute(options: Options, progress: Progress) -> Results:
         for run in row_runs
         if run.label_note
     ]
+    found += verdicts.pair_findings(compared.pairs)
+    found += [*compared.page, *plausibility.impossible([claim for claim, _ in claims])]
     return Results(
         options,
         planned,
@@ -170,6 +116,9 @@ def execute(options: Options, progress: Progress) -> Results:
         tuple(found),
         tuple(measurer.failures),
         tuple(run for row_runs in runs.values() for run in row_runs),
+        compared.pairs,
+        compared.preprocessing,
+        tuple(side_by_side),
         installed,
         images,
         shown,
@@ -286,6 +235,62 @@ def _evaluate(
     return runs
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """What the sources say of each other."""
+
+    pairs: tuple[PairResult, ...] = ()
+    preprocessing: tuple[Comparison, ...] = ()
+    page: tuple[Finding, ...] = ()  #: each source's preprocessing against the page's recipe
+
+
+def _compare_sources(
+    planned: Plan,
+    options: Options,
+    installed: Mapping[Source, Installed],
+    images: ImageSet | None,
+    measurer: Measurer,
+) -> _Compared:
+    """The same weights and the same files in every two sources of a model, on the given images or on photographs."""
+    checks = [check for check in ("numerics", "preprocessing") if check in options.checks]
+    if not checks:
+        return _Compared()
+    wanted = planned.pairs()
+    if not wanted:
+        measurer.fail(
+            None, None, "numerics", "no two of the requested sources document the same model; name more of them"
+        )
+    pairs = [pair for pair in wanted if pair.a in installed and pair.b in installed]
+    try:
+        shown = images or demonstration.photographs(environments.cache())
+    except (MeasurementError, OSError) as error:
+        measurer.fail(None, None, "numerics", f"no images to compare the sources on: {error}. Pass --data")
+        return _Compared()
+    found = numerics.compare(pairs, installed, shown, measurer) if "numerics" in checks else []
+    prepared: list[Comparison] = []
+    page: list[Finding] = []
+    if "preprocessing" in checks:
+        networks = [(t.source, t.row.model, t.row.input_size) for t in planned.targets if t.source in installed]
+        prepared, page = preparation.compare(networks, pairs, planned.page, installed, shown, measurer)
+    return _Compared(tuple(verdicts.apply_known_pairs(found, planned.known_pairs)), tuple(prepared), tuple(page))
+
+
+def _paired(planned: Plan, runs: Mapping[tuple[Row, Source], list[Run]], images: ImageSet | None) -> list[PairedRuns]:
+    """Runs of one model in two sources over the same images, image by image."""
+    if images is None:
+        return []
+    labels = {ref.name: ref.label for ref in images.images}
+    found = []
+    every = [run for row_runs in runs.values() for run in row_runs]
+    for pair in planned.pairs():
+        for a in (run for run in every if (run.source, run.documented_model) == (pair.a, pair.model)):
+            for b in (run for run in every if (run.source, run.documented_model) == (pair.b, pair.model)):
+                if a.input_size == b.input_size and a.images and b.images:
+                    read = [Predictions(Path(run.predictions)).read() for run in (a, b)]
+                    found.append(PairedRuns(a, b, paired.compare(read[0], read[1], labels)))
+    return found
+
+
 def _demonstrate(installed: Mapping[Source, Installed], measurer: Measurer) -> tuple[Run | None, Finding | None]:
     """Real weights on photographs, with whichever release of the demonstration's source is at hand."""
     table, page = demonstration.table()
@@ -319,77 +324,6 @@ def _demonstrate(installed: Mapping[Source, Installed], measurer: Measurer) -> t
     return None, Finding(
         "demonstration", "warning", str(ready.source), row.model, f"The demonstration did not run: {reason}"
     )
-
-
-# -- verdicts on what was not measured -------------------------------------------------------------
-
-
-def _accuracy_verdicts(
-    claims: Iterable[tuple[Claim, Source]],
-    runs: Mapping[tuple[Row, Source], list[Run]],
-    images: ImageSet | None,
-    options: Options,
-    choice: str,
-    failures: Sequence[Failure],
-) -> list[Verdict]:
-    judged = []
-    for claim, source in claims:
-        if claim.metric not in ("top1", "top5"):
-            continue
-        if images is not None and runs.get((claim.row, source)):
-            judged.append(
-                verdicts.judge_accuracy(claim, source, runs[claim.row, source], images.is_imagenet_val, images.identity)
-            )
-        elif "accuracy" not in options.checks:
-            judged.append(_not_asked(claim, source, "accuracy is not in --checks"))
-        elif images is None:
-            judged.append(_not_asked(claim, source, "no data set was given: pass --data with ImageNet val"))
-        elif choice == "none":
-            judged.append(_not_asked(claim, source, "no weights were asked for: pass --weights auto or a folder"))
-        else:
-            judged.append(Verdict(claim, source, Outcome.ERROR, cause=_why_failed(claim, source, failures)))
-    return judged
-
-
-def _unmeasured(
-    claims: Iterable[tuple[Claim, Source]],
-    judged: Sequence[Verdict],
-    options: Options,
-    failures: Sequence[Failure],
-) -> list[Verdict]:
-    """Static claims that no measurement speaks to."""
-    done = {(verdict.claim, verdict.source) for verdict in judged}
-    found = []
-    for claim, source in claims:
-        if (claim, source) not in done:
-            if "static" in options.checks:
-                found.append(Verdict(claim, source, Outcome.ERROR, cause=_why_failed(claim, source, failures)))
-            else:
-                found.append(_not_asked(claim, source, "static is not in --checks"))
-    return found
-
-
-def _not_asked(claim: Claim, source: Source, reason: str) -> Verdict:
-    return Verdict(claim, source, Outcome.NOT_MEASURED, cause=reason, requested=False)
-
-
-def _why_failed(claim: Claim, source: Source, failures: Sequence[Failure]) -> str:
-    own = [f for f in failures if f.source == str(source) and f.model in (None, claim.row.model)]
-    resolved = [f for f in failures if f.source == str(source) and f.stage == "static"]
-    return (own or resolved or [Failure("", None, "static", "it was not measured")])[0].message
-
-
-def _foreign(planned: Plan) -> list[Verdict]:
-    rows = set(planned.foreign)
-    return [
-        _not_asked(
-            claim,
-            Source(claim.row.source, claim.row.version or "unknown"),
-            f"there is no adapter for {claim.row.source}; known: {', '.join(sorted(planned.known))}",
-        )
-        for claim in planned.table.claims
-        if claim.row in rows
-    ]
 
 
 def _in_order(judged: Iterable[Verdict], planned: Plan) -> list[Verdict]:

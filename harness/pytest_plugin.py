@@ -15,12 +15,15 @@ import pytest
 
 from harness import report
 from harness.errors import InputError
-from harness.pipeline import Options, Plan, Results, execute, plan
+from harness.numerics import Pair
+from harness.pipeline import Results, execute
+from harness.plan import CHECKS, Options, Plan, plan
 from harness.records import Claim, Outcome, Source, Verdict
 from harness.report.contract import cell
 from harness.report.junit import sentence
 from harness.run import names_of
 from harness.terminal import Silent
+from harness.verdicts import pair_sentence
 
 _RESULTS = pytest.StashKey[Results]()
 _PLAN = pytest.StashKey[Plan]()
@@ -35,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--parity-data", type=Path, default=None, help="labelled images, see python -m harness.run --help")
     group.addoption("--parity-labels", type=Path, default=None, help="label file of --parity-data")
     group.addoption("--parity-weights", default=None, help="DIR, auto or none")
+    group.addoption("--parity-checks", type=names_of, default=default.checks, help=f"of {', '.join(CHECKS)}")
     group.addoption("--parity-out", type=Path, default=default.out, help="folder of the reports and the store")
 
 
@@ -79,7 +83,100 @@ def parity_cell(request: pytest.FixtureRequest) -> Cell:
     return found
 
 
+@dataclass(frozen=True)
+class PairOfSources:
+    """Two sources of one model, and the run that says whether they are the same function."""
+
+    pair: Pair
+    config: pytest.Config
+
+    def check(self) -> None:
+        """Passes, fails or xfails as the comparison says; fails too where it could not be made."""
+        results = _results(self.config)
+        key = (self.pair.a, self.pair.b, self.pair.model)
+        found = next((pair for pair in results.pairs if (pair.a, pair.b, pair.model) == key), None)
+        if found is None:
+            reasons = "; ".join(failure.message for failure in results.failures) or "no reason is known"
+            pytest.fail(f"{self.pair.a} and {self.pair.b}, {self.pair.model}: not compared: {reasons}", pytrace=False)
+        if found.outcome == "different_function" and found.known_gap:
+            pytest.xfail(f"known gap: {found.known_gap['reason']} {found.known_gap['url']}")
+        if found.outcome != "same_function":
+            pytest.fail(pair_sentence(found), pytrace=False)
+
+
+@dataclass(frozen=True)
+class PreparedSource:
+    """One source's preprocessing of one model against what the page says."""
+
+    source: Source
+    model: str
+    config: pytest.Config
+
+    def check(self) -> None:
+        """Fails where the page's recipe is not what the source does."""
+        found = [
+            finding
+            for finding in _results(self.config).findings
+            if finding.kind == "preprocessing_parity"
+            and (finding.source, finding.model) == (str(self.source), self.model)
+        ]
+        if not found:
+            pytest.skip("the page says nothing about the preprocessing, or it could not be measured")
+        wrong = [finding.text for finding in found if finding.severity != "note"]
+        if wrong:
+            pytest.fail("\n".join(wrong), pytrace=False)
+
+
+@pytest.fixture
+def parity_pair(request: pytest.FixtureRequest) -> PairOfSources:
+    """The two sources that this test is about."""
+    found: PairOfSources = request.param
+    return found
+
+
+@pytest.fixture
+def parity_preprocessing(request: pytest.FixtureRequest) -> PreparedSource:
+    """The source and model whose preprocessing this test is about."""
+    found: PreparedSource = request.param
+    return found
+
+
+def _parametrize_comparisons(metafunc: pytest.Metafunc) -> None:
+    """One test per pair and per prepared source where these checks were asked for, else none."""
+    config = metafunc.config
+    checks = _options(config).checks
+    if "parity_pair" in metafunc.fixturenames:
+        pairs = _plan(config).pairs() if "numerics" in checks else []
+        ids = [f"{pair.a}-{pair.b}-{pair.model}" for pair in pairs]
+        metafunc.parametrize("parity_pair", [PairOfSources(pair, config) for pair in pairs], ids=ids, indirect=True)
+    if "parity_preprocessing" in metafunc.fixturenames:
+        targets = _plan(config).targets if "preprocessing" in checks else ()
+        prepared = list(dict.fromkeys((target.source, target.row.model) for target in targets))
+        metafunc.parametrize(
+            "parity_preprocessing",
+            [PreparedSource(source, model, config) for source, model in prepared],
+            ids=[f"{source}-{model}" for source, model in prepared],
+            indirect=True,
+        )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A comparison that nobody asked for is no test; pytest would show it as skipped."""
+    comparisons = {"parity_pair", "parity_preprocessing"}
+    items[:] = [
+        item
+        for item in items
+        if not (
+            isinstance(item, pytest.Function) and comparisons & set(item.fixturenames) and item.callspec.id == "NOTSET"
+        )
+    ]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    try:
+        _parametrize_comparisons(metafunc)
+    except InputError as error:
+        pytest.exit(f"parity: {error}", returncode=2)
     if "parity_cell" not in metafunc.fixturenames:
         return
     try:
@@ -109,6 +206,7 @@ def _options(config: pytest.Config) -> Options:
         data=get("--parity-data"),
         labels=get("--parity-labels"),
         weights=get("--parity-weights"),
+        checks=get("--parity-checks"),
         out=get("--parity-out"),
     )
 

@@ -129,8 +129,30 @@ class Run:
     seconds: float  #: of the part measured now; 0 where everything was on disk
     measured_now: int  #: images of this run that were not on disk already
     label_note: str | None = None  #: what the predictions say about the labels
+    predictions: str = ""  #: folder of the stored predictions, one row per image
     runtime: str = "native"
     precision: str = "fp32"
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """Two implementations of one model with the same weights, on the same prepared images."""
+
+    a: Source
+    b: Source
+    model: str  #: as documented
+    input_size: int  #: pixels
+    images: int
+    outcome: Literal["same_function", "different_function", "no_correspondence", "stale_gap"]
+    max_abs_diff: float | None = None  #: of the logits, which are conditioned to spread by about 3 over the images
+    relative_diff: float | None = None  #: 2-norm of the difference of all logits over that of a's
+    top1_agreement: float | None = None  #: share of images with the same best class
+    top5_agreement: float | None = None  #: share of images with the same five best classes in the same order
+    divergence: Mapping[str, Any] | None = None  #: fields of divergence.Divergence
+    wiring: tuple[Mapping[str, str], ...] = ()  #: fields of divergence.WiringDifference
+    inventories: tuple[Mapping[str, int], ...] = ()  #: kind of operation -> count, of a and of b
+    reason: str | None = None  #: why there is no correspondence, or what is stale
+    known_gap: Mapping[str, str] | None = None  #: reason and url, where the difference is listed
 
 
 @dataclass(frozen=True)
@@ -139,7 +161,7 @@ class Failure:
 
     source: str
     model: str | None  #: None where the whole source failed
-    stage: Literal["environment", "build", "weights", "evaluate", "static", "name"]
+    stage: Literal["environment", "build", "weights", "evaluate", "static", "numerics", "preprocessing", "name"]
     message: str
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from harness import report
 from harness.errors import InputError
-from harness.pipeline import CHECKS, DEVICES, Options, execute
+from harness.pipeline import execute
+from harness.plan import CHECKS, DEFAULT_CHECKS, DEVICES, Options
 from harness.terminal import Terminal, show
 
 EXAMPLES = """\
@@ -20,6 +21,7 @@ examples:
   python -m harness.run --sources timm==0.6.13             another release of a source
   python -m harness.run --data imagenet/val                accuracy too, with the official checkpoints
   python -m harness.run --data ILSVRC2012_img_val.tar --labels val.txt --weights checkpoints/
+  python -m harness.run --checks numerics --data imagenet/val   do two sources run the same function?
   python -m harness.run --table README.md --checks static  another table
 
 exit status:
@@ -48,9 +50,9 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--checks",
         type=names_of,
-        default=CHECKS,
+        default=DEFAULT_CHECKS,
         metavar=",".join(CHECKS),
-        help="what to check (default: all of these)",
+        help=f"what to check (default: {','.join(DEFAULT_CHECKS)}); numerics and preprocessing compare the sources",
     )
     add("--limit", type=int, metavar="N", help="evaluate N images in a shuffled order")
     add("--batch-size", type=int, default=default.batch_size, metavar="N", help="images per forward pass (default: 32)")

@@ -16,7 +16,7 @@ from typing import Any
 from harness import environments, workers
 from harness.errors import InputError, MeasurementError
 from harness.images import ImageSet, open_images
-from harness.pipeline import Options, plan
+from harness.plan import Options, plan
 from harness.records import Source
 from harness.verdicts import Target
 

@@ -13,10 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from harness import preprocessing
 from harness.pipeline import Results
 from harness.records import METRICS, Outcome
 from harness.report.junit import sentence
 from harness.report.page import SIGNS, rows, summary
+from harness.verdicts import pair_sentence
 
 STYLES = {
     Outcome.REPRODUCED: "green",
@@ -103,6 +105,14 @@ def show(results: Results, report: Path) -> None:
     for verdict in results.verdicts:
         if verdict.outcome is Outcome.CONTRADICTED:
             console.print(Text(f"{SIGNS[verdict.outcome]} {sentence(verdict)}", style=STYLES[verdict.outcome]))
+    for pair in results.pairs:
+        good = pair.outcome == "same_function"
+        sign, style = ("✓", Outcome.REPRODUCED) if good else ("✗", Outcome.CONTRADICTED)
+        if pair.known_gap and pair.outcome == "different_function":
+            sign, style = "⚑", Outcome.KNOWN_GAP
+        console.print(Text(f"{sign} {pair_sentence(pair)}", style=STYLES[style]))
+    for comparison in results.preprocessing:
+        console.print(Text(f"{comparison.model}: {preprocessing.sentence(comparison)}"))
     for failure in results.failures:
         where = f"{failure.source} {failure.model}" if failure.model else failure.source
         console.print(Text(f"! {where}: {failure.message}", style=STYLES[Outcome.ERROR]))

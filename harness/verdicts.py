@@ -7,10 +7,11 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from harness import complexity
 from harness.errors import InputError
-from harness.records import Claim, Finding, Outcome, Row, Run, Source, Static, Verdict
+from harness.records import Claim, Finding, Outcome, PairResult, Row, Run, Source, Static, Verdict
 
 #: Images of 50,000 by which re-running one model in one framework may differ: 0.008 points, the 95th percentile
 #: of reported repetitions across hardware and library versions.
@@ -50,23 +51,46 @@ class KnownGap:
         )
 
 
+@dataclass(frozen=True)
+class KnownPair:
+    """Two sources that were confirmed to run different functions as one model."""
+
+    a: str  #: source with version, as in "timm==0.6.5"
+    b: str
+    model: str  #: as documented
+    kind_a: str  #: what each runs at the first divergence
+    kind_b: str
+    reason: str
+    url: str
+
+    def covers(self, pair: PairResult) -> bool:
+        return (self.a, self.b, self.model) == (str(pair.a), str(pair.b), pair.model)
+
+
 def read_known_gaps(path: Path) -> list[KnownGap]:
     """Every `[[gap]]` of the file. Raises InputError that names the entry and what it lacks."""
+    return [KnownGap(**entry) for entry in _entries(path, "gap", KnownGap)]
+
+
+def read_known_pairs(path: Path) -> list[KnownPair]:
+    """Every `[[pair]]` of the file. Raises InputError that names the entry and what it lacks."""
+    return [KnownPair(**entry) for entry in _entries(path, "pair", KnownPair)]
+
+
+def _entries(path: Path, section: str, kind: type[KnownGap] | type[KnownPair]) -> list[dict[str, str]]:
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("gap", [])
+        entries: list[dict[str, str]] = tomllib.loads(path.read_text(encoding="utf-8")).get(section, [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path}: cannot read the known gaps: {error}") from error
-    fields = [field.name for field in dataclasses.fields(KnownGap)]
-    gaps = []
+    fields = [field.name for field in dataclasses.fields(kind)]
     for number, entry in enumerate(entries, 1):
         wrong = [name for name in fields if not isinstance(entry.get(name), str) or not entry[name]]
         wrong += [name for name in entry if name not in fields]
         if wrong:
             raise InputError(
-                f"{path}: gap {number}: expected a text for each of {', '.join(fields)}; see {', '.join(wrong)}"
+                f"{path}: {section} {number}: expected a text for each of {', '.join(fields)}; see {', '.join(wrong)}"
             )
-        gaps.append(KnownGap(**entry))
-    return gaps
+    return entries
 
 
 # -- static cells ----------------------------------------------------------------------------------
@@ -217,16 +241,101 @@ def apply_known_gaps(verdicts: Sequence[Verdict], gaps: Iterable[KnownGap]) -> l
     return applied
 
 
-def exit_status(verdicts: Sequence[Verdict], failures: int) -> int:
+def exit_status(verdicts: Sequence[Verdict], failures: int, pairs: Sequence[PairResult] = ()) -> int:
     """0: every cell holds, or was not asked for; 1: something is contradicted; 2: something could not be measured.
+
+    Two sources that document one model and run different functions contradict each other.
 
     A run without a single cell has proven nothing and does not pass.
     """
     if any(verdict.outcome is Outcome.CONTRADICTED for verdict in verdicts):
         return 1
+    if any(pair.outcome == "different_function" and not pair.known_gap for pair in pairs):
+        return 1
+    if any(pair.outcome in ("no_correspondence", "stale_gap") for pair in pairs):
+        return 2
     if failures or not verdicts or any(verdict.outcome is Outcome.ERROR for verdict in verdicts):
         return 2
     return 0
+
+
+def apply_known_pairs(pairs: Iterable[PairResult], listed: Iterable[KnownPair]) -> list[PairResult]:
+    """Differences that are listed become known; an entry that no longer holds makes its pair stale."""
+    listed = list(listed)
+    applied = []
+    for pair in pairs:
+        entry = next((entry for entry in listed if entry.covers(pair)), None)
+        if entry is None or pair.outcome == "no_correspondence":
+            applied.append(pair)
+            continue
+        first = pair.divergence or {}
+        gap = {"reason": entry.reason, "url": entry.url}
+        if (first.get("kind_a"), first.get("kind_b")) == (entry.kind_a, entry.kind_b):
+            applied.append(dataclasses.replace(pair, known_gap=gap))
+        else:
+            found = f"{first['kind_a']} against {first['kind_b']}" if first else "no such difference"
+            reason = (
+                f"the known pair listed for it is stale: it says that {entry.kind_a} against {entry.kind_b} is where "
+                f"they part, but {found} was measured. Correct or remove the entry"
+            )
+            applied.append(dataclasses.replace(pair, outcome="stale_gap", reason=reason, known_gap=gap))
+    return applied
+
+
+def pair_findings(pairs: Iterable[PairResult]) -> list[Finding]:
+    """Sources that document one model and run another function, and those that could not be compared."""
+    found = []
+    for pair in pairs:
+        if pair.outcome == "same_function":
+            continue
+        sources = f"{pair.a}, {pair.b}"
+        if pair.outcome == "stale_gap":
+            text = f"{pair.a} and {pair.b}, {pair.model}: {pair.reason}."
+            found.append(Finding("stale_gap", "error", sources, pair.model, text))
+            continue
+        if pair.outcome == "no_correspondence":
+            text = f"The weights of {pair.model} cannot be moved from {pair.a} to {pair.b}: {pair.reason}."
+            found.append(Finding("no_correspondence", "error", sources, pair.model, text))
+            continue
+        text = f"{pair.a} and {pair.b} run different functions as {pair.model} with the same weights"
+        first = pair.divergence
+        if first:
+            text += f": at {first['layer_a']} (in {pair.b}: {first['layer_b']}) {first['why']}"
+        apart = sum(1 for difference in pair.wiring if difference["text_a"] != difference["text_b"])
+        text += f". {apart} layers in all are built or fed differently." if apart else "."
+        text += f" {operators_apart(pair)}" if operators_apart(pair) else ""
+        text += f" {pair.known_gap['reason']} <{pair.known_gap['url']}>" if pair.known_gap else ""
+        evidence = {"first_divergence": first, "max_abs_diff": pair.max_abs_diff, "images": pair.images}
+        severity: Literal["warning", "error"] = "warning" if pair.known_gap else "error"
+        found.append(Finding("different_function", severity, sources, pair.model, text, evidence))
+    return found
+
+
+def pair_sentence(pair: PairResult) -> str:
+    """One line on a pair for the terminal and for pytest."""
+    who = f"{pair.a} and {pair.b}, {pair.model}"
+    if pair.outcome == "same_function":
+        return (
+            f"{who}: same function; with the same weights their logits differ by at most {pair.max_abs_diff:.2g} on "
+            f"{pair.images} images"
+        )
+    first = pair.divergence
+    if pair.outcome == "different_function" and first:
+        return (
+            f"{who}: different function; at {first['layer_a']} (in {pair.b}: {first['layer_b']}) {first['why']}; the "
+            f"best class is the same on {pair.top1_agreement or 0:.0%} of {pair.images} images"
+        )
+    return f"{who}: {pair.outcome.replace('_', ' ')}; {pair.reason or 'where they part was not found'}"
+
+
+def operators_apart(pair: PairResult) -> str:
+    """Kinds of operation that the two do not run equally often, as a sentence; empty where all agree."""
+    a, b = pair.inventories
+    kinds = [kind for kind in {**a, **b} if a.get(kind, 0) != b.get(kind, 0)]
+    if not kinds:
+        return ""
+    listed = ", ".join(f"{kind} {a.get(kind, 0)} against {b.get(kind, 0)} times" for kind in kinds)
+    return f"Operations of {pair.a} against {pair.b}: {listed}."
 
 
 def findings(verdicts: Sequence[Verdict]) -> list[Finding]:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness import conditioning, prepared
 from harness.images import ImageRef, read_image
 from harness.integrity import truncation
 from harness.names import resolve
@@ -54,6 +55,10 @@ def main() -> None:
         "static": measure_static,
         "evaluate": evaluate,
         "stand_in": make_stand_in,
+        "condition": condition_network,
+        "apply": apply_state,
+        "trace": trace_network,
+        "prepare": prepare_images,
     }
     for index, task in enumerate(job["tasks"]):
 
@@ -151,30 +156,96 @@ def _batches(
 ) -> Iterator[tuple[list[str], Array, list[tuple[str, str]]]]:
     """Names, images and undecodable files of consecutive batches, prepared one batch ahead of the forward pass."""
 
-    def prepare(ref: ImageRef) -> Array | str:
-        image = read_image(ref)  # what cannot be read says nothing about the image, so it ends the task
-        cut = truncation(image)
-        if cut:
-            return cut
-        try:
-            prepared: Array = network.preprocess(image)
-        except Exception as error:  # a decoder may raise anything; what it says is reported with the image
-            return str(error) or type(error).__name__
-        return prepared
-
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
         chunks = deque(refs[start : start + size] for start in range(0, len(refs), size))
         ahead: deque[tuple[Sequence[ImageRef], list[Future[Array | str]]]] = deque()
         while chunks or ahead:
             while chunks and len(ahead) < 2:
                 chunk = chunks.popleft()
-                ahead.append((chunk, [pool.submit(prepare, ref) for ref in chunk]))
+                ahead.append((chunk, [pool.submit(_attempt, network.preprocess, ref) for ref in chunk]))
             chunk, futures = ahead.popleft()
             prepared = [(ref.name, future.result()) for ref, future in zip(chunk, futures, strict=True)]
             names = [name for name, image in prepared if not isinstance(image, str)]
             images = [image for _, image in prepared if not isinstance(image, str)]
             undecodable = [(name, why) for name, why in prepared if isinstance(why, str)]
             yield names, np.stack(images) if images else np.empty((0, 3, 0, 0), np.float32), undecodable
+
+
+def _attempt(prepare: Callable[[bytes], Any], ref: ImageRef) -> Any:
+    """What `prepare` makes of the image, or a text that says why it cannot be decoded."""
+    image = read_image(ref)  # what cannot be read says nothing about the image, so it ends the task
+    if cut := truncation(image):
+        return cut
+    try:
+        return prepare(image)
+    except Exception as error:  # a decoder may raise anything; what it says is reported with the image
+        return str(error) or type(error).__name__
+
+
+def prepare_images(adapter: Any, task: dict[str, Any], send: Emit) -> None:
+    """Every preprocessing step's result of every image, written to the folder `out` as <position in the task>.npz."""
+    network = adapter.build(_own_name(adapter, task["documented"]), input_size=task["input_size"])
+
+    def keep(index: int, ref: ImageRef) -> dict[str, Any]:
+        steps = _attempt(network.preprocessing_steps, ref)
+        if isinstance(steps, str):
+            return {"event": "undecodable", "image": ref.name, "why": steps}
+        digests = prepared.save(steps, Path(task["out"]) / f"{index}.npz")
+        return {"event": "prepared", "image": ref.name, "index": index, "sha256": digests}
+
+    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
+        for event in pool.map(keep, range(len(task["images"])), (ImageRef(*fields) for fields in task["images"])):
+            send(event)
+
+
+def condition_network(adapter: Any, task: dict[str, Any], send: Emit) -> None:
+    """How a network is made up, and, with images, weights under which a difference shows.
+
+    Written to the folder `out`: the trace without values, own.npz with what no other network can give (integers),
+    and with images state.npz, inputs.npy (N, 3, H, W) and logits.npy (N, classes).
+    """
+    out = Path(task["out"])
+    network = adapter.build(_own_name(adapter, task["documented"]), seed=task["seed"], input_size=task["input_size"])
+    size = network.input_size
+    conditioning.write_trace(network, np.zeros((1, 3, size, size), np.float32), out, values=False)
+    own = network.state()
+    np.savez(out / "own.npz", **{name: value for name, value in own.items() if value.dtype.kind not in "fc"})
+    shapes = {name: list(value.shape) for name, value in own.items() if value.dtype.kind == "f"}
+    refs = [ImageRef(*fields) for fields in task["images"]]
+    undecodable: list[tuple[str, str]] = []
+    if refs:
+        batches = []
+        for names, batch, wrong in _batches(network, refs, task["batch_size"]):
+            undecodable += wrong
+            batches += [batch] if names else []
+        if not batches:
+            raise ValueError(f"none of the {len(refs)} images could be decoded, the first: {undecodable[0][1]}")
+        conditioning.condition(network, batches, task["seed"])
+        np.savez(out / "state.npz", **network.state())
+        np.save(out / "inputs.npy", np.concatenate(batches))
+        np.save(out / "logits.npy", conditioning.forward(network, batches))
+    send({"event": "conditioned", "shapes": shapes, "input_size": size, "undecodable": undecodable})
+
+
+def apply_state(adapter: Any, task: dict[str, Any], _send: Emit) -> None:
+    """Logits of prepared images with given weights, written to `out`."""
+    network = _with_state(adapter, task)
+    images = np.load(task["inputs"], mmap_mode="r")
+    size = task["batch_size"]
+    batches = (np.asarray(images[start : start + size]) for start in range(0, len(images), size))
+    np.save(task["out"], conditioning.forward(network, batches))
+
+
+def trace_network(adapter: Any, task: dict[str, Any], _send: Emit) -> None:
+    """Every operation's output on the first prepared image with given weights, written to the folder `out`."""
+    images = np.load(task["inputs"], mmap_mode="r")
+    conditioning.write_trace(_with_state(adapter, task), np.asarray(images[:1]), Path(task["out"]), values=True)
+
+
+def _with_state(adapter: Any, task: dict[str, Any]) -> Any:
+    network = adapter.build(_own_name(adapter, task["documented"]), seed=task["seed"], input_size=task["input_size"])
+    network.load_state(conditioning.load(Path(task["state"])))
+    return network
 
 
 def make_stand_in(adapter: Any, task: dict[str, Any], send: Emit) -> None:

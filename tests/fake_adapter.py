@@ -23,6 +23,7 @@ from adapters.base import (
     Match,
     Parameters,
     Preprocessing,
+    Steps,
     UndecodableImage,
     fit,
 )
@@ -63,6 +64,9 @@ class FakeNetwork:
         self.seen = 0
 
     def preprocess(self, image: bytes) -> Array:
+        return self.preprocessing_steps(image)["normalise"]
+
+    def preprocessing_steps(self, image: bytes) -> Steps:
         if image.startswith(b"BAD"):
             raise UndecodableImage("fake: no pixels in it")
         pixels = image[4:] if image.startswith(b"FAKE") else hashlib.shake_128(image).digest(3 * SIZE**2)
@@ -70,7 +74,9 @@ class FakeNetwork:
             raise UndecodableImage(f"fake: {len(pixels)} bytes of pixels")
         square = np.frombuffer(pixels, np.uint8).reshape(3, SIZE, SIZE)
         repeated = square.repeat(self.input_size // SIZE, axis=1).repeat(self.input_size // SIZE, axis=2)
-        return ((repeated / 255 - 0.5) / 0.25).astype(np.float32)
+        resized = repeated.transpose(1, 2, 0)
+        normalised = ((repeated / 255 - 0.5) / 0.25).astype(np.float32)
+        return {"decode": square.transpose(1, 2, 0), "resize": resized, "crop": resized, "normalise": normalised}
 
     def forward(self, batch: Array) -> Array:
         if self.model == "slow":

@@ -25,7 +25,15 @@ HARNESS_ONLY = (
     "scipy",
     "pytest",
 )
-WORKER_MODULES = ("harness.worker", "harness.images", "harness.integrity", "harness.names")
+WORKER_MODULES = (
+    "harness.worker",
+    "harness.images",
+    "harness.integrity",
+    "harness.names",
+    "harness.traces",
+    "harness.correspondence",
+    "harness.divergence",
+)
 
 SOURCES = sorted((ROOT / "harness").rglob("*.py"))
 MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in SOURCES)

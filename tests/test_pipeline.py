@@ -20,7 +20,8 @@ from harness import demonstration, images, weights, workers
 from harness.claims import read_table
 from harness.errors import InputError, MeasurementError
 from harness.page import Page
-from harness.pipeline import Options, Results, execute
+from harness.pipeline import Results, execute
+from harness.plan import Options
 from harness.records import Outcome, Source, Verdict
 from harness.weights import WeightSource
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from scipy import stats
 
 from harness import __version__
-from harness.pipeline import Results
-from harness.records import UNITS, Run, Verdict
+from harness.paired import sentence
+from harness.pipeline import PairedRuns, Results
+from harness.records import UNITS, PairResult, Run, Verdict
 from harness.verdicts import accuracy
 
 SCHEMA = 1
@@ -34,7 +36,11 @@ def report(results: Results) -> dict[str, Any]:
         ],
         "data": data(results),
         "cells": [cell(verdict) for verdict in results.verdicts],
-        "pairs": [],
+        "pairs": [
+            *(pair_entry(pair) for pair in results.pairs),
+            *(paired_entry(runs) for runs in results.paired),
+        ],
+        "preprocessing": [dataclasses.asdict(comparison) for comparison in results.preprocessing],
         "runs": [run_entry(run) for run in runs],
         "findings": findings(results),
     }
@@ -105,6 +111,50 @@ def run_entry(run: Run) -> dict[str, Any]:
         "images_per_second": run.measured_now / run.seconds if run.seconds else None,
         "runtime": run.runtime,
         "precision": run.precision,
+    }
+
+
+def pair_entry(pair: PairResult) -> dict[str, Any]:
+    """Two sources with the same weights. `smallest_tolerance` is the absolute one that would have passed."""
+    divergence = pair.divergence
+    return {
+        "a": str(pair.a),
+        "b": str(pair.b),
+        "model": pair.model,
+        "input_size": pair.input_size,
+        "same_weights": pair.outcome != "no_correspondence",
+        "images": pair.images,
+        "max_abs_diff": pair.max_abs_diff,
+        "smallest_tolerance": pair.max_abs_diff,
+        "relative_diff": pair.relative_diff,
+        "top1_agreement": pair.top1_agreement,
+        "top5_agreement": pair.top5_agreement,
+        "outcome": pair.outcome,
+        "first_divergence": dict(divergence) if divergence else None,
+        "wiring_differences": [dict(difference) for difference in pair.wiring],
+        "operators": [dict(inventory) for inventory in pair.inventories],
+        "reason": pair.reason,
+        "known_gap": dict(pair.known_gap) if pair.known_gap else None,
+    }
+
+
+def paired_entry(runs: PairedRuns) -> dict[str, Any]:
+    """Two sources, each with its own weights, on the same images; differences in points of top-1."""
+    found = runs.paired
+    return {
+        "a": str(runs.a.source),
+        "b": str(runs.b.source),
+        "model": runs.a.documented_model,
+        "input_size": runs.a.input_size,
+        "same_weights": runs.a.checkpoint.sha256 == runs.b.checkpoint.sha256,
+        "stand_in": bool(runs.a.checkpoint.stand_in or runs.b.checkpoint.stand_in),
+        "images": found.images,
+        "max_abs_diff": None,
+        "top1_agreement": found.same_class / found.images,
+        "outcome": "equivalent" if found.equivalent else "different" if found.mcnemar_p < 0.05 else "undecided",
+        "first_divergence": None,
+        "paired": dataclasses.asdict(found),
+        "sentence": sentence(found, str(runs.a.source), str(runs.b.source)),
     }
 
 

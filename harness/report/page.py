@@ -13,8 +13,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
-from harness import __version__
-from harness.pipeline import Options, Results
+from harness import __version__, preprocessing
+from harness.pipeline import Results
+from harness.plan import Options
 from harness.records import METRICS, Outcome, Row, Run, Verdict
 from harness.report import contract
 from harness.verdicts import accuracy
@@ -57,6 +58,9 @@ def markdown(results: Results) -> str:
         unmeasured=unmeasured(results.verdicts),
         findings=contract.findings(results),
         runs=[run_line(run) for run in results.runs],
+        pairs=results.pairs,
+        preprocessing=[(comparison, preprocessing.sentence(comparison)) for comparison in results.preprocessing],
+        paired=[contract.paired_entry(runs) for runs in results.paired],
         demonstration=run_line(results.demonstration) if results.demonstration else None,
         data=contract.data(results),
         sources=[
@@ -70,7 +74,17 @@ def markdown(results: Results) -> str:
 
 
 def summary(results: Results) -> str:
-    """The first sentence: how much was checked, and whether the table is true."""
+    """The first sentences: how much was checked, and whether the table is true."""
+    cells = _cells_summary(results)
+    if not results.pairs:
+        return cells
+    same = sum(pair.outcome == "same_function" for pair in results.pairs)
+    pairs = f"{same} of {len(results.pairs)} pairs of implementations run the same function."
+    asked = {"static", "accuracy"} & set(results.options.checks)
+    return f"{cells} {pairs}" if asked else pairs
+
+
+def _cells_summary(results: Results) -> str:
     counts = Counter(verdict.outcome for verdict in results.verdicts)
     checked = sum(counts[outcome] for outcome in Outcome if outcome not in (Outcome.NOT_MEASURED, Outcome.ERROR))
     wrong = counts[Outcome.CONTRADICTED] + counts[Outcome.KNOWN_GAP]

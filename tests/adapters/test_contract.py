@@ -25,6 +25,8 @@ def test_adapter_holds_its_contract(
     pixels = np.zeros((300, 400, 3), np.uint8)
     pixels[..., 0], pixels[..., 1], pixels[..., 2] = 200, 120, 40
     Image.fromarray(pixels).save(tmp_path / "red.png")
+    noise = np.random.default_rng(0).integers(0, 256, pixels.shape, np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
     (tmp_path / "path").mkdir()
     for package in ("adapters", "harness"):
         (tmp_path / "path" / package).symlink_to(ROOT / package)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import environments, pipeline, standins
+from harness import environments, standins
 from harness.environments import Installed
 from harness.images import ImageSet
 from harness.measure import Evaluation, Measurer
 from harness.page import read_page
-from harness.pipeline import REFERENCE, Options
+from harness.plan import REFERENCE, Options, plan
 from harness.records import Run
 from harness.store import Store, key
 from harness.terminal import Silent
@@ -38,7 +38,7 @@ LITE = [
 
 
 def target(table: Path, source: str, model: str) -> Target:
-    planned = pipeline.plan(Options(table=table, sources=(source,), models=(model,)))
+    planned = plan(Options(table=table, sources=(source,), models=(model,)))
     return next(t for t in planned.targets if t.source.name == source)
 
 

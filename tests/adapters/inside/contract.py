@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adapters.base import CheckpointError, UndecodableImage
+from adapters.base import STEPS, CheckpointError, UndecodableImage
 
 source, model, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 photograph = sys.stdin.read().strip()
@@ -114,6 +114,31 @@ image = Path(photograph).read_bytes()
 prepared = first.preprocess(image)
 assert prepared.shape == (3, size, size)
 assert prepared.dtype == np.float32
+steps = first.preprocessing_steps(image)
+assert tuple(steps) == STEPS, tuple(steps)
+assert np.array_equal(steps["normalise"], prepared)
+assert steps["normalise"].dtype == np.float32
+for step in STEPS[:-1]:
+    assert steps[step].dtype == np.uint8, step
+    assert steps[step].ndim == 3, step
+    assert steps[step].shape[2] == 3, step
+    assert (steps[step] == (200, 120, 40)).all(), f"{step} is not RGB"
+assert steps["decode"].shape == (300, 400, 3)
+assert min(steps["resize"].shape[:2]) == first.preprocessing.short_side
+assert steps["crop"].shape == (size, size, 3)
+# what a later step does must not show in an earlier result
+noise = Path(photograph).with_name("noise.png").read_bytes()
+steps = first.preprocessing_steps(noise)
+mean, std = np.array(first.preprocessing.mean), np.array(first.preprocessing.std)
+expected = ((steps["crop"] / 255 - mean) / std).transpose(2, 0, 1)
+assert np.allclose(steps["normalise"], expected, atol=1e-4)
+margins = [(long - size) // 2 for long in steps["resize"].shape[:2]]
+centres = [
+    steps["resize"][top : top + size, left : left + size]
+    for top in (margins[0], margins[0] + 1)
+    for left in (margins[1], margins[1] + 1)
+]
+assert any(np.array_equal(steps["crop"], centre) for centre in centres)
 try:
     first.preprocess(b"\xff\xd8 no image")
     raise AssertionError("rubbish was decoded")

@@ -1,0 +1,114 @@
+"""What was asked for, and what will be checked: read from the table before anything is measured."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import environments, verdicts
+from harness.claims import Table, read_table
+from harness.environments import SourceSpec
+from harness.errors import InputError
+from harness.numerics import Pair, pairs_of
+from harness.page import Page, read_page
+from harness.records import Claim, Row, Source
+from harness.verdicts import Target
+
+REFERENCE = Path(__file__).parent.parent / "reference"
+CHECKS = ("static", "numerics", "preprocessing", "accuracy")
+#: what is checked unless something else is asked for; the others compare sources with each other
+DEFAULT_CHECKS = ("static", "accuracy")
+DEVICES = ("cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for; see `python -m harness.run --help`."""
+
+    table: Path = REFERENCE / "cspnet.md"
+    sources: tuple[str, ...] = ()  #: empty is every source of the table that is known
+    models: tuple[str, ...] = ()  #: empty is every model of the table
+    data: Path | None = None
+    labels: Path | None = None
+    weights: str | None = None  #: "auto", "none" or a folder; None is auto with data and none without
+    checks: tuple[str, ...] = DEFAULT_CHECKS
+    limit: int | None = None
+    batch_size: int = 32
+    device: str = "cpu"
+    out: Path = Path("parity-report")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be checked: read from the table before anything is measured."""
+
+    table: Table
+    page: Page
+    targets: tuple[Target, ...]
+    foreign: tuple[Row, ...]  #: rows of sources that have no adapter
+    gaps: tuple[verdicts.KnownGap, ...]
+    known_pairs: tuple[verdicts.KnownPair, ...]
+    known: Mapping[str, SourceSpec]
+
+    def claims(self) -> list[tuple[Claim, Source]]:
+        wanted: dict[Row, list[Source]] = {}
+        for target in self.targets:
+            wanted.setdefault(target.row, []).append(target.source)
+        return [(claim, source) for claim in self.table.claims for source in wanted.get(claim.row, ())]
+
+    def pairs(self) -> list[Pair]:
+        """Every two of the sources to be checked that document the same model."""
+        return pairs_of((target.row.model, target.row.input_size, target.source) for target in self.targets)
+
+
+def plan(options: Options) -> Plan:
+    """Reads the table and what was asked of it. Raises InputError, with the nearest valid name where one is wrong."""
+    known = environments.sources()
+    for check in options.checks:
+        if check not in CHECKS:
+            raise InputError(f"--checks: unknown check {check!r}; {_nearest(check, CHECKS)}")
+    if options.device not in DEVICES:
+        raise InputError(f"--device: unknown device {options.device!r}; {_nearest(options.device, DEVICES)}")
+    if options.batch_size < 1:
+        raise InputError(f"--batch-size {options.batch_size}: expected at least 1")
+    asked = [environments.parse_source(text, known) for text in options.sources]
+    table = read_table(options.table)
+    in_table = sorted({row.source for row in table.rows})
+    for name, _ in asked:
+        if name not in in_table:
+            raise InputError(f"--sources: {options.table} documents nothing from {name}; it has {', '.join(in_table)}")
+    in_models = sorted({row.model for row in table.rows})
+    for model in options.models:
+        if model not in in_models:
+            raise InputError(f"--models: {options.table} has no model {model!r}; {_nearest(model, in_models)}")
+    rows = [row for row in table.rows if not options.models or row.model in options.models]
+    targets = []
+    for row in rows:
+        versions = [version for name, version in asked if name == row.source] if asked else [None]
+        if row.source in known:
+            default = row.version or known[row.source].default_version
+            targets += [Target(row, Source(row.source, version or default)) for version in versions]
+    foreign = tuple(row for row in rows if row.source not in known and not asked)
+    if options.models and asked and not targets:
+        raise InputError(
+            f"--models, --sources: {options.table} documents none of {', '.join(options.models)} from "
+            f"{', '.join(name for name, _ in asked)}"
+        )
+    beside = options.table.parent / "known_gaps.toml"
+    listed = beside if beside.is_file() else REFERENCE / "known_gaps.toml"
+    return Plan(
+        table,
+        read_page(options.table),
+        tuple(dict.fromkeys(targets)),
+        foreign,
+        tuple(verdicts.read_known_gaps(listed)),
+        tuple(verdicts.read_known_pairs(listed)),
+        known,
+    )
+
+
+def _nearest(name: str, valid: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, valid, n=1)
+    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(valid)}"

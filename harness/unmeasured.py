@@ -1,0 +1,78 @@
+"""Verdicts on cells that no measurement speaks to, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from harness import verdicts
+from harness.images import ImageSet
+from harness.plan import Options, Plan
+from harness.records import Claim, Failure, Outcome, Row, Run, Source, Verdict
+
+
+def accuracy_verdicts(
+    claims: Iterable[tuple[Claim, Source]],
+    runs: Mapping[tuple[Row, Source], list[Run]],
+    images: ImageSet | None,
+    options: Options,
+    choice: str,
+    failures: Sequence[Failure],
+) -> list[Verdict]:
+    judged = []
+    for claim, source in claims:
+        if claim.metric not in ("top1", "top5"):
+            continue
+        if images is not None and runs.get((claim.row, source)):
+            judged.append(
+                verdicts.judge_accuracy(claim, source, runs[claim.row, source], images.is_imagenet_val, images.identity)
+            )
+        elif "accuracy" not in options.checks:
+            judged.append(_not_asked(claim, source, "accuracy is not in --checks"))
+        elif images is None:
+            judged.append(_not_asked(claim, source, "no data set was given: pass --data with ImageNet val"))
+        elif choice == "none":
+            judged.append(_not_asked(claim, source, "no weights were asked for: pass --weights auto or a folder"))
+        else:
+            judged.append(Verdict(claim, source, Outcome.ERROR, cause=_why_failed(claim, source, failures)))
+    return judged
+
+
+def unmeasured(
+    claims: Iterable[tuple[Claim, Source]],
+    judged: Sequence[Verdict],
+    options: Options,
+    failures: Sequence[Failure],
+) -> list[Verdict]:
+    """Static claims that no measurement speaks to."""
+    done = {(verdict.claim, verdict.source) for verdict in judged}
+    found = []
+    for claim, source in claims:
+        if (claim, source) not in done:
+            if "static" in options.checks:
+                found.append(Verdict(claim, source, Outcome.ERROR, cause=_why_failed(claim, source, failures)))
+            else:
+                found.append(_not_asked(claim, source, "static is not in --checks"))
+    return found
+
+
+def _not_asked(claim: Claim, source: Source, reason: str) -> Verdict:
+    return Verdict(claim, source, Outcome.NOT_MEASURED, cause=reason, requested=False)
+
+
+def _why_failed(claim: Claim, source: Source, failures: Sequence[Failure]) -> str:
+    own = [f for f in failures if f.source == str(source) and f.model in (None, claim.row.model)]
+    resolved = [f for f in failures if f.source == str(source) and f.stage == "static"]
+    return (own or resolved or [Failure("", None, "static", "it was not measured")])[0].message
+
+
+def foreign(planned: Plan) -> list[Verdict]:
+    rows = set(planned.foreign)
+    return [
+        _not_asked(
+            claim,
+            Source(claim.row.source, claim.row.version or "unknown"),
+            f"there is no adapter for {claim.row.source}; known: {', '.join(sorted(planned.known))}",
+        )
+        for claim in planned.table.claims
+        if claim.row in rows
+    ]

@@ -46,6 +46,7 @@ OPERATIONS: Mapping[str, tuple[str, Sequence[str]]] = {
     "multiply": ("Multiply", ()),
     "concat": ("Concat", ("axis",)),
     "split": ("Split", ("sections", "axis")),
+    "split_with_num": ("Split", ("num", "axis")),
     "slice": ("Slice", ("axes", "starts", "ends")),
     "strided_slice": ("Slice", ("axes", "starts", "ends", "strides")),
     "flatten": ("Flatten", ("start_axis", "stop_axis")),

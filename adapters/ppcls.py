@@ -89,7 +89,10 @@ class Adapter:
         if model not in self.models():
             raise KeyError(model)
         paddle.seed(seed)
-        network = PaddleNetwork(getattr(backbone, model)(), *_preparation(model, input_size))
+        # some networks name their parameters by hand, and Paddle refuses a name that it has seen in this process
+        with paddle.base.unique_name.guard():
+            module = getattr(backbone, model)()
+        network = PaddleNetwork(module, *_preparation(model, input_size))
         if checkpoint:
             state = safe_pickle.arrays(safe_pickle.load(checkpoint))
             if not state:

@@ -78,6 +78,18 @@ _BUILTIN_ARGUMENTS: Mapping[str, Sequence[str]] = {
     "flatten": ("input", "start_dim", "end_dim"),
 }
 
+#: what they take where an argument is left out; a module gives them all
+_CONVOLUTION = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+_BUILTIN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "conv1d": _CONVOLUTION,
+    "conv2d": _CONVOLUTION,
+    "conv3d": _CONVOLUTION,
+    "avg_pool2d": {"padding": 0, "ceil_mode": False, "count_include_pad": True},
+    "max_pool2d": {"padding": 0, "dilation": 1, "ceil_mode": False},
+    "cat": {"dim": 0},
+    "chunk": {"dim": 0},
+}
+
 #: A dropout in evaluation and a tensor's bookkeeping compute nothing.
 _NOT_OPERATIONS = {
     "dropout",
@@ -203,6 +215,8 @@ class Recorder(TorchFunctionMode):
                 attributes[key] = value
             elif isinstance(value, (tuple, list)) and all(isinstance(item, (bool, int, float)) for item in value):
                 attributes[key] = tuple(value)
+        if name in ("avg_pool2d", "max_pool2d") and "stride" not in attributes and "kernel_size" in attributes:
+            attributes["stride"] = attributes["kernel_size"]  # what torch takes where none is given
         # a layer written out as x @ weight + bias has the roles of one that is not
         if KINDS.get(name) == "MatMul" and "argument1" in tensors:
             tensors = {"weight": tensors["argument1"]}
@@ -225,7 +239,8 @@ def _tensors(tree: Any) -> list[torch.Tensor]:
 def _named(func: Any, name: str, args: Any, kwargs: Any) -> dict[str, Any]:
     """Arguments by name."""
     if name in _BUILTIN_ARGUMENTS:
-        return {**dict(zip(_BUILTIN_ARGUMENTS[name], args, strict=False)), **kwargs}
+        defaults = _BUILTIN_DEFAULTS.get(name, {})
+        return {**defaults, **dict(zip(_BUILTIN_ARGUMENTS[name], args, strict=False)), **kwargs}
     try:
         bound = inspect.signature(func).bind(*args, **kwargs)
         bound.apply_defaults()

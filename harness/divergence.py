@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,12 +129,12 @@ def _descend(a: Trace, b: Trace, x: int, y: int, rounding: float) -> Divergence:
                 return _divergence(a, b, a.calls[i], other, why)
         elif len(one.inputs) and len(other.inputs) and agree(one.inputs[0], other.inputs[0]):
             return _divergence(a, b, one, other, f"the same input goes through {_text(one)} and {_text(other)}")
-        between = _between(a, x, lambda i: agree(i, y))
+        between = _between(a, x, functools.partial(agree, j=y))
         if between:
-            return _divergence(a, b, between[0], other, f"{_run(a, between)} by the first alone")
-        between = _between(b, y, lambda j: agree(x, j))
+            return _divergence(a, b, between[0], other, _run(a, between, "first"))
+        between = _between(b, y, functools.partial(agree, x))
         if between:
-            return _divergence(a, b, one, between[0], f"{_run(b, between)} by the second alone")
+            return _divergence(a, b, one, between[0], _run(b, between, "second"))
         if one.common_kind == other.common_kind and len(one.inputs) == len(other.inputs):
             assert i is not None
             assert j is not None
@@ -164,10 +165,12 @@ def _between(trace: Trace, index: int, found: Callable[[int], bool]) -> list[Cal
     return []
 
 
-def _run(trace: Trace, calls: Sequence[Call]) -> str:
+def _run(trace: Trace, calls: Sequence[Call], which: str) -> str:
     used = [call.tensors for call in trace.calls[: calls[0].index] if call.tensors]
     again = " once more" if any(call.tensors in used for call in calls) else ""
-    return f"{', '.join(_text(call) for call in calls)} {'is' if len(calls) == 1 else 'are'} run{again}"
+    are = "is" if len(calls) == 1 else "are"
+    said = f"{', '.join(_text(call) for call in calls)} {are} run{again} by the {which} alone"
+    return said if np.isfinite(trace.value(calls[-1].index)).all() else f"{said}; what comes out is not finite"
 
 
 def _plain(trace: Trace, index: int) -> int:
@@ -285,15 +288,24 @@ class _Expressions:
     def of_inputs(self, call: Call) -> str:
         return ", ".join(self.of(index) for index in call.inputs)
 
+    def _parts(self, call: Call) -> Iterator[int | None]:
+        """The inputs; of a concatenation of concatenations what those concatenate."""
+        for index in call.inputs:
+            before = None if index is None or index in self._labels else self._trace.calls[index]
+            if before is not None and call.kind == before.kind == "Concat":
+                yield from self._parts(before)
+            else:
+                yield index
+
     def of(self, index: int | None) -> str:
         if index is None:
             return "image"
         if index in self._labels:
             return self._labels[index]
         call = self._trace.calls[index]
-        if call.kind in RESHAPING:
+        if call.kind in RESHAPING or (call.kind == "Concat" and len(call.inputs) == 1):
             return self.of_inputs(call)
-        inputs = [self.of(i) for i in call.inputs]
+        inputs = [self.of(i) for i in self._parts(call)]
         if call.kind in ("Add", "Multiply"):
             inputs.sort()
         return f"{_head(call)}({', '.join(inputs)})"

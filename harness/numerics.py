@@ -99,6 +99,7 @@ def _identity(
     for name in _TELLING:
         told.update((Path(__file__).parent / name).read_bytes())
     sides["code"] = told.hexdigest()
+    sides["device"] = measurer.device
     return {"model": pair.model, "input_size": pair.input_size, "data": images.digest, "images": names, **sides}
 
 

@@ -117,15 +117,21 @@ class FakeNetwork:
         mixed = np.einsum("oc,nchw->nohw", self.mix, batch)
         features = self.features(batch)
         logits = features @ self.weight.T + self.bias
+        names = self._names()
+        statistics = {"running_mean": names["mean"], "running_var": names["var"]}
+        linear = {"weight": names["weight"], "bias": names["bias"]}
         steps = [
-            ("stem.mix", "Mix", "Conv2d", batch, mixed),
-            ("stem.pool", "Pool", "AdaptiveAvgPool2d", mixed, self._pooled(batch)),
-            ("stem.norm", "Norm", "BatchNorm2d", self._pooled(batch), features),
-            ("head", "Linear", "Linear", features, logits),
+            ("stem.mix", "Mix", "Conv2d", {}, batch, mixed, {"weight": names["mix"]}),
+            ("stem.pool", "Pool", "AdaptiveAvgPool2d", {}, mixed, self._pooled(batch), {}),
+            ("stem.norm", "Norm", "BatchNorm2d", {"eps": 1e-5}, self._pooled(batch), features, statistics),
+            ("head", "Linear", "Linear", {"weight_layout": "out,in"}, features, logits, linear),
         ]
-        for index, (name, module, kind, entered, output) in enumerate(steps):
+        for index, (name, module, kind, attributes, entered, output, tensors) in enumerate(steps):
             kept = output if values else None
-            yield LayerCall(index, name, module, kind, {}, (entered.shape,), output.shape, kept)
+            made_by = (index - 1 if index else None,)
+            yield LayerCall(
+                index, name, module, kind, attributes, (entered.shape,), output.shape, kept, made_by, tensors
+            )
 
     def _names(self) -> dict[str, str]:
         """Attribute -> entry of the state."""

@@ -1,5 +1,6 @@
 """From a table to verdicts and an exit status, with the fake source as the only one there is."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from fakes import (
     write_images,
 )
 
-from harness import demonstration, images, weights, workers
+from harness import demonstration, images, report, weights, workers
 from harness.claims import read_table
 from harness.errors import InputError, MeasurementError
 from harness.page import Page
 from harness.pipeline import Results, execute
 from harness.plan import Options
 from harness.records import Outcome, Source, Verdict
+from harness.report import contract
 from harness.weights import WeightSource
 
 HEADING = "| model | source | top1 | top5 | flops | params | input size |\n| - | - | - | - | - | - | - |\n"
@@ -537,3 +539,35 @@ def test_what_it_is_at_is_said(tmp_path: Path, data: Path, checkpoints: Path) ->
     execute(options(tmp_path, [TINY, WIDE], data=data, weights=str(checkpoints), models=("tiny",)), recorder)
     assert recorder.stages == [f"fake=={VERSION}: preparing its environment", f"fake=={VERSION}: counting tiny"]
     assert recorder.counts[-1] == (f"fake=={VERSION} tiny@8", 21, 21, 1)
+
+
+def test_two_releases_are_compared_where_it_is_asked_for(tmp_path: Path, data: Path) -> None:
+    asked: dict[str, Any] = {"sources": ("fake==1.0", "fake==2.0"), "data": data, "weights": "none"}
+    assert run(tmp_path, [TINY], **asked).pairs == ()
+    results = run(tmp_path, [TINY], **asked, checks=("numerics", "preprocessing"))
+    (pair,) = results.pairs
+    assert (str(pair.a), str(pair.b), pair.outcome, pair.images) == ("fake==1.0", "fake==2.0", "same_function", 21)
+    (comparison,) = results.preprocessing
+    assert (comparison.outcome, comparison.images) == ("same", 21)
+    assert results.exit_status == 0
+    written = json.loads((report.write(results, tmp_path / "out").parent / "report.json").read_text())
+    assert [entry["outcome"] for entry in written["pairs"]] == ["same_function"]
+    assert [step["identical"] for step in written["preprocessing"][0]["steps"]] == [21] * 4
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "1 of 1 pairs of implementations run the same function." in text
+    assert "identically on all 21 images" in text
+
+
+def test_one_source_has_nobody_to_be_compared_with(tmp_path: Path, data: Path) -> None:
+    results = run(tmp_path, [TINY], data=data, weights="none", checks=("numerics",))
+    assert results.exit_status == 2
+    assert "no two of the requested sources" in results.failures[0].message
+
+
+def test_runs_of_two_releases_are_compared_image_by_image(tmp_path: Path, data: Path, checkpoints: Path) -> None:
+    asked: dict[str, Any] = {"sources": ("fake==1.0", "fake==2.0"), "data": data, "weights": str(checkpoints)}
+    results = run(tmp_path, [TINY], **asked)
+    (side_by_side,) = results.paired
+    assert side_by_side.paired.images == side_by_side.paired.same_class == 21
+    entry = contract.report(results)["pairs"][0]
+    assert (entry["same_weights"], entry["top1_agreement"], entry["outcome"]) == (True, 1.0, "undecided")

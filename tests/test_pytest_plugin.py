@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fakes import VERSION, use_fakes
+from fakes import VERSION, contents, use_fakes, write_images
 
 HEADING = "| model | source | top1 | flops | params | input size |\n| - | - | - | - | - | - |\n"
 TINY = "| tiny | fake | 52.4 | 97.152K | 49.009K | 8 |\n"
@@ -83,3 +83,41 @@ def test_a_table_that_cannot_be_read_is_a_usage_error(pytester: pytest.Pytester)
 def test_the_same_cell_of_two_releases_has_two_tests(pytester: pytest.Pytester) -> None:
     result = run(pytester, TINY, "--parity-sources", "fake==1.0,fake==2.0")
     result.stdout.fnmatch_lines(["*test_parity[[]fake==1.0-tiny-flops[]]*", "*test_parity[[]fake==2.0-tiny-flops[]]*"])
+
+
+COMPARED = """
+import pytest
+
+@pytest.mark.parity
+def test_same_function(parity_pair): parity_pair.check()
+
+@pytest.mark.parity
+def test_preprocessing(parity_preprocessing): parity_preprocessing.check()
+"""
+
+
+def compare(pytester: pytest.Pytester, page: str, *arguments: str) -> pytest.RunResult:
+    """Two releases of the fake source, which are the same, and a page that says how images are prepared."""
+    (pytester.path / "table.md").write_text(HEADING + TINY)
+    (pytester.path / "table.toml").write_text(page)
+    data = write_images(pytester.path / "data", contents(3), [1, 2, 3])
+    pytester.makepyfile(COMPARED)
+    sources = ("--parity-sources", "fake==1.0,fake==2.0", "--parity-data", str(data), "--parity-weights", "none")
+    return pytester.runpytest_inprocess("-m", "parity", "--parity-table", "table.md", "-v", "-rA", *sources, *arguments)
+
+
+def test_comparisons_are_tests_where_they_are_asked_for(pytester: pytest.Pytester) -> None:
+    page = "[preprocessing]\nmean = [0.5, 0.5, 0.5]\nstd = [0.25, 0.25, 0.25]\n"
+    compare(pytester, page).assert_outcomes()
+    result = compare(pytester, page, "--parity-checks", "numerics,preprocessing")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        ["*test_same_function[[]fake==1.0-fake==2.0-tiny[]] PASSED*", "*test_preprocessing[[]fake==1.0-tiny[]] PASSED*"]
+    )
+
+
+def test_a_page_that_prepares_images_otherwise_fails_the_sources_that_do_not(pytester: pytest.Pytester) -> None:
+    page = "[preprocessing]\nmean = [0.5, 0.5, 0.4]\nstd = [0.25, 0.25, 0.25]\n"
+    result = compare(pytester, page, "--parity-checks", "preprocessing")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*3 of 3 images*otherwise than the page says*mean (0.5, 0.5, 0.5)*"])

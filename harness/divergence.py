@@ -292,7 +292,7 @@ class _Expressions:
         """The inputs; of a concatenation of concatenations what those concatenate."""
         for index in call.inputs:
             before = None if index is None or index in self._labels else self._trace.calls[index]
-            if before is not None and call.kind == before.kind == "Concat":
+            if before is not None and call.kind == before.kind == "Concat" and not attribute_differences(call, before):
                 yield from self._parts(before)
             else:
                 yield index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -329,4 +330,8 @@ def _demonstrate(installed: Mapping[Source, Installed], measurer: Measurer) -> t
 def _in_order(judged: Iterable[Verdict], planned: Plan) -> list[Verdict]:
     """As the table has them: by row, then by column, then by release."""
     position = {claim: i for i, claim in enumerate(planned.table.claims)}
-    return sorted(judged, key=lambda verdict: (position[verdict.claim], verdict.source.version))
+
+    def release(source: Source) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", source.version)]  # 0.6.5 comes before 0.6.13
+
+    return sorted(judged, key=lambda verdict: (position[verdict.claim], release(verdict.source)))

@@ -176,7 +176,10 @@ def against_page(source: str, model: str, prepared: Mapping[str, Path], page: Ma
         held = ["the short side"] if sized else []
         held += ["the aspect ratio kept", "a crop of the centre bit for bit"]
         held += ["mean and std"] if {"mean", "std"} <= page.keys() else []
-        text = f"All that the page says of preprocessing holds on all {len(prepared)} images: {', '.join(held)}."
+        text = (
+            f"{source} prepares images for {model} as the page says in all that it says, on all {len(prepared)} "
+            f"images: {', '.join(held)}."
+        )
         return [Finding("preprocessing_parity", "note", source, model, text, {"images": len(prepared)})]
     findings = []
     for (step, what), where in found.items():

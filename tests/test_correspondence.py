@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from written_traces import Written
 
 from harness.correspondence import CorrespondenceError, match, transfer
-from tests.written_traces import Written
 
 
 def pairs(a: Written, b: Written) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from written_traces import Written
 
 from harness.correspondence import match
 from harness.divergence import (
@@ -19,7 +20,6 @@ from harness.divergence import (
     wiring_differences,
 )
 from harness.traces import Array
-from tests.written_traces import Written
 
 IMAGE = np.random.default_rng(0).standard_normal((1, 4, 4, 4)).astype(np.float32)
 

@@ -185,7 +185,7 @@ def test_images_of_one_source_alone_are_an_error(tmp_path: Path) -> None:
 def test_all_that_the_page_determines_holds(tmp_path: Path) -> None:
     (found,) = checked(tmp_path)
     assert found.severity == "note"
-    assert "holds on all 4 images: the short side, the aspect ratio kept" in found.text
+    assert "as the page says in all that it says, on all 4 images: the short side, the aspect ratio kept" in found.text
     assert "mean and std" in found.text
     assert "mean" not in checked(tmp_path, {"ratio": 0.887})[0].text
     assert "the short side" not in checked(tmp_path, {"short_side": {"224": 256}})[0].text

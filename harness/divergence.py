@@ -1,9 +1,9 @@
-"""Where two networks with the same weights part: by the values of both forward passes, and by how they are wired."""
+"""Where two networks with the same weights part, by the values of both forward passes."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,7 +185,7 @@ def _why_same_kind(one: Call, other: Call, a: Array, b: Array) -> str:
     differences = attribute_differences(one, other)
     if differences:
         listed = "; ".join(
-            f"{key} {_shown(ours)} against {_shown(theirs)}" for key, (ours, theirs) in differences.items()
+            f"{key} {shown(ours)} against {shown(theirs)}" for key, (ours, theirs) in differences.items()
         )
         return f"{one.kind}: {listed}"
     if one.output_shape != other.output_shape:
@@ -201,14 +201,14 @@ def _why_same_kind(one: Call, other: Call, a: Array, b: Array) -> str:
     return said
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     if isinstance(value, tuple) and len(set(value)) == 1:
         value = value[0]
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _text(call: Call) -> str:
-    attributes = ", ".join(f"{key} {_shown(value)}" for key, value in defining(call).items())
+    attributes = ", ".join(f"{key} {shown(value)}" for key, value in defining(call).items())
     return f"{call.kind} ({attributes})" if attributes else call.kind
 
 
@@ -228,106 +228,3 @@ def _place(trace: Trace, call: Call) -> str:
     if before is call:
         return call.name or f"(operation {call.index})"
     return f"(operation {call.index}, after {before.name or 'the image'})"
-
-
-# -- wiring ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class WiringDifference:
-    """A layer whose attributes, or what leads to it from the layers before, is not the same in both networks."""
-
-    layer_a: str
-    layer_b: str
-    text_a: str
-    text_b: str
-
-
-def wiring_differences(a: Trace, b: Trace, pairs: Sequence[tuple[Layer, Layer]]) -> list[WiringDifference]:
-    """Every layer that is built or fed differently, without a look at the values.
-
-    The first divergence hides later ones; and a difference too small for the values shows here.
-    """
-    positions_a = {one.call.index: number for number, (one, _) in enumerate(pairs)}
-    positions_b = {other.call.index: number for number, (_, other) in enumerate(pairs)}
-    names = [one.call.name for one, _ in pairs]
-    # a module that runs several layers gives them all one name
-    labels = [name if names.count(name) == 1 else f"{name}#{number}" for number, name in enumerate(names)]
-    fed_a, fed_b = _Expressions(a, positions_a, labels), _Expressions(b, positions_b, labels)
-    found = []
-    for one, other in pairs:
-        differences = attribute_differences(one.call, other.call)
-        if differences:
-            text_a = ", ".join(f"{key} {_shown(ours)}" for key, (ours, _) in differences.items())
-            text_b = ", ".join(f"{key} {_shown(theirs)}" for key, (_, theirs) in differences.items())
-            found.append(
-                WiringDifference(
-                    one.call.name, other.call.name, f"{one.call.kind} with {text_a}", f"{other.call.kind} with {text_b}"
-                )
-            )
-        text_a, text_b = fed_a.of_inputs(one.call), fed_b.of_inputs(other.call)
-        if text_a != text_b:
-            found.append(WiringDifference(one.call.name, other.call.name, f"fed by {text_a}", f"fed by {text_b}"))
-    text_a, text_b = fed_a.of(a.calls[-1].index), fed_b.of(b.calls[-1].index)
-    if text_a != text_b:
-        found.append(WiringDifference("(output)", "(output)", text_a, text_b))
-    return found
-
-
-class _Expressions:
-    """What feeds a layer, written out down to the layers before, which go by the first network's names."""
-
-    def __init__(self, trace: Trace, positions: Mapping[int, int], labels: Sequence[str]) -> None:
-        self._trace = trace
-        self._labels = {
-            index: labels[positions[trace.layers[position].call.index]]
-            for index, position in trace.layer_of.items()
-            if trace.layers[position].call.index in positions
-        }
-
-    def of_inputs(self, call: Call) -> str:
-        return ", ".join(self.of(index) for index in call.inputs)
-
-    def _parts(self, call: Call) -> Iterator[int | None]:
-        """The inputs; of a concatenation of concatenations what those concatenate."""
-        for index in call.inputs:
-            before = None if index is None or index in self._labels else self._trace.calls[index]
-            if before is not None and call.kind == before.kind == "Concat" and not attribute_differences(call, before):
-                yield from self._parts(before)
-            else:
-                yield index
-
-    def of(self, index: int | None) -> str:
-        if index is None:
-            return "image"
-        if index in self._labels:
-            return self._labels[index]
-        call = self._trace.calls[index]
-        if call.kind in RESHAPING or (call.kind == "Concat" and len(call.inputs) == 1):
-            return self.of_inputs(call)
-        inputs = [self.of(i) for i in self._parts(call)]
-        if call.kind in ("Add", "Multiply"):
-            inputs.sort()
-        return f"{_head(call)}({', '.join(inputs)})"
-
-
-def _head(call: Call) -> str:
-    #: pooling says more in some frameworks than in others; what both say is compared by the values
-    said = defining(call) if call.kind in ("Slice", "LeakyReLU", "MaxPool2d", "AvgPool2d") else {}
-    listed = ", ".join(f"{key}={_shown(said[key])}" for key in _SAID if key in said)
-    return f"{call.common_kind}[{listed}]" if listed else call.common_kind
-
-
-_SAID = ("axis", "start", "stop", "step", "index", "negative_slope", "kernel_size", "stride", "padding", "ceil_mode")
-
-
-def inventory(trace: Trace) -> dict[str, int]:
-    """Kinds of operation and how often a forward pass runs each, what only reshapes left out."""
-    counts: dict[str, int] = {}
-    for kind in _kinds(trace):
-        counts[kind] = counts.get(kind, 0) + 1
-    return counts
-
-
-def _kinds(trace: Trace) -> Iterator[str]:
-    return (call.common_kind for call in trace.calls if call.kind not in RESHAPING)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import correspondence, divergence, traces
+from harness import correspondence, divergence, traces, wiring
 from harness.conditioning import load
 from harness.environments import Installed
 from harness.images import ImageSet, shuffled
@@ -33,7 +33,7 @@ IMAGES = 64
 ROUNDING = 1e-3
 _SEED = 0
 #: the harness's own code that decides what a pair's files mean
-_TELLING = ("numerics.py", "correspondence.py", "divergence.py", "traces.py")
+_TELLING = ("numerics.py", "correspondence.py", "divergence.py", "wiring.py", "traces.py")
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class _Comparison:
         traced: bool,
     ) -> PairResult:
         a, b = self._structure(_first(pair)), self._structure(_second(pair))
-        inventories = (divergence.inventory(a), divergence.inventory(b))
+        inventories = (wiring.inventory(a), wiring.inventory(b))
         size = int(self._built[_first(pair)]["input_size"])
         if isinstance(matched, str):
             return PairResult(
@@ -227,7 +227,7 @@ class _Comparison:
             own = traces.read(self._folder(_first(pair)) / "trace")
             other = traces.read(self._pair_folder(pair) / "trace")
             first = divergence.first_divergence(own, other, matched)
-        wiring = divergence.wiring_differences(a, b, matched)
+        rewired = wiring.wiring_differences(a, b, matched)
         return PairResult(
             pair.a,
             pair.b,
@@ -240,7 +240,7 @@ class _Comparison:
             top1_agreement=measured["top1_agreement"],
             top5_agreement=measured["top5_agreement"],
             divergence={**dataclasses.asdict(first), "difference": _finite(first.difference)} if first else None,
-            wiring=tuple(dataclasses.asdict(difference) for difference in wiring),
+            wiring=tuple(dataclasses.asdict(difference) for difference in rewired),
             inventories=inventories,
         )
 

@@ -149,7 +149,7 @@ class PairResult:
     top1_agreement: float | None = None  #: share of images with the same best class
     top5_agreement: float | None = None  #: share of images with the same five best classes in the same order
     divergence: Mapping[str, Any] | None = None  #: fields of divergence.Divergence
-    wiring: tuple[Mapping[str, str], ...] = ()  #: fields of divergence.WiringDifference
+    wiring: tuple[Mapping[str, str], ...] = ()  #: fields of wiring.WiringDifference
     inventories: tuple[Mapping[str, int], ...] = ()  #: kind of operation -> count, of a and of b
     reason: str | None = None  #: why there is no correspondence, or what is stale
     known_gap: Mapping[str, str] | None = None  #: reason and url, where the difference is listed

@@ -10,16 +10,9 @@ import pytest
 from written_traces import Written
 
 from harness.correspondence import match
-from harness.divergence import (
-    Divergence,
-    WiringDifference,
-    attribute_differences,
-    first_divergence,
-    inventory,
-    relative,
-    wiring_differences,
-)
+from harness.divergence import Divergence, attribute_differences, first_divergence, relative
 from harness.traces import Array
+from harness.wiring import WiringDifference, inventory, wiring_differences
 
 IMAGE = np.random.default_rng(0).standard_normal((1, 4, 4, 4)).astype(np.float32)
 

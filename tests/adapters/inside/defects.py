@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from adapters.base import Preprocessing
 from adapters.torch_network import TorchNetwork
-from harness import conditioning, correspondence, divergence, traces
+from harness import conditioning, correspondence, divergence, traces, wiring
 
 SIZE = 48
 ROUNDING, FOLDER = float(sys.argv[1]), Path(sys.argv[2])
@@ -335,8 +335,8 @@ def compare(name: str, other: TorchNetwork, after: Callable[[nn.Module], None] |
     apart = divergence.relative(LOGITS, conditioning.forward(other, BATCHES))
     found["detected"] = apart > ROUNDING
     found["difference"] = str(apart)
-    wiring = divergence.wiring_differences(CLEAN, b, pairs)
-    found["wiring"] = [f"{w.layer_a}: {w.text_a} against {w.layer_b}: {w.text_b}" for w in wiring]
+    rewired = wiring.wiring_differences(CLEAN, b, pairs)
+    found["wiring"] = [f"{w.layer_a}: {w.text_a} against {w.layer_b}: {w.text_b}" for w in rewired]
     said = "the same function"
     if found["detected"]:
         first = divergence.first_divergence(CLEAN_VALUES, with_values(other, folder / "values"), pairs)

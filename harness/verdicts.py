@@ -315,10 +315,8 @@ def pair_sentence(pair: PairResult) -> str:
     """One line on a pair for the terminal and for pytest."""
     who = f"{pair.a} and {pair.b}, {pair.model}"
     if pair.outcome == "same_function":
-        return (
-            f"{who}: same function; with the same weights their logits differ by at most {pair.max_abs_diff:.2g} on "
-            f"{pair.images} images"
-        )
+        apart = f"differ by at most {pair.max_abs_diff:.2g}" if pair.max_abs_diff else "are equal to the bit"
+        return f"{who}: same function; with the same weights their logits {apart} on {pair.images} images"
     first = pair.divergence
     if pair.outcome == "different_function" and first:
         return (

@@ -93,7 +93,7 @@ def execute(options: Options, progress: Progress) -> Results:
     demonstration_finding = None
     if "accuracy" in options.checks and images is None:
         shown, demonstration_finding = _demonstrate(installed, measurer)
-    compared = _compare_sources(planned, options, installed, images, measurer)
+    compared = _compare_sources(planned, options, built, installed, images, measurer)
     side_by_side = _paired(planned, runs, images)
     judged += unmeasured.accuracy_verdicts(claims, runs, images, options, choice, measurer.failures)
     judged += unmeasured.unmeasured(claims, judged, options, measurer.failures)
@@ -248,6 +248,7 @@ class _Compared:
 def _compare_sources(
     planned: Plan,
     options: Options,
+    built: _Built,
     installed: Mapping[Source, Installed],
     images: ImageSet | None,
     measurer: Measurer,
@@ -273,6 +274,8 @@ def _compare_sources(
     if "preprocessing" in checks:
         networks = [(t.source, t.row.model, t.row.input_size) for t in planned.targets if t.source in installed]
         prepared, page = preparation.compare(networks, pairs, planned.page, installed, shown, measurer)
+        statics = {(str(source), row.model): static for (row, source), static in built.items()}
+        prepared = preparation.describe(prepared, statics)
     return _Compared(tuple(verdicts.apply_known_pairs(found, planned.known_pairs)), tuple(prepared), tuple(page))
 
 

@@ -18,7 +18,7 @@ from harness.measure import Measurer
 from harness.numerics import IMAGES, Pair
 from harness.page import Page
 from harness.preprocessing import Comparison
-from harness.records import Finding, Source
+from harness.records import Finding, Source, Static
 
 #: source, documented model, input size in pixels (None is the source's own)
 _Prepared = tuple[Source, str, int | None]
@@ -57,6 +57,17 @@ def compare(
         return compared, found
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def describe(compared: Sequence[Comparison], statics: Mapping[tuple[str, str], Static]) -> list[Comparison]:
+    """Adds what each source says that it does in the step that parts them; statics by (source, documented model)."""
+    described = []
+    for one in compared:
+        field = {"decode": "decoder", "resize": "resize"}.get(one.first_apart or "")
+        both = [statics.get((source, one.model)) for source in (one.a, one.b)]
+        said = [str(static.preprocessing[field]) for static in both if static and field]
+        described.append(dataclasses.replace(one, described=(said[0], said[1])) if len(said) == 2 else one)
+    return described
 
 
 def _prepare(

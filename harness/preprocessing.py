@@ -49,6 +49,7 @@ class Comparison:
     images: int
     steps: tuple[Step, ...]  #: all of STEPS, in order
     first_apart: str | None  #: the first step that is not the same on all images
+    described: tuple[str, str] | None = None  #: what a and b say that they do in that step
 
     @property
     def outcome(self) -> str:
@@ -131,7 +132,9 @@ def sentence(comparison: Comparison) -> str:
         if step.apart > before.apart:
             parts += f", then at the {step.step} step on {_apart(step)}"
     how = f"identically up to the {comparison.first_apart} step" if start else "differently from the decode step on"
-    return f"{both} {how}, {parts}"
+    said = comparison.described
+    why = f"; {comparison.a}: {said[0]}, {comparison.b}: {said[1]}" if said else ""
+    return f"{both} {how}, {parts}{why}"
 
 
 def _apart(step: Step) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
+import builders
 import fake_adapter
 import numpy as np
 import pytest
 from fakes import CUT_JPEG, contents, write_images
 
 from adapters.base import STEPS
+from harness import preparation
 from harness.images import ImageRef, open_images
 from harness.prepared import load, save
 from harness.preprocessing import Comparison, Step, against_page, compare, sentence
@@ -327,3 +329,19 @@ def test_what_the_worker_wrote_is_compared(tmp_path: Path) -> None:
         prepared.append({event["image"]: out / f"{event['index']}.npz" for event in sent})
     assert compare("a", "b", "tiny", prepared[0], prepared[1]).outcome == "same"
     assert compare("a", "b", "tiny", prepared[0], prepared[2]).first_apart == "resize"
+
+
+def test_what_the_sources_say_of_the_step_that_parts_them_is_shown() -> None:
+    step = Step("resize", 2, 0, 2, 0, 9.0, 1.5, "x.jpg")
+    apart = Comparison("a==1", "b==1", "m", 2, (Step("decode", 2, 2, 0, 0, 0.0, 0.0, None), step), "resize")
+    same = Comparison("a==1", "c==1", "m", 2, (Step("decode", 2, 2, 0, 0, 0.0, 0.0, None),), None)
+    resizes = {"a==1": "PIL bilinear", "b==1": "cv2 bicubic", "c==1": "PIL bilinear"}
+    network = builders.static()
+    statics = {
+        (name, "m"): replace(network, preprocessing={**network.preprocessing, "resize": said})
+        for name, said in resizes.items()
+    }
+    described = preparation.describe([apart, same], statics)
+    assert sentence(described[0]).endswith("; a==1: PIL bilinear, b==1: cv2 bicubic")
+    assert described[1] == same
+    assert preparation.describe([apart], {}) == [apart]

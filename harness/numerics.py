@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from harness import correspondence, divergence, traces, wiring
-from harness.conditioning import load
 from harness.environments import Installed
 from harness.images import ImageSet, shuffled
 from harness.measure import Measurer
+from harness.prepared import load
 from harness.records import PairResult, Source
 
 #: images on which two networks are compared, if that many were given
@@ -125,7 +125,7 @@ class _Comparison:
         self._condition()
         matched = self._match()
         logits = self._apply([pair for pair in self._pairs if isinstance(matched.get(pair), list)])
-        apart = [pair for pair, other in logits.items() if self._logit_difference(pair, other)["relative"] > ROUNDING]
+        apart = [pair for pair, measured in logits.items() if measured["relative"] > ROUNDING]
         traced = self._trace(apart)
         return {
             pair: self._result(pair, matched[pair], logits.get(pair), pair in traced)
@@ -171,8 +171,8 @@ class _Comparison:
             matched[pair] = layers
         return matched
 
-    def _apply(self, pairs: Sequence[Pair]) -> dict[Pair, Path]:
-        """Logits of b with a's weights."""
+    def _apply(self, pairs: Sequence[Pair]) -> dict[Pair, dict[str, float]]:
+        """How the logits of b with a's weights differ from those of a; what failed is left out."""
         tasks: dict[Source, list[tuple[Pair, dict[str, Any]]]] = {}
         for pair in pairs:
             out = self._pair_folder(pair) / "logits.npy"
@@ -181,7 +181,12 @@ class _Comparison:
             tasks.setdefault(pair.b, []).append((pair, task))
         self._measurer.progress.stage(f"numerics: the same weights in {len(pairs)} other networks")
         self._run(tasks, lambda _pair, _event: None)
-        return {pair: path for pair in pairs if (path := self._pair_folder(pair) / "logits.npy").is_file()}
+        found = {}
+        for pair in pairs:
+            own, other = self._folder(_first(pair)) / "logits.npy", self._pair_folder(pair) / "logits.npy"
+            if other.is_file():
+                found[pair] = difference_of_logits(*(np.load(path, allow_pickle=False) for path in (own, other)))
+        return found
 
     def _trace(self, pairs: Sequence[Pair]) -> set[Pair]:
         """Every operation's output on one image, of both networks of each pair."""
@@ -209,7 +214,7 @@ class _Comparison:
         self,
         pair: Pair,
         matched: list[tuple[traces.Layer, traces.Layer]] | str,
-        logits: Path | None,
+        measured: Mapping[str, float] | None,
         traced: bool,
     ) -> PairResult:
         a, b = self._structure(_first(pair)), self._structure(_second(pair))
@@ -219,8 +224,7 @@ class _Comparison:
             return PairResult(
                 pair.a, pair.b, pair.model, size, 0, "no_correspondence", reason=matched, inventories=inventories
             )
-        assert logits is not None
-        measured = self._logit_difference(pair, logits)
+        assert measured is not None
         apart = measured["relative"] > ROUNDING
         first = None
         if apart and traced:
@@ -243,10 +247,6 @@ class _Comparison:
             wiring=tuple(dataclasses.asdict(difference) for difference in rewired),
             inventories=inventories,
         )
-
-    def _logit_difference(self, pair: Pair, other: Path) -> dict[str, float]:
-        a = np.load(self._folder(_first(pair)) / "logits.npy", allow_pickle=False)
-        return difference_of_logits(a, np.load(other, allow_pickle=False))
 
     # -- plumbing --------------------------------------------------------------------------------
 

@@ -11,10 +11,9 @@ from typing import Any
 
 from harness.errors import InputError
 from harness.records import Finding, Row, Source, Static
+from harness.traces import SAME_KIND
 from harness.weights import WeightSource
 
-#: pooling to 1 x 1 is one function under two names; frameworks differ in which they run
-_SAME = {"Mean": "AdaptiveAvgPool2d"}
 _SECTIONS = {"preprocessing", "head", "operators", "weights"}
 #: what reshapes without computing does not count as part of a head
 _RESHAPING = {"Flatten", "view", "reshape", "squeeze", "Slice"}
@@ -90,7 +89,7 @@ def _self_contradictions(page: Page) -> list[Finding]:
 
 def _operators(page: Page, row: Row, source: Source, static: Static) -> list[Finding]:
     found = []
-    built = {_SAME.get(kind, kind) for kind in static.operators}
+    built = {SAME_KIND.get(kind, kind) for kind in static.operators}
     missing = [kind for kind in page.operators if kind not in built]
     if missing and static.operators:
         activations = {kind: n for kind, n in static.operators.items() if kind.endswith(("LU", "LU6", "wish"))}
@@ -103,7 +102,7 @@ def _operators(page: Page, row: Row, source: Source, static: Static) -> list[Fin
                 {"missing": missing, "operators": dict(static.operators)},
             )
         )  # fmt: skip
-    head = tuple(_SAME.get(kind, kind) for kind in static.last_operators if kind not in _RESHAPING)
+    head = tuple(SAME_KIND.get(kind, kind) for kind in static.last_operators if kind not in _RESHAPING)
     if page.head and static.last_operators and head[-len(page.head) :] != page.head:
         found.append(
             Finding(

@@ -1,4 +1,4 @@
-"""One image's preprocessing, every step's result in one file. Workers import this: NumPy and the standard library."""
+"""Named arrays in one file: an image's preprocessing steps, or a state. Workers import this: NumPy and stdlib alone."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def save(steps: Mapping[str, npt.NDArray[Any]], path: Path) -> dict[str, str]:
 
 
 def load(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Step -> its result, as save() wrote it."""
+    """Name -> array of a NumPy archive, as save() writes one; pickles in it are refused."""
     with np.load(path, allow_pickle=False) as content:
-        return {step: content[step] for step in content.files}
+        return {name: content[name] for name in content.files}

@@ -301,7 +301,7 @@ def pair_findings(pairs: Iterable[PairResult]) -> list[Finding]:
         first = pair.divergence
         if first:
             text += f": at {first['layer_a']} (in {pair.b}: {first['layer_b']}) {first['why']}"
-        apart = sum(1 for difference in pair.wiring if difference["text_a"] != difference["text_b"])
+        apart = len(pair.wiring)
         text += f". {apart} layers in all are built or fed differently." if apart else "."
         text += f" {operators_apart(pair)}" if operators_apart(pair) else ""
         text += f" {pair.known_gap['reason']} <{pair.known_gap['url']}>" if pair.known_gap else ""

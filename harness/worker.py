@@ -244,7 +244,7 @@ def trace_network(adapter: Any, task: dict[str, Any], _send: Emit) -> None:
 
 def _with_state(adapter: Any, task: dict[str, Any]) -> Any:
     network = adapter.build(_own_name(adapter, task["documented"]), seed=task["seed"], input_size=task["input_size"])
-    network.load_state(conditioning.load(Path(task["state"])))
+    network.load_state(prepared.load(Path(task["state"])))
     return network
 
 

@@ -42,6 +42,7 @@ class ImageSet:
     is_imagenet_val: bool  #: the whole of it, by names and labels: the official bytes are not known here
     identity: str  #: one sentence: counts, and whether it is ImageNet val or why not
     notes: tuple[str, ...]  #: what was left out
+    drawn_from: int | None = None  #: images of the whole ImageNet val of which these are a part; None for anything else
 
 
 class _Place(NamedTuple):
@@ -106,15 +107,17 @@ def open_images(data: Path, labels: Path | None = None, limit: int | None = None
     images = [ImageRef(_printable(line.name), line.label, *places[line.name]) for line in lines]
     images.sort(key=lambda ref: ref.name)
     reasons = not_imagenet_val([ref.name for ref in images], [ref.label for ref in images])
+    drawn_from = None
     if limit is not None:
         if limit < len(images):
             drawn = "" if reasons else ", drawn from ImageNet val"
+            drawn_from = None if reasons else len(images)
             reasons = [f"{limit:,} of {len(images):,} images{drawn}", *reasons]
         images = shuffled(images)[:limit]
     counts = f"{_count(len(images), 'image')} of {_count(len({ref.label for ref in images}), 'class')}"
     verdict = f"not ImageNet val: {'; '.join(reasons)}" if reasons else "ImageNet val by names and labels"
     identity = f"{counts}; {verdict}"
-    return ImageSet(str(data), layout, tuple(images), _digest(images), not reasons, identity, tuple(notes))
+    return ImageSet(str(data), layout, tuple(images), _digest(images), not reasons, identity, tuple(notes), drawn_from)
 
 
 def _synset_folders(data: Path) -> tuple[Path, dict[str, _Place], list[str]]:

@@ -10,13 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
+from harness.images import ImageSet
 from harness.records import Finding, Row, Source, Static
 from harness.traces import SAME_KIND
 from harness.weights import WeightSource
 
-_SECTIONS = {"preprocessing", "head", "operators", "weights"}
+_SECTIONS = {"data", "preprocessing", "head", "operators", "weights"}
 #: what reshapes without computing does not count as part of a head
 _RESHAPING = {"Flatten", "view", "reshape", "squeeze", "Slice"}
+
+
+@dataclass(frozen=True)
+class DocumentedData:
+    """Images other than ImageNet val that a page's accuracies are about."""
+
+    name: str
+    digest: str  #: as in ImageSet: hex SHA-256 over names, labels and bytes
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,11 @@ class Page:
     head: tuple[str, ...] = ()  #: kinds of operation that end the network, in order
     operators: tuple[str, ...] = ()  #: kinds of operation said to be common to the models
     weights: Mapping[str, WeightSource] = field(default_factory=dict)  #: documented model -> where its weights are
+    data: DocumentedData | None = None  #: what the accuracies were measured on; None is ImageNet val
+
+    def is_about(self, images: ImageSet) -> bool:
+        """Whether the page's accuracies were measured on just these images."""
+        return images.digest == self.data.digest if self.data else images.is_imagenet_val
 
 
 def read_page(table: Path) -> Page:
@@ -48,6 +62,7 @@ def read_page(table: Path) -> Page:
             preprocessing=dict(content.get("preprocessing", {})),
             head=_kinds(content.get("head", {}).get("operators", [])),
             operators=_kinds(content.get("operators", {}).get("common", [])),
+            data=DocumentedData(**content["data"]) if "data" in content else None,
             weights={model: WeightSource(**entry) for model, entry in content.get("weights", {}).items()},
         )
     except (OSError, ValueError, TypeError, AttributeError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,9 @@ from harness import (
     unmeasured,
     verdicts,
     weights,
+    why,
 )
+from harness.attribution import Attribution, Target
 from harness.claims import Problem
 from harness.environments import Installed
 from harness.errors import InputError, MeasurementError
@@ -28,7 +30,7 @@ from harness.measure import Evaluation, Measurer, Progress
 from harness.page import check_page
 from harness.plan import Options, Plan, plan
 from harness.preprocessing import Comparison
-from harness.records import Failure, Finding, Outcome, PairResult, Row, Run, Source, Static, Verdict
+from harness.records import Failure, Finding, Metric, Outcome, PairResult, Row, Run, Source, Static, Verdict
 from harness.store import Predictions, Store
 
 #: networks of the same source that a contradicted row is compared with: the likeliest first, then some more
@@ -59,6 +61,7 @@ class Results:
     pairs: tuple[PairResult, ...]  #: the same weights in two sources
     preprocessing: tuple[Comparison, ...]
     paired: tuple[PairedRuns, ...]  #: each source with its own weights, on the same images
+    attributions: tuple[Attribution, ...]  #: why an accuracy differs
     installed: Mapping[Source, Installed]
     images: ImageSet | None
     demonstration: Run | None
@@ -95,7 +98,12 @@ def execute(options: Options, progress: Progress) -> Results:
         shown, demonstration_finding = _demonstrate(installed, measurer)
     compared = _compare_sources(planned, options, built, installed, images, measurer)
     side_by_side = _paired(planned, runs, images)
-    judged += unmeasured.accuracy_verdicts(claims, runs, images, options, choice, measurer.failures)
+    documented_data = images is not None and planned.page.is_about(images)
+    judged += unmeasured.accuracy_verdicts(claims, runs, images, options, choice, measurer.failures, documented_data)
+    attributions, found_out = _explain(
+        planned, options, choice, runs, side_by_side, compared.pairs, images, installed, measurer
+    )
+    judged = verdicts.with_causes(judged, attributions)
     judged += unmeasured.unmeasured(claims, judged, options, measurer.failures)
     judged += unmeasured.foreign(planned)
     judged = verdicts.apply_known_gaps(_in_order(judged, planned), planned.gaps)
@@ -109,6 +117,7 @@ def execute(options: Options, progress: Progress) -> Results:
         if run.label_note
     ]
     found += verdicts.pair_findings(compared.pairs)
+    found += [*verdicts.attribution_findings(attributions), *found_out]
     found += [*compared.page, *plausibility.impossible([claim for claim, _ in claims])]
     return Results(
         options,
@@ -120,6 +129,7 @@ def execute(options: Options, progress: Progress) -> Results:
         compared.pairs,
         compared.preprocessing,
         tuple(side_by_side),
+        tuple(attributions),
         installed,
         images,
         shown,
@@ -293,6 +303,49 @@ def _paired(planned: Plan, runs: Mapping[tuple[Row, Source], list[Run]], images:
                     read = [Predictions(Path(run.predictions)).read() for run in (a, b)]
                     found.append(PairedRuns(a, b, paired.compare(read[0], read[1], labels)))
     return found
+
+
+def _explain(
+    planned: Plan,
+    options: Options,
+    choice: str,
+    runs: Mapping[tuple[Row, Source], list[Run]],
+    side_by_side: Sequence[PairedRuns],
+    pairs: Sequence[PairResult],
+    images: ImageSet | None,
+    installed: Mapping[Source, Installed],
+    measurer: Measurer,
+) -> tuple[list[Attribution], list[Finding]]:
+    """Why each row's run misses its claims and why two runs differ; and where a source does not do what it says."""
+    if not options.why or images is None:
+        return [], []
+    explainer = why.Explainer(installed, images, planned.page, measurer)
+    found: list[Attribution | None] = []
+    described: list[Finding] = []
+    for (row, source), row_runs in runs.items():
+        run = verdicts.plain_run(row, row_runs)
+        if known := explainer.known(run):
+            described += why.described(str(source), row.model, known)
+        if not run.checkpoint.stand_in:
+            target = _target(planned, row, run, images)
+            found.append(explainer.one(run, row, target, weights.others(choice, source.name, run.model, row.model)))
+    for two in side_by_side:
+        same = [p.outcome for p in pairs if (p.a, p.b, p.model) == (two.a.source, two.b.source, two.a.documented_model)]
+        one_function = {"same_function": True, "different_function": False}.get(same[0]) if same else None
+        found.append(explainer.two(two.a, two.b, one_function))
+    return [one for one in found if one], described
+
+
+def _target(planned: Plan, row: Row, run: Run, images: ImageSet) -> Target | None:
+    """What is documented of a row as counts of images; None where it is about other images."""
+    about = planned.page.is_about(images)
+    population = run.images if about else images.drawn_from if planned.page.data is None else None
+    claims = [claim for claim in planned.table.claims if claim.row == row and claim.metric in ("top1", "top5")]
+    if population is None or not claims or row.input_size not in (None, run.input_size):
+        return None
+    allowed = {claim.metric: verdicts.allowed_counts(claim, population) for claim in claims}
+    own: dict[Metric, int] = {"top1": run.top1_count, "top5": run.top5_count}
+    return Target(population, allowed, own if about and not run.decode_errors else None)
 
 
 def _demonstrate(installed: Mapping[Source, Installed], measurer: Measurer) -> tuple[Run | None, Finding | None]:

@@ -34,6 +34,7 @@ class Options:
     labels: Path | None = None
     weights: str | None = None  #: "auto", "none" or a folder; None is auto with data and none without
     checks: tuple[str, ...] = DEFAULT_CHECKS
+    why: bool = False  #: also why an accuracy differs, one factor swapped at a time
     limit: int | None = None
     batch_size: int = 32
     device: str = "cpu"
@@ -73,6 +74,8 @@ def plan(options: Options) -> Plan:
         raise InputError(f"--device: unknown device {options.device!r}; {_nearest(options.device, DEVICES)}")
     if options.batch_size < 1:
         raise InputError(f"--batch-size {options.batch_size}: expected at least 1")
+    if options.why and (options.data is None or "accuracy" not in options.checks):
+        raise InputError("--why: swaps are tried on images; give --data, and accuracy among the --checks")
     asked = [environments.parse_source(text, known) for text in options.sources]
     table = read_table(options.table)
     in_table = sorted({row.source for row in table.rows})

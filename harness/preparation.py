@@ -38,7 +38,7 @@ def compare(
     wanted = dict.fromkeys([*networks, *((source, p.model, p.input_size) for p in pairs for source in (p.a, p.b))])
     scratch = Path(tempfile.mkdtemp(prefix="preprocessing-", dir=measurer.store.root))
     try:
-        files = _prepare(list(wanted), refs, installed, measurer, scratch)
+        files = prepare(list(wanted), refs, installed, measurer, scratch)
         compared = []
         for pair in pairs:
             a, b = (files.get((source, pair.model, pair.input_size), {}) for source in (pair.a, pair.b))
@@ -70,7 +70,7 @@ def describe(compared: Sequence[Comparison], statics: Mapping[tuple[str, str], S
     return described
 
 
-def _prepare(
+def prepare(
     wanted: Sequence[_Prepared],
     refs: Sequence[Any],
     installed: Mapping[Source, Installed],

@@ -39,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--parity-labels", type=Path, default=None, help="label file of --parity-data")
     group.addoption("--parity-weights", default=None, help="DIR, auto or none")
     group.addoption("--parity-checks", type=names_of, default=default.checks, help=f"of {', '.join(CHECKS)}")
+    group.addoption("--parity-why", action="store_true", help="why an accuracy differs; takes --parity-data")
     group.addoption("--parity-out", type=Path, default=default.out, help="folder of the reports and the store")
 
 
@@ -207,6 +208,7 @@ def _options(config: pytest.Config) -> Options:
         labels=get("--parity-labels"),
         weights=get("--parity-weights"),
         checks=get("--parity-checks"),
+        why=get("--parity-why"),
         out=get("--parity-out"),
     )
 

@@ -110,6 +110,7 @@ class CheckpointUsed:
     verified: str | None  #: what the digest was checked against
     stand_in: str | None  #: how a made-up checkpoint was made; None for real weights
     origin: str = ""
+    match: Literal["name", "order"] = "name"  #: how its entries find their place
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ class Failure:
 
     source: str
     model: str | None  #: None where the whole source failed
-    stage: Literal["environment", "build", "weights", "evaluate", "static", "numerics", "preprocessing", "name"]
+    stage: Literal["environment", "build", "weights", "evaluate", "static", "numerics", "preprocessing", "why", "name"]
     message: str
 
 

@@ -22,6 +22,7 @@ examples:
   python -m harness.run --data imagenet/val                accuracy too, with the official checkpoints
   python -m harness.run --data ILSVRC2012_img_val.tar --labels val.txt --weights checkpoints/
   python -m harness.run --checks numerics --data imagenet/val   do two sources run the same function?
+  python -m harness.run --data imagenet/val --why          why does an accuracy differ?
   python -m harness.run --table README.md --checks static  another table
 
 exit status:
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
         metavar=",".join(CHECKS),
         help=f"what to check (default: {','.join(DEFAULT_CHECKS)}); numerics and preprocessing compare the sources",
     )
+    add("--why", action="store_true", help="why an accuracy differs: one factor swapped at a time; takes --data")
     add("--limit", type=int, metavar="N", help="evaluate N images in a shuffled order")
     add("--batch-size", type=int, default=default.batch_size, metavar="N", help="images per forward pass (default: 32)")
     add("--device", default=default.device, metavar="|".join(DEVICES), help="where networks run (default: cpu)")

@@ -17,15 +17,15 @@ def accuracy_verdicts(
     options: Options,
     choice: str,
     failures: Sequence[Failure],
+    documented_data: bool,
 ) -> list[Verdict]:
     judged = []
     for claim, source in claims:
         if claim.metric not in ("top1", "top5"):
             continue
         if images is not None and runs.get((claim.row, source)):
-            judged.append(
-                verdicts.judge_accuracy(claim, source, runs[claim.row, source], images.is_imagenet_val, images.identity)
-            )
+            about = runs[claim.row, source]
+            judged.append(verdicts.judge_accuracy(claim, source, about, documented_data, images.identity))
         elif "accuracy" not in options.checks:
             judged.append(_not_asked(claim, source, "accuracy is not in --checks"))
         elif images is None:

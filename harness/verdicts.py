@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from harness import complexity
+from harness.attribution import DOCUMENT, Attribution
 from harness.errors import InputError
 from harness.records import Claim, Finding, Outcome, PairResult, Row, Run, Source, Static, Verdict
 
-#: Images of 50,000 by which re-running one model in one framework may differ: 0.008 points, the 95th percentile
-#: of reported repetitions across hardware and library versions.
+#: Images by which re-running one model in one framework may differ: 0.008 points, the 95th percentile of reported
+#: repetitions across hardware and library versions; on other numbers of images in proportion.
 NOISE_IMAGES = 4
+NOISE_OF = 50_000
 
 
 @dataclass(frozen=True)
@@ -159,10 +161,25 @@ def _is_static_miss(verdict: Verdict) -> bool:
 # -- accuracy cells --------------------------------------------------------------------------------
 
 
-def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], is_imagenet_val: bool, identity: str) -> Verdict:
-    """The verdict on a top1 or top5 claim from the runs of its row, the row's own input size being the plain one."""
-    at_size = [run for run in runs if claim.row.input_size in (None, run.input_size)]
-    run = (at_size or runs)[0]
+def plain_run(row: Row, runs: Sequence[Run]) -> Run:
+    """The run that a row's accuracies mean: the one at its input size, if there is one."""
+    return next((run for run in runs if row.input_size in (None, run.input_size)), runs[0])
+
+
+def allowed_counts(claim: Claim, images: int) -> tuple[float, float]:
+    """Least and greatest number of right images out of `images` that agrees with a documented percentage."""
+    documented = claim.value / 100 * images
+    allowed = claim.step / 2 / 100 * images + NOISE_IMAGES * images / NOISE_OF
+    return documented - allowed, documented + allowed
+
+
+def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], documented_data: bool, identity: str) -> Verdict:
+    """The verdict on a top1 or top5 claim from the runs of its row, the row's own input size being the plain one.
+
+    `documented_data`: the images are those that the document is about, which `identity` says more of.
+    """
+    run = plain_run(claim.row, runs)
+    at_size = [run] if claim.row.input_size in (None, run.input_size) else []
     measured = accuracy(run, claim.metric) if at_size else None
     evidence = {
         "images": run.images,
@@ -176,28 +193,24 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], is_imagene
 
     if run.checkpoint.stand_in:
         return unjudged("stand-in weights, which say nothing about the documented accuracy")
-    if not is_imagenet_val:
+    if not documented_data:
         return unjudged(f"the data is not ImageNet val ({identity})")
     if run.decode_errors:
         return unjudged(f"{len(run.decode_errors)} images could not be decoded, so the count is not a census")
     if run.label_note:
         return unjudged(run.label_note)
-    documented = claim.value / 100 * run.images
-    allowed = claim.step / 2 / 100 * run.images + NOISE_IMAGES
+    low, high = allowed_counts(claim, run.images)
+    documented, allowed = (low + high) / 2, (high - low) / 2
     off = count(run, claim.metric) - documented
     evidence |= {"documented_count": documented, "off_by_images": off, "allowed_images": allowed}
     described = (
         f"off by {abs(off):.0f} of {run.images:,} images; allowed {allowed:.0f} "
-        f"(half the last digit and a noise floor of {NOISE_IMAGES})"
+        f"(half the last digit and a noise floor of {NOISE_IMAGES} in {NOISE_OF:,})"
     )
     if at_size and abs(off) <= allowed:
         return Verdict(claim, source, Outcome.REPRODUCED, measured, f"at {run.input_size} pixels", described, evidence)
     for other in runs:
-        if (
-            other not in at_size[:1]
-            and not other.decode_errors
-            and abs(count(other, claim.metric) - documented) <= allowed
-        ):
+        if other not in at_size and not other.decode_errors and abs(count(other, claim.metric) - documented) <= allowed:
             text = f"at {other.input_size} pixels, the source's own input size"
             return Verdict(
                 claim, source, Outcome.EXPLAINED, measured, text, f"{described}; reproduced {text}", evidence
@@ -214,6 +227,37 @@ def count(run: Run, metric: str) -> int:
 def accuracy(run: Run, metric: str) -> float | None:
     """Percent of the scored images; None where there are none."""
     return 100 * count(run, metric) / run.images if run.images else None
+
+
+def with_causes(verdicts: Sequence[Verdict], attributions: Iterable[Attribution]) -> list[Verdict]:
+    """Contradicted accuracies with what swapping one factor at a time says of them."""
+    told = {(one.source, one.model): one for one in attributions if one.against == DOCUMENT}
+    given = []
+    for verdict in verdicts:
+        found = told.get((str(verdict.source), verdict.claim.row.model))
+        if found and verdict.claim.metric in ("top1", "top5") and verdict.outcome is Outcome.CONTRADICTED:
+            attribution = {"outcome": found.outcome, "factors": list(found.factors)}
+            cause = f"{verdict.cause}. {found.text[0].upper()}{found.text[1:]}"
+            verdict = dataclasses.replace(
+                verdict, cause=cause, evidence={**verdict.evidence, "attribution": attribution}
+            )
+        given.append(verdict)
+    return given
+
+
+def attribution_findings(attributions: Iterable[Attribution]) -> list[Finding]:
+    """One per question that was asked; a warning where something was found to differ."""
+    return [
+        Finding(
+            "attribution",
+            "note" if one.outcome == "nothing_to_explain" else "warning",
+            one.source,
+            one.model,
+            f"{one.source} {one.model} at {one.input_size} pixels: {one.text}.",
+            dataclasses.asdict(one),
+        )
+        for one in attributions
+    ]
 
 
 # -- known gaps and the end result -----------------------------------------------------------------

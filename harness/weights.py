@@ -113,6 +113,16 @@ def _from_folder(
     )
 
 
+def others(weights: str, source: str, model: str, documented_model: str) -> list[Path]:
+    """Every file of the user's folder that goes by the name of the model, whatever it adds to it."""
+    if weights in ("auto", "none"):
+        return []
+    groups = list(
+        _by_rank(_places(Path(weights).absolute(), source), [], list(dict.fromkeys((model, documented_model))))
+    )
+    return list(dict.fromkeys(file for group in groups for file in group))
+
+
 def _places(folder: Path, source: str) -> list[dict[Path, str]]:
     """Where to look, best first: files, and their names in lower case without what marks the source.
 

@@ -16,25 +16,22 @@ import platform
 import sys
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harness import conditioning, prepared
-from harness.images import ImageRef, read_image
-from harness.integrity import truncation
+from harness import conditioning, prepared, varying
+from harness.batches import attempt, batches, predictions
+from harness.images import ImageRef
 from harness.names import resolve
 
 Array = npt.NDArray[np.float32]
 Emit = Callable[[dict[str, Any]], None]
 
-#: classes kept per image; enough for top1 and top5, the sixth tells how close the fifth was
-KEPT = 6
 _TRACE_SIZE_MINIMUM = 32
 
 
@@ -59,6 +56,8 @@ def main() -> None:
         "apply": apply_state,
         "trace": trace_network,
         "prepare": prepare_images,
+        "identify": varying.identify,
+        "vary": varying.vary,
     }
     for index, task in enumerate(job["tasks"]):
 
@@ -137,49 +136,11 @@ def evaluate(adapter: Any, task: dict[str, Any], send: Emit) -> None:
     )
     refs = [ImageRef(*fields) for fields in task["images"]]
     started = time.perf_counter()
-    for names, batch, undecodable in _batches(network, refs, task["batch_size"]):
-        rows: list[Any] = []
-        if names:
-            logits = network.forward(batch)
-            if broken := [name for name, row in zip(names, logits, strict=True) if not np.isfinite(row).all()]:
-                raise ValueError(f"the network gives logits that are not all finite numbers for {broken[0]}")
-            order = np.argsort(-logits, axis=1, kind="stable")[:, :KEPT]
-            best = np.take_along_axis(logits, order, axis=1)
-            rows = [[name, o.tolist(), b.tolist()] for name, o, b in zip(names, order, best, strict=True)]
+    for names, batch, undecodable in batches(network, refs, task["batch_size"]):
+        rows = predictions(names, network.forward(batch)) if names else []
         seconds = time.perf_counter() - started
         started = time.perf_counter()
         send({"event": "predictions", "rows": rows, "undecodable": undecodable, "seconds": seconds})
-
-
-def _batches(
-    network: Any, refs: Sequence[ImageRef], size: int
-) -> Iterator[tuple[list[str], Array, list[tuple[str, str]]]]:
-    """Names, images and undecodable files of consecutive batches, prepared one batch ahead of the forward pass."""
-
-    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
-        chunks = deque(refs[start : start + size] for start in range(0, len(refs), size))
-        ahead: deque[tuple[Sequence[ImageRef], list[Future[Array | str]]]] = deque()
-        while chunks or ahead:
-            while chunks and len(ahead) < 2:
-                chunk = chunks.popleft()
-                ahead.append((chunk, [pool.submit(_attempt, network.preprocess, ref) for ref in chunk]))
-            chunk, futures = ahead.popleft()
-            prepared = [(ref.name, future.result()) for ref, future in zip(chunk, futures, strict=True)]
-            names = [name for name, image in prepared if not isinstance(image, str)]
-            images = [image for _, image in prepared if not isinstance(image, str)]
-            undecodable = [(name, why) for name, why in prepared if isinstance(why, str)]
-            yield names, np.stack(images) if images else np.empty((0, 3, 0, 0), np.float32), undecodable
-
-
-def _attempt(prepare: Callable[[bytes], Any], ref: ImageRef) -> Any:
-    """What `prepare` makes of the image, or a text that says why it cannot be decoded."""
-    image = read_image(ref)  # what cannot be read says nothing about the image, so it ends the task
-    if cut := truncation(image):
-        return cut
-    try:
-        return prepare(image)
-    except Exception as error:  # a decoder may raise anything; what it says is reported with the image
-        return str(error) or type(error).__name__
 
 
 def prepare_images(adapter: Any, task: dict[str, Any], send: Emit) -> None:
@@ -187,7 +148,7 @@ def prepare_images(adapter: Any, task: dict[str, Any], send: Emit) -> None:
     network = adapter.build(_own_name(adapter, task["documented"]), input_size=task["input_size"])
 
     def keep(index: int, ref: ImageRef) -> dict[str, Any]:
-        steps = _attempt(network.preprocessing_steps, ref)
+        steps = attempt(network.preprocessing_steps, ref)
         if isinstance(steps, str):
             return {"event": "undecodable", "image": ref.name, "why": steps}
         digests = prepared.save(steps, Path(task["out"]) / f"{index}.npz")
@@ -214,16 +175,16 @@ def condition_network(adapter: Any, task: dict[str, Any], send: Emit) -> None:
     refs = [ImageRef(*fields) for fields in task["images"]]
     undecodable: list[tuple[str, str]] = []
     if refs:
-        batches = []
-        for names, batch, wrong in _batches(network, refs, task["batch_size"]):
+        inputs = []
+        for names, batch, wrong in batches(network, refs, task["batch_size"]):
             undecodable += wrong
-            batches += [batch] if names else []
-        if not batches:
+            inputs += [batch] if names else []
+        if not inputs:
             raise ValueError(f"none of the {len(refs)} images could be decoded, the first: {undecodable[0][1]}")
-        conditioning.condition(network, batches, task["seed"])
+        conditioning.condition(network, inputs, task["seed"])
         np.savez(out / "state.npz", **network.state())
-        np.save(out / "inputs.npy", np.concatenate(batches))
-        np.save(out / "logits.npy", conditioning.forward(network, batches))
+        np.save(out / "inputs.npy", np.concatenate(inputs))
+        np.save(out / "logits.npy", conditioning.forward(network, inputs))
     send({"event": "conditioned", "shapes": shapes, "input_size": size, "undecodable": undecodable})
 
 
@@ -232,8 +193,8 @@ def apply_state(adapter: Any, task: dict[str, Any], _send: Emit) -> None:
     network = _with_state(adapter, task)
     images = np.load(task["inputs"], mmap_mode="r")
     size = task["batch_size"]
-    batches = (np.asarray(images[start : start + size]) for start in range(0, len(images), size))
-    np.save(task["out"], conditioning.forward(network, batches))
+    parts = (np.asarray(images[start : start + size]) for start in range(0, len(images), size))
+    np.save(task["out"], conditioning.forward(network, parts))
 
 
 def trace_network(adapter: Any, task: dict[str, Any], _send: Emit) -> None:
@@ -258,10 +219,10 @@ def make_stand_in(adapter: Any, task: dict[str, Any], send: Emit) -> None:
     refs = [ImageRef(*fields) for fields in task["images"]]
     labels = {ref.name: ref.label for ref in refs}
     calibration = refs[:: max(1, len(refs) // task["calibration_images"])]
-    network.calibrate(batch for names, batch, _ in _batches(network, calibration, task["batch_size"]) if names)
+    network.calibrate(batch for names, batch, _ in batches(network, calibration, task["batch_size"]) if names)
     features: list[Array] = []
     kept: list[int] = []
-    for names, batch, _ in _batches(network, refs, task["batch_size"]):
+    for names, batch, _ in batches(network, refs, task["batch_size"]):
         if names:
             features.append(network.features(batch))
             kept += [labels[name] for name in names]

@@ -196,7 +196,7 @@ def test_all_differences_of_one_network_are_one_note() -> None:
 
 
 def test_a_misspelt_section_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unknown section 'operater'; expected head, operators"):
+    with pytest.raises(InputError, match="unknown section 'operater'; expected data, head, operators"):
         read_page(beside(tmp_path, "[operater]\ncommon = ['Linear']\n"))
 
 

@@ -16,7 +16,8 @@ from fakes import CUT_JPEG, JPEG, contents, logits, save_checkpoint, write_image
 from adapters.base import CheckpointError
 from harness.errors import InputError, MeasurementError
 from harness.images import open_images
-from harness.worker import KEPT, evaluate, list_models, make_stand_in, measure_static, ridge
+from harness.batches import KEPT
+from harness.worker import evaluate, list_models, make_stand_in, measure_static, ridge
 
 Events = list[dict[str, Any]]
 

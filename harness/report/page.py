@@ -154,6 +154,7 @@ def command(results: Results) -> str:
     parts += [f"--labels {shown_path(options.labels)}"] if options.labels else []
     parts += [f"--weights {options.weights}"] if options.weights else []
     parts += [f"--checks {','.join(options.checks)}"]
+    parts += ["--why"] if options.why else []
     parts += [f"--limit {options.limit}"] if options.limit else []
     return " ".join(parts)
 

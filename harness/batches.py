@@ -1,0 +1,66 @@
+"""Runs inside a source's environment: from encoded images to batches, and from logits to the best classes."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.images import ImageRef, read_image
+from harness.integrity import truncation
+
+Array = npt.NDArray[np.float32]
+#: image name, its best classes, their logits
+Prediction = tuple[str, list[int], list[float]]
+
+#: classes kept per image; enough for top1 and top5, the sixth tells how close the fifth was
+KEPT = 6
+
+
+def attempt(prepare: Callable[[bytes], Any], ref: ImageRef) -> Any:
+    """What `prepare` makes of the image, or a text that says why it cannot be decoded."""
+    image = read_image(ref)  # what cannot be read says nothing about the image, so it ends the task
+    if cut := truncation(image):
+        return cut
+    try:
+        return prepare(image)
+    except Exception as error:  # a decoder may raise anything; what it says is reported with the image
+        return str(error) or type(error).__name__
+
+
+def ahead(prepare: Callable[[bytes], Any], refs: Sequence[ImageRef], size: int) -> Iterator[list[tuple[ImageRef, Any]]]:
+    """`size` images at a time with what attempt() makes of each, prepared one batch ahead of whoever takes them."""
+    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
+        chunks = deque(refs[start : start + size] for start in range(0, len(refs), size))
+        waiting: deque[tuple[Sequence[ImageRef], list[Future[Any]]]] = deque()
+        while chunks or waiting:
+            while chunks and len(waiting) < 2:
+                chunk = chunks.popleft()
+                waiting.append((chunk, [pool.submit(attempt, prepare, ref) for ref in chunk]))
+            chunk, futures = waiting.popleft()
+            yield [(ref, future.result()) for ref, future in zip(chunk, futures, strict=True)]
+
+
+def batches(
+    network: Any, refs: Sequence[ImageRef], size: int
+) -> Iterator[tuple[list[str], Array, list[tuple[str, str]]]]:
+    """Names, images (N, 3, H, W) and undecodable files of consecutive batches."""
+    for chunk in ahead(network.preprocess, refs, size):
+        names = [ref.name for ref, image in chunk if not isinstance(image, str)]
+        images = [image for _, image in chunk if not isinstance(image, str)]
+        undecodable = [(ref.name, why) for ref, why in chunk if isinstance(why, str)]
+        yield names, np.stack(images) if images else np.empty((0, 3, 0, 0), np.float32), undecodable
+
+
+def predictions(names: Sequence[str], logits: Array) -> list[Prediction]:
+    """The KEPT best classes of each image. Raises ValueError for logits (N, classes) that are not all finite."""
+    if broken := [name for name, row in zip(names, logits, strict=True) if not np.isfinite(row).all()]:
+        raise ValueError(f"the network gives logits that are not all finite numbers for {broken[0]}")
+    order = np.argsort(-logits, axis=1, kind="stable")[:, :KEPT]
+    best = np.take_along_axis(logits, order, axis=1)
+    return [(name, o.tolist(), b.tolist()) for name, o, b in zip(names, order, best, strict=True)]

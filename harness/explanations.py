@@ -1,0 +1,141 @@
+"""What an attribution says in words. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.attribution import Agreement, Outcome, Swap, Target
+from harness.records import Metric, Run
+from harness.verdicts import count
+
+_NEXT = "--checks numerics tells whether the networks are one function"
+
+
+def against_document(
+    run: Run,
+    target: Target,
+    off: Sequence[Metric],
+    outcome: Outcome,
+    factors: Sequence[str],
+    swaps: Sequence[Swap],
+    apart: int | None,
+) -> str:
+    """`apart`: images that could tell the factors left from each other, where that is known."""
+    missed = " and ".join(_missed(run, target, metric) for metric in off)
+    seen = max((swap.images for swap in swaps), default=0)
+    tried = [swap for swap in swaps if swap.status != "not tried"]
+    if outcome == "named":
+        best = _best(swaps, factors[0])
+        others = [swap for swap in tried if swap.factor != factors[0]]
+        several = [swap for swap in swaps if swap.factor == factors[0] and swap.status == "fits" and swap is not best]
+        also = f" ({'; '.join(swap.text for swap in several)} would too)" if several else ""
+        return (
+            f"{missed}. The cause is the {factors[0]}: with {best.text}{also}, {_totals(best, target)}; "
+            f"{_flips(best)}. The other {len(others)} swaps are refuted"
+        )
+    if outcome == "ambiguous":
+        fitting = "; ".join(f"{factor} ({_best(swaps, factor).text})" for factor in factors)
+        more = f"; about {_rounded(apart):,} images could" if apart else ""
+        return f"{missed}. The cause is one of several that {seen:,} images cannot tell apart: {fitting}{more}"
+    if outcome == "cannot_tell":
+        fitting = "; ".join(f"{factor} ({_best(swaps, factor).text})" for factor in factors)
+        needed = [swap.needed for swap in swaps if swap.status == "undecided" and swap.needed]
+        more = f"about {_rounded(min(needed)):,} images could" if needed else "no effect of any of them was seen"
+        return (
+            f"{missed}. On {seen:,} images no swap that would give the documented figures can be told from chance: "
+            f"{fitting}; {more}"
+        )
+    return f"{missed}. None of {len(tried)} swaps, one factor at a time, gives the documented figures: unexplained"
+
+
+def without_document(run: Run, outcome: Outcome, factors: Sequence[str], swaps: Sequence[Swap]) -> str:
+    seen = max((swap.images for swap in swaps), default=0)
+    tried = sum(swap.status != "not tried" for swap in swaps)
+    start = f"nothing documented is about these images; {count(run, 'top1'):,} of {run.images:,} are right by top1"
+    if outcome == "nothing_to_explain":
+        return f"{start}. None of {tried} swaps, one factor at a time, has more of {seen:,} images right beyond chance"
+    best = _best(swaps, factors[0])
+    if outcome == "named":
+        return (
+            f"{start}. One factor does better otherwise: the {factors[0]}, with {best.text}; {_flips(best)}. Suspect it"
+        )
+    fitting = "; ".join(f"{factor} ({_best(swaps, factor).text}: {_flips(_best(swaps, factor))})" for factor in factors)
+    return f"{start}. Several factors do better otherwise, and {seen:,} images cannot tell which most: {fitting}"
+
+
+def against_source(
+    other: str,
+    outcome: Outcome,
+    factors: Sequence[str],
+    own: Agreement,
+    swaps: Sequence[Agreement],
+    unknown: Sequence[str],
+    same_function: bool | None,
+) -> str:
+    """`unknown`: steps of either source that are not known; `same_function`: what the numerics say, where asked."""
+    apart = (
+        f"{own.images - own.same_class} of {own.images} images, those on which the two differ most among them, have "
+        f"another best class than in {other} (logits apart by {_relative(own)})"
+    )
+    if outcome in ("named", "ambiguous"):
+        fitting = [swap for swap in swaps if swap.status == "fits" and swap.factor in factors]
+        causes = " or ".join(f"the {swap.factor} ({swap.text})" for swap in fitting)
+        alone = "alone makes them equal up to rounding" if outcome == "named" else "each alone makes them equal"
+        return f"{apart}. The cause is {causes}, which {alone} (logits apart by {_relative(fitting[0])})"
+    if outcome == "together":
+        named = f": {', '.join(factors)}" if factors else ""
+        steps = f"; how it does the {' and '.join(unknown)} step is not known" if unknown else ""
+        return (
+            f"{apart}. The cause is the preprocessing, of which no one factor is enough{named}{steps}; on the images "
+            f"that {other} prepares, the two are equal up to rounding"
+        )
+    left = {
+        None: f"weights or network differ; {_NEXT}",
+        True: "the networks are one function, so that the weights differ",
+        False: "the networks are different functions; see there",
+    }[same_function]
+    return f"{apart}. Unexplained by the preprocessing: on the images that {other} prepares they differ too; {left}"
+
+
+def _missed(run: Run, target: Target, metric: Metric) -> str:
+    low, high = target.allowed[metric]
+    documented = round((low + high) / 2)
+    counted = count(run, metric)
+    if target.own is None:
+        expected = documented * run.images / target.population
+        return f"{metric} is {counted:,} of {run.images:,} images, where the document lets expect {expected:,.0f}"
+    off = f"{counted - documented:+,}"
+    return f"{metric} is {counted:,} of {target.population:,} images, documented {documented:,} ({off})"
+
+
+def _best(swaps: Sequence[Swap], factor: str) -> Swap:
+    """The swap of the factor that says most."""
+    return min(
+        (swap for swap in swaps if swap.factor == factor and swap.status in ("fits", "undecided")),
+        key=lambda swap: (swap.status != "fits", swap.p or 0.0, -swap.gained + swap.lost),
+    )
+
+
+def _totals(swap: Swap, target: Target) -> str:
+    totals = {"top1": swap.top1, "top5": swap.top5}
+    said = [f"{metric} is {_range(total)}" for metric, total in totals.items() if total]
+    return f"{' and '.join(said)} of {target.population:,} images"
+
+
+def _range(total: tuple[int, int]) -> str:
+    return f"{total[0]:,}" if total[0] == total[1] else f"{total[0]:,} to {total[1]:,}"
+
+
+def _flips(swap: Swap) -> str:
+    p = "" if swap.p is None else f" (exact McNemar p = {swap.p:.1g} after Holm)"
+    return f"of {swap.images:,} images {swap.gained:,} are right with it alone and {swap.lost:,} without it alone{p}"
+
+
+def _relative(agreement: Agreement) -> str:
+    return "all" if agreement.relative is None else f"{agreement.relative:.1e}"
+
+
+def _rounded(number: int) -> int:
+    """Upwards, to two significant digits."""
+    digit: int = 10 ** max(len(str(number)) - 2, 0)
+    return -(-number // digit) * digit

@@ -6,7 +6,8 @@ A source is one module, `<source>.py`, with a class `Adapter`, and the requireme
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -108,6 +109,18 @@ class Network(Protocol):
         """(N, 3, H, W) float32 -> (N, classes) float32 logits."""
         ...
 
+    def altered(self, alteration: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
+        """While it holds, forward() runs with one property changed throughout the network; afterwards it is as before.
+
+        One of {"factor": "epsilon", "value": 0.001} (of every batch normalisation),
+        {"factor": "activation", "from": "ReLU", "to": "LeakyReLU", "negative_slope": 0.01} (every call of that kind,
+        in the common terms of LayerCall.kind; negative_slope for LeakyReLU alone; "from" LeakyReLU matches whatever
+        slope), and {"factor": "precision", "value": "bf16" | "fp16"} (mixed precision as the framework's autocast
+        does it). No other network is altered, and alterations that hold at once all apply.
+        Raises NotImplementedError for what the source cannot alter, saying what.
+        """
+        ...
+
     def parameters(self) -> Parameters: ...
 
     def multiply_adds(self, size: int) -> Mapping[str, int | str]:
@@ -180,6 +193,32 @@ class AdapterClass(Protocol):
         Raises KeyError for an unknown model and CheckpointError for a checkpoint that does not fit.
         """
         ...
+
+
+class Alterations:
+    """What one network's forward pass is altered by at present; see Network.altered.
+
+    They are applied for the length of each forward pass alone, so that another network may run in between.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[Callable[[], contextlib.AbstractContextManager[Any]]] = []
+
+    @contextlib.contextmanager
+    def holding(self, applying: Callable[[], contextlib.AbstractContextManager[Any]]) -> Iterator[None]:
+        """Within it, applied() enters what `applying` makes, too."""
+        self._held.append(applying)
+        try:
+            yield
+        finally:
+            self._held.remove(applying)
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            for applying in self._held:
+                stack.enter_context(applying())
+            yield
 
 
 def differences(expected: Mapping[str, Sequence[int]], given: Mapping[str, Sequence[int]]) -> list[str]:

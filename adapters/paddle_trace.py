@@ -8,7 +8,7 @@ itself; so these are wrapped for the length of one forward pass.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import paddle
@@ -35,9 +35,11 @@ OPERATIONS: Mapping[str, tuple[str, Sequence[str]]] = {
     "leaky_relu": ("LeakyReLU", ("negative_slope",)),
     "leaky_relu_": ("LeakyReLU", ("negative_slope",)),
     "silu": ("SiLU", ()),
+    "silu_": ("SiLU", ()),
     "swish": ("SiLU", ()),
     "gelu": ("GELU", ("approximate",)),
     "hardswish": ("Hardswish", ()),
+    "hard_swish": ("Hardswish", ()),
     "hardsigmoid": ("Hardsigmoid", ()),
     "sigmoid": ("Sigmoid", ()),
     "softmax": ("Softmax", ()),
@@ -85,6 +87,21 @@ _TENSOR_OPERATORS = tuple(
 
 
 @contextlib.contextmanager
+def wrapping(
+    functions: Iterable[tuple[Any, str]], wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]
+) -> Iterator[None]:
+    """Within it, these (holder, name of a function in it) are replaced by wrap(name, function)."""
+    originals = [(holder, name, getattr(holder, name)) for holder, name in functions]
+    for holder, name, function in originals:
+        setattr(holder, name, wrap(name, function))
+    try:
+        yield
+    finally:
+        for holder, name, function in originals:
+            setattr(holder, name, function)
+
+
+@contextlib.contextmanager
 def recording(root: nn.Layer, emit: Callable[[LayerCall], None], values: bool) -> Iterator[None]:
     """Within it, every operation on floating-point tensors is handed to `emit`, in execution order."""
     stack: list[tuple[str, str]] = []
@@ -95,13 +112,13 @@ def recording(root: nn.Layer, emit: Callable[[LayerCall], None], values: bool) -
             layer.register_forward_pre_hook(lambda layer, _args: stack.append((names[id(layer)], type(layer).__name__)))
         )
         hooks.append(layer.register_forward_post_hook(lambda _layer, _args, _output: stack.pop() and None))
-    originals = [
-        (holder, name, function)
+    functions = [
+        (holder, name)
         for holder in (_C_ops, _legacy_C_ops)
         for name, function in vars(holder).items()
         if callable(function) and not name.startswith("_")
     ]
-    originals += [(paddle.Tensor, name, getattr(paddle.Tensor, name)) for name in _TENSOR_OPERATORS]
+    functions += [(paddle.Tensor, name) for name in _TENSOR_OPERATORS]
     state = {id(tensor): name for name, tensor in _state(root)}
     index = 0
     depth = 0
@@ -182,13 +199,10 @@ def recording(root: nn.Layer, emit: Callable[[LayerCall], None], values: bool) -
 
         return wrapped
 
-    for holder, name, function in originals:
-        setattr(holder, name, wrap(name, function))
     try:
-        yield
+        with wrapping(functions, wrap):
+            yield
     finally:
-        for holder, name, function in originals:
-            setattr(holder, name, function)
         for hook in hooks:
             hook.remove()
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import pickle
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
 from paddle import nn
 
-from adapters import paddle_trace, safe_pickle
+from adapters import paddle_altered, paddle_trace, safe_pickle
 from adapters.base import (
+    Alterations,
     Array,
     CheckpointError,
     LayerCall,
@@ -114,6 +117,7 @@ class PaddleNetwork:
         self.preprocessing = preprocessing
         self.input_size = preprocessing.crop
         self.preprocessing_steps = preprocessing_steps
+        self._alterations = Alterations()
 
     # -- forward ---------------------------------------------------------------------------------
 
@@ -121,9 +125,12 @@ class PaddleNetwork:
         return self.preprocessing_steps(image)["normalise"]
 
     def forward(self, batch: Array) -> Array:
-        with paddle.no_grad():
+        with paddle.no_grad(), self._alterations.applied():
             logits = self.module(paddle.to_tensor(np.ascontiguousarray(batch)))
         return logits.astype("float32").numpy()
+
+    def altered(self, alteration: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
+        return self._alterations.holding(paddle_altered.applying(alteration))
 
     def features(self, batch: Array) -> Array:
         entered: list[paddle.Tensor] = []

@@ -77,7 +77,8 @@ def resize(
     pixels: Numbers, short_side: int, aspect_ratio: str, long_side: str, library: str, filter: str, antialias: bool
 ) -> Numbers:
     """(H, W, 3) uint8 -> resized. `aspect_ratio`: "kept", `long_side` being rounded by "floor", "round" or "ceil";
-    or "square", where the result is `short_side` either way."""  # fmt: skip
+    or "square", where the result is `short_side` either way. Without `antialias` Pillow's filters sample points; in
+    OpenCV it goes with the filter."""  # fmt: skip
     height, width = resized_shape(pixels.shape[:2], short_side, aspect_ratio, long_side)
     if (height, width) == pixels.shape[:2]:
         return pixels
@@ -86,7 +87,7 @@ def resize(
 
         held = Image.fromarray(np.ascontiguousarray(pixels))
         kind = Image.Resampling[filter.upper()]
-        if antialias or filter == "nearest":
+        if antialias:
             return np.asarray(held.resize((width, height), kind))
         to_source = (held.width / width, 0, 0, 0, held.height / height, 0)
         return np.asarray(held.transform((width, height), Image.Transform.AFFINE, to_source, kind))
@@ -237,7 +238,7 @@ def _resamplings(said: str) -> Iterator[tuple[str, str, bool]]:
     """Library, filter and whether it is antialiased; what the source says of itself first."""
     found = []
     if "PIL" in libraries():
-        found += [("PIL", kind, kind != "nearest") for kind in _PIL_FILTERS]
+        found += [("PIL", kind, True) for kind in _PIL_FILTERS]
         found += [("PIL", kind, False) for kind in _PIL_POINT_FILTERS]
     if "OpenCV" in libraries():
         found += [("OpenCV", kind, kind == "area") for kind in _OPENCV_FILTERS]

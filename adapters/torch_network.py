@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 import zipfile
@@ -13,8 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from adapters import torch_counters, torch_trace
-from adapters.base import Array, CheckpointError, LayerCall, Match, Parameters, Preprocessing, Steps, fit
+from adapters import torch_altered, torch_counters, torch_trace
+from adapters.base import Alterations, Array, CheckpointError, LayerCall, Match, Parameters, Preprocessing, Steps, fit
 from adapters.streaming import stream
 
 STAND_IN = "parity_stand_in"
@@ -53,6 +54,7 @@ class TorchNetwork:
         self.input_size = preprocessing.crop
         self.preprocessing_steps = preprocessing_steps
         self.device = device
+        self._alterations = Alterations()
         self._counters = {**(counters or {}), **torch_counters.COUNTERS}  # the source's own first
 
     # -- forward ---------------------------------------------------------------------------------
@@ -67,8 +69,11 @@ class TorchNetwork:
         return tensor
 
     def forward(self, batch: Array) -> Array:
-        with torch.inference_mode():
+        with torch.inference_mode(), self._alterations.applied():
             return self.logits(self._tensor(batch)).float().cpu().numpy()
+
+    def altered(self, alteration: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
+        return self._alterations.holding(torch_altered.applying(alteration, self.device))
 
     def features(self, batch: Array) -> Array:
         entered: list[torch.Tensor] = []

@@ -157,6 +157,8 @@ class Recorder(TorchFunctionMode):
             return output
         kind = KINDS.get(name, name)
         attributes, tensors = self._arguments(func, name, args, kwargs)
+        if kind == "Hardtanh" and (attributes.get("min_val"), attributes.get("max_val")) == (0, 6):
+            kind, attributes = "ReLU6", {}  # the module of that name calls this
         if kind == "Split":  # each part is a slice, so that it shows which part goes where
             axis = int(attributes.get("dim", 0)) % parts[0].dim()
             start = 0

@@ -7,9 +7,11 @@ further values. A value that takes a library which the source's environment lack
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from harness.records import Finding
 
 Parameters = Mapping[str, Any]
 #: mean and std that published recipes have, of pixels scaled to 0..1
@@ -150,8 +152,7 @@ def _resizes(known: Identified, page: Parameters) -> Iterator[Variant]:
 
 def _resampling(library: str, kind: str) -> Parameters:
     """As the library does it unless told otherwise."""
-    antialias = kind == "area" if library == "OpenCV" else kind != "nearest"
-    return {"library": library, "filter": kind, "antialias": antialias}
+    return {"library": library, "filter": kind, "antialias": library == "PIL" or kind == "area"}
 
 
 def _short_sides(own: Parameters, crop: int, page: Parameters) -> list[int]:
@@ -273,6 +274,7 @@ _GROUPS = (
     ("decode", ("orientation",), "EXIF orientation"),
     ("resize", ("library", "antialias"), "resize library"),
     ("resize", ("filter",), "filter"),
+    ("resize", ("library", "filter", "antialias"), "resize library and filter"),
     ("resize", ("aspect_ratio",), "aspect ratio"),
     ("resize", ("short_side",), "short side"),
     ("resize", ("long_side",), "rounding"),
@@ -292,10 +294,16 @@ def between(own: Identified, other: Identified) -> list[Variant]:
         if mine is None or theirs is None:
             continue
         taken = {name: theirs[name] for name in names}
-        if all(_equal(mine[name], theirs[name]) for name in names) or not _possible(step, {**mine, **taken}, own):
+        differing = [name for name in names if not _equal(mine[name], theirs[name])]
+        if not differing or not _possible(step, {**mine, **taken}, own):
             continue
-        # antialiasing without the library that does it is a factor of its own
-        named = "antialias" if "antialias" in names and mine["library"] == theirs["library"] else factor
+        if "filter" in names and "library" in names and not {"library", "filter"} <= set(differing):
+            continue  # one of them alone is there already
+        named = factor
+        if differing == ["antialias"]:
+            named = "antialias"
+        elif "corner" in (mine.get("offset"), theirs.get("offset")):
+            named = "crop position"
         texts = (_values(taken), _values({name: mine[name] for name in names}))
         found.append(_step(named, f"{texts[0]} instead of {texts[1]}", **{step: {**mine, **taken}}))
     return found
@@ -335,6 +343,38 @@ def of_other_network(own: Identified, other: Identified, inputs: Mapping[str, An
     return [Variant(v.factor, v.text, {**v.task, **inputs}) for v in found]
 
 
-def factors_of(variants: Iterable[Variant]) -> list[str]:
-    """Each factor once, in order."""
-    return list(dict.fromkeys(variant.factor for variant in variants))
+# -- what a source says of itself --------------------------------------------------------------------
+
+
+def misdescribed(source: str, model: str, known: Identified) -> list[Finding]:
+    """Where a source does otherwise than it says of itself."""
+    said, does = known.said, known.recipe
+    resize, crop, normalise = (does[step] or {} for step in ("resize", "crop", "normalise"))
+    wrong = [
+        f"a {name} of {given} pixels, but {done} come out"
+        for name, given, done in (
+            ("short side", said["short_side"], resize.get("short_side")),
+            ("crop", said["crop"], crop.get("size")),
+        )
+        if done is not None and given != done
+    ]
+    if resize and resize["filter"] not in said["resize"].lower():
+        wrong.append(
+            f"the resize {said['resize']!r}, but its pixels are those of {resize['library']} {resize['filter']}"
+        )
+    if resize.get("aspect_ratio") == "square":
+        wrong.append("a short side, but both sides become that")
+    if normalise.get("channels") == "BGR":
+        wrong.append("RGB, but the network is given BGR")
+    if normalise and normalise["scale"] != 255.0:
+        wrong.append("pixels scaled to 0..1, but they are not divided by 255")
+    for name in ("mean", "std"):
+        if normalise and any(abs(a - b) > 5e-4 for a, b in zip(said[name], normalise[name], strict=True)):
+            done = ", ".join(f"{value:.4g}" for value in normalise[name])
+            wrong.append(f"a {name} of {tuple(said[name])}, but it is ({done})")
+    if not wrong:
+        return []
+    text = f"{source} does not prepare images for {model} as it says: it says {'; it says '.join(wrong)}."
+    return [
+        Finding("preprocessing_description", "warning", source, model, text, {"said": dict(said), "does": dict(does)})
+    ]

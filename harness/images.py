@@ -117,7 +117,10 @@ def open_images(data: Path, labels: Path | None = None, limit: int | None = None
     counts = f"{_count(len(images), 'image')} of {_count(len({ref.label for ref in images}), 'class')}"
     verdict = f"not ImageNet val: {'; '.join(reasons)}" if reasons else "ImageNet val by names and labels"
     identity = f"{counts}; {verdict}"
-    return ImageSet(str(data), layout, tuple(images), _digest(images), not reasons, identity, tuple(notes), drawn_from)
+    hashes = _hashes(images)
+    notes = [*notes, *_repeated(images, hashes)]
+    digest = _digest(images, hashes)
+    return ImageSet(str(data), layout, tuple(images), digest, not reasons, identity, tuple(notes), drawn_from)
 
 
 def _synset_folders(data: Path) -> tuple[Path, dict[str, _Place], list[str]]:
@@ -188,15 +191,32 @@ def _tar_members(tar: Path) -> dict[str, _Place]:
     return places
 
 
-def _digest(images: Sequence[ImageRef]) -> str:
-    def rows(some: Sequence[ImageRef]) -> list[bytes]:
-        # NUL ends a row, because a name can hold anything else.
-        hashes = [hashlib.sha256(read_image(ref)).hexdigest() for ref in some]
-        return [f"{sha} {ref.label} {ref.name}\0".encode() for sha, ref in zip(hashes, some, strict=True)]
+def _hashes(images: Sequence[ImageRef]) -> list[str]:
+    """Hex SHA-256 of each image's bytes."""
+
+    def some(refs: Sequence[ImageRef]) -> list[str]:
+        return [hashlib.sha256(read_image(ref)).hexdigest() for ref in refs]
 
     with ThreadPoolExecutor(max_workers=8) as pool:
-        parts = list(pool.map(rows, [images[start : start + 64] for start in range(0, len(images), 64)]))
-    return hashlib.sha256(b"".join(sorted(row for part in parts for row in part))).hexdigest()
+        parts = pool.map(some, [images[start : start + 64] for start in range(0, len(images), 64)])
+        return [sha for part in parts for sha in part]
+
+
+def _digest(images: Sequence[ImageRef], hashes: Sequence[str]) -> str:
+    # NUL ends a row, because a name can hold anything else.
+    rows = [f"{sha} {ref.label} {ref.name}\0".encode() for sha, ref in zip(hashes, images, strict=True)]
+    return hashlib.sha256(b"".join(sorted(rows))).hexdigest()
+
+
+def _repeated(images: Sequence[ImageRef], hashes: Sequence[str]) -> list[str]:
+    """A note where one image is there under several names: it counts as often, and another may be missing."""
+    first: dict[str, str] = {}
+    again = [
+        f"{ref.name} is {first[sha]}"
+        for sha, ref in zip(hashes, images, strict=True)
+        if first.setdefault(sha, ref.name) != ref.name
+    ]
+    return [f"the bytes of another image: {_count(len(again), 'file')}: {_first(again)}"] if again else []
 
 
 def _is_image(name: str) -> bool:

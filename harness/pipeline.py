@@ -110,6 +110,8 @@ def execute(options: Options, progress: Progress) -> Results:
     found = verdicts.findings(judged)
     found += check_page(planned.page, [(row, source, static) for (row, source), static in built.items()])
     found += [demonstration_finding] if demonstration_finding else []
+    notes = images.notes if images else ()
+    found += [Finding("data", "warning", "", "", f"Among the images, {note}.") for note in notes]
     found += [
         Finding("labels", "error", str(run.source), run.documented_model, run.label_note)
         for row_runs in runs.values()
@@ -324,8 +326,7 @@ def _explain(
     described: list[Finding] = []
     for (row, source), row_runs in runs.items():
         run = verdicts.plain_run(row, row_runs)
-        if known := explainer.known(run):
-            described += why.described(str(source), row.model, known)
+        described += explainer.described(run)
         if not run.checkpoint.stand_in:
             target = _target(planned, row, run, images)
             found.append(explainer.one(run, row, target, weights.others(choice, source.name, run.model, row.model)))

@@ -113,6 +113,8 @@ def show(results: Results, report: Path) -> None:
         console.print(Text(f"{sign} {pair_sentence(pair)}", style=STYLES[style]))
     for comparison in results.preprocessing:
         console.print(Text(f"{comparison.model}: {preprocessing.sentence(comparison)}"))
+    for one in results.attributions:
+        console.print(Text(f"? {one.source} {one.model}: {one.text}"))
     for failure in results.failures:
         where = f"{failure.source} {failure.model}" if failure.model else failure.source
         console.print(Text(f"! {where}: {failure.message}", style=STYLES[Outcome.ERROR]))

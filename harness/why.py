@@ -30,7 +30,7 @@ STAGES = (256, 1024, 4096, 16384)
 #: images on which swaps are tried where nothing documented is about them
 UNDOCUMENTED = 1024
 #: images from which is told what a source does
-PROBES = 32
+PROBES = 64
 #: images on which two sources are compared: those on which they differ most, and as many others
 MOST_APART = 32
 TOGETHER = "all of the preprocessing"
@@ -58,7 +58,7 @@ class Explainer:
         off = attribution.misses(target, own) if target else []
         if target and not off:
             return None
-        known = self.known(run)
+        known = self.known(run, shuffled(self.images.images)[:PROBES])
         if known is None:
             return None
         refs = [ref for ref in shuffled(self.images.images) if ref.name in own.index]
@@ -112,11 +112,9 @@ class Explainer:
             tuple(evidence),
         )  # fmt: skip
 
-    def known(self, run: Run) -> Identified | None:
-        """How the run's source prepares images; the failure is noted where it cannot be told."""
-        return self.measurer.identify(
-            self.installed[run.source], run, shuffled(self.images.images)[:PROBES], self.images.digest
-        )
+    def known(self, run: Run, refs: Sequence[ImageRef]) -> Identified | None:
+        """How the run's source prepares these images; the failure is noted where it cannot be told."""
+        return self.measurer.identify(self.installed[run.source], run, refs, self.images.digest)
 
     def _variants(self, run: Run, row: Row, known: Identified, checkpoints: Sequence[Path]) -> list[Variant]:
         control = factors.control(known)
@@ -174,6 +172,11 @@ class Explainer:
             variant=dict(variant.task),
         )
 
+    def described(self, run: Run) -> list[Finding]:
+        """Where the run's source does otherwise than it says of itself."""
+        known = self.known(run, shuffled(self.images.images)[:PROBES])
+        return factors.misdescribed(str(run.source), run.documented_model, known) if known else []
+
     # -- two runs --------------------------------------------------------------------------------
 
     def two(self, run: Run, other: Run, same_function: bool | None) -> Attribution | None:
@@ -181,10 +184,10 @@ class Explainer:
         mine, theirs = (Predictions(Path(one.predictions)).read() for one in (run, other))
         if attribution.agreement("", "", mine, theirs).status == "fits":
             return None
-        mine_known, theirs_known = self.known(run), self.known(other)
+        refs = _most_apart(mine, theirs, self.images)
+        mine_known, theirs_known = (self.known(one, refs) for one in (run, other))
         if mine_known is None or theirs_known is None:
             return None
-        refs = _most_apart(mine, theirs, self.images)
         names = [ref.name for ref in refs]
         mine, theirs = (table[table["image"].isin(names)] for table in (mine, theirs))
         own = attribution.agreement("", "", mine, theirs)
@@ -265,37 +268,3 @@ def _apart(swaps: Sequence[Swap], causes: Sequence[str], tables: Mapping[tuple[s
         return None
     one, two = (tables[swap.factor, swap.text] for swap in list(first.values())[:2])
     return attribution.images_to_tell(one, two)
-
-
-def described(source: str, model: str, known: Identified) -> list[Finding]:
-    """Where a source does otherwise than it says of itself."""
-    said, does = known.said, known.recipe
-    resize, crop, normalise = (does[step] or {} for step in ("resize", "crop", "normalise"))
-    wrong = [
-        f"a {name} of {given} pixels, but {done} come out"
-        for name, given, done in (
-            ("short side", said["short_side"], resize.get("short_side")),
-            ("crop", said["crop"], crop.get("size")),
-        )
-        if done is not None and given != done
-    ]
-    if resize and resize["filter"] not in said["resize"].lower():
-        wrong.append(
-            f"the resize {said['resize']!r}, but its pixels are those of {resize['library']} {resize['filter']}"
-        )
-    if resize.get("aspect_ratio") == "square":
-        wrong.append("a short side, but both sides become that")
-    if normalise.get("channels") == "BGR":
-        wrong.append("RGB, but the network is given BGR")
-    if normalise and normalise["scale"] != 255.0:
-        wrong.append("pixels scaled to 0..1, but they are not divided by 255")
-    for name in ("mean", "std"):
-        if normalise and any(abs(a - b) > 5e-4 for a, b in zip(said[name], normalise[name], strict=True)):
-            done = ", ".join(f"{value:.4g}" for value in normalise[name])
-            wrong.append(f"a {name} of {tuple(said[name])}, but it is ({done})")
-    if not wrong:
-        return []
-    text = f"{source} does not prepare images for {model} as it says: it says {'; it says '.join(wrong)}."
-    return [
-        Finding("preprocessing_description", "warning", source, model, text, {"said": dict(said), "does": dict(does)})
-    ]

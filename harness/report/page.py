@@ -33,6 +33,10 @@ TELLING = ("torch", "torchvision", "timm", "mmcls", "mmcv", "paddlepaddle", "pad
            "opencv-python", "opencv-python-headless", "thop", "fvcore", "ptflops", "torchinfo")  # fmt: skip
 
 
+#: what decides stands first
+_STATUSES = ("control", "fits", "undecided", "refuted", "not tried")
+
+
 def markdown(results: Results) -> str:
     """The report as GitHub-flavoured Markdown."""
     environment = Environment(
@@ -60,6 +64,12 @@ def markdown(results: Results) -> str:
         runs=[run_line(run) for run in results.runs],
         pairs=results.pairs,
         preprocessing=[(comparison, preprocessing.sentence(comparison)) for comparison in results.preprocessing],
+        beside=[
+            found
+            for found in contract.findings(results)
+            if found["severity"] != "error" and found["kind"] != "attribution"  # these have a section of their own
+        ],
+        attributions=[(one, _deciding_first(one.evidence)) for one in results.attributions],
         paired=[contract.paired_entry(runs) for runs in results.paired],
         demonstration=run_line(results.demonstration) if results.demonstration else None,
         data=contract.data(results),
@@ -71,6 +81,10 @@ def markdown(results: Results) -> str:
         printed=printed,
     )
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _deciding_first(evidence: Sequence[Any]) -> list[Any]:
+    return sorted(evidence, key=lambda swap: _STATUSES.index(swap.status))
 
 
 def summary(results: Results) -> str:

@@ -1,0 +1,62 @@
+"""Environments, images and checkpoints for the tests that run real frameworks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import environments
+from harness.environments import Installed
+from harness.errors import MeasurementError
+from harness.images import ImageSet, open_images
+
+SAMPLE = Path(__file__).parents[3] / "shared" / "imagenet-sample"
+
+
+
+@pytest.fixture(scope="session")
+def sample(request: pytest.FixtureRequest) -> ImageSet:
+    if not SAMPLE.is_dir():
+        pytest.skip("no labelled images: expected ../shared/imagenet-sample beside the repository")
+    limit: int = request.config.getoption("--images")
+    return open_images(SAMPLE, limit=None if limit >= 500 else limit)
+
+
+@pytest.fixture(scope="session")
+def installed() -> Callable[[str], Installed]:
+    """The environment of a source, made if need be; skips where no package index can be reached."""
+
+    def prepare(name: str) -> Installed:
+        spec = environments.sources()[name]
+        try:
+            return environments.prepare(spec, spec.default_version)
+        except MeasurementError as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(str(error))
+
+    return prepare
+
+
+@pytest.fixture(scope="session")
+def inside() -> Callable[..., str]:
+    """Runs a script in a source's environment, without the harness on its path unless asked; returns its output."""
+
+    def run(ready: Installed, script: Path, stdin: str = "", *arguments: str, path: Path | None = None) -> str:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        done = subprocess.run(
+            [str(ready.python), "-W", "ignore", str(script), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env={**clean, **({"PYTHONPATH": str(path)} if path else {}), "MALLOC_MMAP_MAX_": "0",
+                 "MALLOC_TRIM_THRESHOLD_": str(2**33)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    return run

@@ -6,10 +6,11 @@ import dataclasses
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from harness import workers
 from harness.environments import Installed
@@ -24,6 +25,8 @@ from harness.weights import Checkpoint
 _MEASURING = ("worker.py", "batches.py", "varying.py", "conditioning.py", "integrity.py", "images.py", "names.py")
 
 
+#: what a caller knows a task by
+K = TypeVar("K")
 _PREDICTED = ("image", "classes", "logits")
 
 
@@ -83,6 +86,35 @@ class Measurer:
         """Runs the tasks in a worker of the source; see workers.run."""
         log = self.store.log(f"{installed.source.name}-{installed.source.version}")
         workers.run(installed, tasks, handle, log, device=self.device, threads=threads)
+
+    def side_by_side(
+        self,
+        installed: Mapping[Source, Installed],
+        tasks: Mapping[Source, Sequence[tuple[K, Mapping[str, Any]]]],
+        stage: Literal["numerics", "preprocessing", "why"],
+        handle: Callable[[K, Mapping[str, Any]], None],
+        sources: int,
+    ) -> None:
+        """Each source works through its (key, task) pairs; `handle` gets the key with every event. Failures are noted.
+
+        `sources` share the machine's processors, in this phase and in others whose results are compared with it: how
+        a sum is split over threads decides how it is rounded.
+        """
+        threads = max(1, (os.cpu_count() or 1) // max(1, sources))
+
+        def one(source: Source) -> None:
+            mine = tasks[source]
+
+            def handled(index: int, event: Mapping[str, Any]) -> None:
+                key, task = mine[index]
+                if event["event"] == "failed":
+                    self.fail(source, str(task["documented"]), stage, event["message"])
+                handle(key, event)
+
+            self.run(installed[source], [task for _, task in mine], handled, threads)
+
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            list(pool.map(one, tasks))
 
     def statics(
         self, installed: Installed, wanted: Mapping[str, Iterable[int]], trace: bool = True, side_by_side: int = 1

@@ -8,11 +8,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ import numpy as np
 from harness import correspondence, divergence, traces, wiring
 from harness.environments import Installed
 from harness.images import ImageSet, shuffled
-from harness.measure import Measurer
+from harness.measure import K, Measurer
 from harness.prepared import load
 from harness.records import PairResult, Source
 
@@ -149,6 +147,8 @@ class _Comparison:
         def handle(network: _Network, event: Mapping[str, Any]) -> None:
             if event["event"] == "conditioned":
                 self._built[network] = event
+                for name, why in event["undecodable"]:
+                    self._measurer.fail(network.source, network.model, "numerics", f"{name} was left out: {why}")
 
         self._run(tasks, handle)
 
@@ -274,21 +274,13 @@ class _Comparison:
     def _shapes(self, network: _Network) -> dict[str, tuple[int, ...]]:
         return {name: tuple(shape) for name, shape in self._built[network]["shapes"].items()}
 
-    def _run(self, tasks: Mapping[Source, Sequence[tuple[Any, dict[str, Any]]]], handle: Any) -> None:
-        threads = max(1, (os.cpu_count() or 1) // max(1, len(tasks)))
-
-        def one(source: Source) -> None:
-            mine = tasks[source]
-
-            def handled(index: int, event: Mapping[str, Any]) -> None:
-                if event["event"] == "failed":
-                    self._measurer.fail(source, mine[index][1]["documented"], "numerics", event["message"])
-                handle(mine[index][0], event)
-
-            self._measurer.run(self._installed[source], [task for _, task in mine], handled, threads)
-
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            list(pool.map(one, tasks))
+    def _run(
+        self,
+        tasks: Mapping[Source, Sequence[tuple[K, dict[str, Any]]]],
+        handle: Callable[[K, Mapping[str, Any]], None],
+    ) -> None:
+        sources = {source for pair in self._pairs for source in (pair.a, pair.b)}
+        self._measurer.side_by_side(self._installed, tasks, "numerics", handle, len(sources))
 
 
 def _finite(value: float) -> float | None:

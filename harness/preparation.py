@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import pandas as pd
 
 from harness import preprocessing
 from harness.environments import Installed
@@ -19,6 +19,21 @@ from harness.numerics import IMAGES, Pair
 from harness.page import Page
 from harness.preprocessing import Comparison
 from harness.records import Finding, Source, Static
+
+#: in the store: what each source made of each image in each step, as hashes that other machines can compare
+HASHES = "preprocessing.csv"
+
+
+class Hash(NamedTuple):
+    """One line of HASHES."""
+
+    source: str  #: with version
+    model: str  #: as documented
+    input_size: int | None  #: pixels; None is the source's own
+    image: str
+    step: str  #: one of adapters.base.STEPS
+    sha256: str  #: see prepared.save
+
 
 #: source, documented model, input size in pixels (None is the source's own)
 _Prepared = tuple[Source, str, int | None]
@@ -38,7 +53,8 @@ def compare(
     wanted = dict.fromkeys([*networks, *((source, p.model, p.input_size) for p in pairs for source in (p.a, p.b))])
     scratch = Path(tempfile.mkdtemp(prefix="preprocessing-", dir=measurer.store.root))
     try:
-        files = prepare(list(wanted), refs, installed, measurer, scratch)
+        files, hashes = prepare(list(wanted), refs, installed, measurer, scratch)
+        pd.DataFrame(hashes, columns=Hash._fields).to_csv(measurer.store.root / HASHES, index=False)
         compared = []
         for pair in pairs:
             a, b = (files.get((source, pair.model, pair.input_size), {}) for source in (pair.a, pair.b))
@@ -76,36 +92,31 @@ def prepare(
     installed: Mapping[Source, Installed],
     measurer: Measurer,
     scratch: Path,
-) -> dict[_Prepared, dict[str, Path]]:
-    """Image -> file of its steps, for every network."""
+) -> tuple[dict[_Prepared, dict[str, Path]], list[Hash]]:
+    """Image -> file of its steps, for every network, and the hashes of these."""
     files: dict[_Prepared, dict[str, Path]] = {}
-    sources = list(dict.fromkeys(source for source, _, _ in wanted))
+    hashes: list[Hash] = []
+    tasks: dict[Source, list[tuple[_Prepared, dict[str, Any]]]] = {}
+    for network in wanted:
+        source, model, size = network
+        task = {
+            "kind": "prepare",
+            "documented": model,
+            "input_size": size,
+            "images": [dataclasses.astuple(ref) for ref in refs],
+            "out": str(scratch / str(source) / f"{model}@{size}"),
+        }
+        tasks.setdefault(source, []).append((network, task))
 
-    def one(source: Source) -> None:
-        mine = [network for network in wanted if network[0] == source]
-        folders = [scratch / str(source) / f"{model}@{size}" for _, model, size in mine]
-        tasks = [
-            {
-                "kind": "prepare",
-                "documented": model,
-                "input_size": size,
-                "images": [dataclasses.astuple(ref) for ref in refs],
-                "out": str(folder),
-            }
-            for (_, model, size), folder in zip(mine, folders, strict=True)
-        ]
+    def handle(network: _Prepared, event: Mapping[str, Any]) -> None:
+        source, model, size = network
+        if event["event"] == "prepared":
+            folder = scratch / str(source) / f"{model}@{size}"
+            files.setdefault(network, {})[event["image"]] = folder / f"{event['index']}.npz"
+            for step, sha256 in event["sha256"].items():
+                hashes.append(Hash(str(source), model, size, event["image"], step, sha256))
+        elif event["event"] == "undecodable":
+            measurer.fail(source, model, "preprocessing", f"{event['image']}: {event['why']}")
 
-        def handle(index: int, event: Mapping[str, Any]) -> None:
-            model = mine[index][1]
-            if event["event"] == "prepared":
-                files.setdefault(mine[index], {})[event["image"]] = folders[index] / f"{event['index']}.npz"
-            elif event["event"] == "undecodable":
-                measurer.fail(source, model, "preprocessing", f"{event['image']}: {event['why']}")
-            elif event["event"] == "failed":
-                measurer.fail(source, model, "preprocessing", event["message"])
-
-        measurer.run(installed[source], tasks, handle, max(1, (os.cpu_count() or 1) // len(sources)))
-
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(one, sources))
-    return files
+    measurer.side_by_side(installed, tasks, "preprocessing", handle, len(tasks))
+    return files, hashes

@@ -194,7 +194,7 @@ class Explainer:
         scratch = Path(tempfile.mkdtemp(prefix="why-", dir=self.measurer.store.root))
         try:
             self.measurer.progress.stage(f"why {run.source} and {other.source} differ, {run.documented_model}")
-            inputs = preparation.prepare(
+            inputs, _ = preparation.prepare(
                 [(other.source, other.documented_model, other.input_size)], refs, self.installed, self.measurer,
                 scratch / "inputs",
             )  # fmt: skip

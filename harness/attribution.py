@@ -14,6 +14,7 @@ them equal up to rounding, which no count could show.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ _POWER = 0.8
 
 #: what an attribution can be against, beside another source
 DOCUMENT, NOTHING = "the documented figures", "nothing"
+#: the factor of a swap that takes over all of another source's preprocessing
+PREPROCESSING = "preprocessing"
 _METRICS: tuple[Metric, ...] = ("top1", "top5")
 
 Status = Literal["fits", "refuted", "undecided", "not tried", "control"]
@@ -129,7 +132,8 @@ def other_labels(how: str, labels: Mapping[str, int], predictions: pd.DataFrame)
         return {name: (label + int(how)) % 1000 for name, label in labels.items()}
     best = {name: int(classes[0]) for name, classes in zip(predictions["image"], predictions["classes"], strict=True)
             if len(classes)}  # fmt: skip
-    names = sorted(best.keys() & labels.keys())
+    # halves by hash: in the order of the names, one half may have all images of a class
+    names = sorted(best.keys() & labels.keys(), key=lambda name: hashlib.sha256(name.encode()).digest())
     read = dict(labels)
     for half in (0, 1):
         told = pd.Series({name: best[name] for name in names[1 - half :: 2]}, dtype=int)
@@ -346,14 +350,37 @@ def agreement(factor: str, text: str, swapped: pd.DataFrame, other: pd.DataFrame
     return Agreement(factor, text, "fits" if relative <= ROUNDING else "refuted", len(both), same, relative)
 
 
-def conclude_pair(swaps: Sequence[Agreement], together: str) -> tuple[Outcome, tuple[str, ...]]:
-    """What the swaps say; `together` is the factor of the swap that takes over all of the preprocessing."""
-    fits = _factors(swaps, "fits")
-    single = tuple(factor for factor in fits if factor != together)
-    if len(single) == 1:
-        return "named", single
-    if single:
-        return "ambiguous", single
-    if together in fits:
-        return "together", tuple(dict.fromkeys(swap.factor for swap in swaps if swap.factor != together))
-    return "unexplained", ()
+def conclude_pair(
+    own: Agreement, single: Sequence[Agreement], chain: Sequence[Sequence[Agreement]]
+) -> tuple[Outcome, tuple[str, ...]]:
+    """What the swaps say of two sources.
+
+    `single`: one factor of the preprocessing each. `chain`: what is taken over from the other source on top of what
+    stands before it, each level with its alternatives: all of the preprocessing, the weights, the network.
+    """
+    alone = _factors(single, "fits")
+    if alone:
+        return ("named" if len(alone) == 1 else "ambiguous"), alone
+    parts: list[str] = []
+    before = own.relative
+    for level in chain:
+        fitting = _factors(level, "fits")
+        if fitting:
+            parts += fitting[:1]
+            break
+        if level and not _as_far(before, level[0].relative):
+            parts.append(level[0].factor)
+        before = level[0].relative if level else before
+    else:
+        return "unexplained", ()
+    singles = tuple(dict.fromkeys(swap.factor for swap in single))
+    if parts == [PREPROCESSING]:
+        return "together", singles
+    if len(parts) == 1:
+        return "named", tuple(parts)
+    spread = [singles or (part,) if part == PREPROCESSING else (part,) for part in parts]
+    return "together", tuple(factor for factors in spread for factor in factors)
+
+
+def _as_far(one: float | None, other: float | None) -> bool:
+    return one == other or (one is not None and other is not None and math.isclose(one, other, rel_tol=1e-2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from harness.attribution import Agreement, Outcome, Swap, Target
@@ -82,19 +83,25 @@ def against_source(
         causes = " or ".join(f"the {swap.factor} ({swap.text})" for swap in fitting)
         alone = "alone makes them equal up to rounding" if outcome == "named" else "each alone makes them equal"
         return f"{apart}. The cause is {causes}, which {alone} (logits apart by {_relative(fitting[0])})"
+    steps = f"; how the {' and '.join(unknown)} step is done is not known" if unknown else ""
     if outcome == "together":
-        named = f": {', '.join(factors)}" if factors else ""
-        steps = f"; how it does the {' and '.join(unknown)} step is not known" if unknown else ""
+        last = next(swap for swap in swaps if swap.status == "fits")
+        named = ", ".join(factors) or last.factor
         return (
-            f"{apart}. The cause is the preprocessing, of which no one factor is enough{named}{steps}; on the images "
-            f"that {other} prepares, the two are equal up to rounding"
+            f"{apart}. No one factor is the cause: {named} together, taken over from {other}, make them equal up to "
+            f"rounding (logits apart by {_relative(last)}){steps}"
         )
     left = {
         None: f"weights or network differ; {_NEXT}",
-        True: "the networks are one function, so that the weights differ",
-        False: "the networks are different functions; see there",
+        True: "by the numerics the networks are one function",
+        False: "by the numerics the networks are different functions",
     }[same_function]
-    return f"{apart}. Unexplained by the preprocessing: on the images that {other} prepares they differ too; {left}"
+    tried = [swap for swap in swaps if swap.status != "not tried"]
+    nearest = min(tried, key=lambda swap: swap.relative if swap.relative is not None else math.inf, default=own)
+    return (
+        f"{apart}. Unexplained: of {len(tried)} swaps towards {other} none makes them equal; the nearest is the "
+        f"{nearest.factor} ({nearest.text}; logits apart by {_relative(nearest)}){steps}; {left}"
+    )
 
 
 def _missed(run: Run, target: Target, metric: Metric) -> str:

@@ -1,7 +1,8 @@
 """Runs inside a source's environment: what a network would have said had one thing been otherwise.
 
 A variant is {"changed": step -> parameters of adapters.recipe, "alteration": see Network.altered, "checkpoint",
-"match", "inputs": a folder of prepared images}; what it does not name is the source's own. Nothing here knows a claim.
+"match", "state": a file of the whole state, "inputs": image -> file of its steps}; what it does not name is the
+source's own. Nothing here knows a claim.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def _input(variant: Mapping[str, Any], ref: ImageRef, made: Array | Exception | 
 
 
 def _other_network(variant: Mapping[str, Any]) -> bool:
-    return bool(variant.get("alteration") or variant.get("checkpoint"))
+    return any(variant.get(name) for name in ("alteration", "checkpoint", "state"))
 
 
 class _Networks:
@@ -125,16 +126,19 @@ class _Networks:
     def __init__(self, adapter: Any, task: Mapping[str, Any]) -> None:
         self._adapter = adapter
         self._task = task
-        self._built: dict[str, Any] = {}
+        self._built: dict[tuple[str, str], Any] = {}
 
     def of(self, variant: Mapping[str, Any]) -> Any:
         given = variant if variant.get("checkpoint") else self._task
-        file = given["checkpoint"]
-        if file not in self._built:
-            self._built[file] = self._adapter.build(
-                self._task["model"], Path(file), given.get("match", "name"), input_size=self._task["input_size"]
+        key = (given["checkpoint"], variant.get("state", ""))
+        if key not in self._built:
+            network = self._adapter.build(
+                self._task["model"], Path(key[0]), given.get("match", "name"), input_size=self._task["input_size"]
             )
-        return self._built[file]
+            if key[1]:
+                network.load_state(prepared.load(Path(key[1])))
+            self._built[key] = network
+        return self._built[key]
 
     def forward(self, variant: Mapping[str, Any], batch: Array) -> Array:
         network = self.of(variant)

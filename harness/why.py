@@ -24,6 +24,7 @@ from harness.measure import Measurer
 from harness.page import Page
 from harness.records import Finding, Row, Run, Source
 from harness.store import Predictions, key
+from harness.transplant import transplant
 
 #: images after each of which refuted swaps are left out
 STAGES = (256, 1024, 4096, 16384)
@@ -33,7 +34,6 @@ UNDOCUMENTED = 1024
 PROBES = 64
 #: images on which two sources are compared: those on which they differ most, and as many others
 MOST_APART = 32
-TOGETHER = "all of the preprocessing"
 
 
 @dataclass(frozen=True)
@@ -191,40 +191,62 @@ class Explainer:
         names = [ref.name for ref in refs]
         mine, theirs = (table[table["image"].isin(names)] for table in (mine, theirs))
         own = attribution.agreement("", "", mine, theirs)
+        self.measurer.progress.stage(f"why {run.source} and {other.source} differ, {run.documented_model}")
         scratch = Path(tempfile.mkdtemp(prefix="why-", dir=self.measurer.store.root))
         try:
-            self.measurer.progress.stage(f"why {run.source} and {other.source} differ, {run.documented_model}")
-            inputs, _ = preparation.prepare(
-                [(other.source, other.documented_model, other.input_size)], refs, self.installed, self.measurer,
-                scratch / "inputs",
-            )  # fmt: skip
-            files = next(iter(inputs.values()), {})
-            given = {"inputs": {name: str(path) for name, path in files.items()}}
+            wanted = [(other.source, other.documented_model, other.input_size)]
+            prepared, _ = preparation.prepare(wanted, refs, self.installed, self.measurer, scratch / "inputs")
+            files = next(iter(prepared.values()), {})
             refs = [ref for ref in refs if ref.name in files]
-            variants = factors.between(mine_known, theirs_known)
-            variants += [Variant(TOGETHER, f"as {other.source} prepares images", given)]
-            variants += factors.of_other_network(mine_known, theirs_known, given)
-            tasks = {str(position): variant.task for position, variant in enumerate(variants)}
-            kept = {name: Predictions(scratch / name) for name in tasks}
-            for predictions in kept.values():
-                predictions.folder.mkdir(parents=True)
-            failed = self.measurer.vary(self.installed[run.source], run, mine_known, tasks, refs, kept)
-            swaps = [
-                Agreement(variant.factor, variant.text, "not tried", why=failed[name])
-                if name in failed
-                else attribution.agreement(variant.factor, variant.text, kept[name].read(), theirs)
-                for name, variant in zip(tasks, variants, strict=True)
-            ]
+            moved = transplant(run, other, self.installed, self.measurer, scratch / "weights")
+            single = factors.between(mine_known, theirs_known)
+            taken: dict[str, Any] = {"inputs": {name: str(path) for name, path in files.items()}}
+            levels = [[Variant(attribution.PREPROCESSING, f"as {other.source} prepares images", taken)]]
+            if moved.differing:
+                taken = {**taken, "state": str(moved.state)}
+                text = (
+                    f"those of {other.source}: {moved.differing} of {moved.tensors} tensors differ, first {moved.first}"
+                )
+                levels.append([Variant("weights", text, taken)])
+            levels.append(factors.of_other_network(mine_known, theirs_known, taken))
+            variants = [*single, *(variant for level in levels for variant in level)]
+            found = self._agreements(run, mine_known, variants, refs, theirs, scratch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        outcome, causes = attribution.conclude_pair(swaps, TOGETHER)
+        rest = iter(found[len(single) :])
+        chain = [[next(rest) for _ in level] for level in levels]
+        outcome, causes = attribution.conclude_pair(own, found[: len(single)], chain)
         unknown = list(dict.fromkeys((*mine_known.reasons, *theirs_known.reasons)))
-        text = explanations.against_source(str(other.source), outcome, causes, own, swaps, unknown, same_function)
-        baseline = dataclasses.replace(own, factor=factors.CONTROL, text="nothing swapped")
+        text = explanations.against_source(str(other.source), outcome, causes, own, found, unknown, same_function)
+        evidence = [dataclasses.replace(own, factor=factors.CONTROL, text="nothing swapped", status="control"), *found]
+        if moved.why:
+            evidence.append(Agreement("weights", f"those of {other.source}", "not tried", why=moved.why))
         return Attribution(
             str(run.source), run.documented_model, run.input_size, str(other.source), outcome, causes, text,
-            own.images, len(self.images.images), (baseline, *swaps),
+            own.images, len(self.images.images), tuple(evidence),
         )  # fmt: skip
+
+    def _agreements(
+        self,
+        run: Run,
+        known: Identified,
+        variants: Sequence[Variant],
+        refs: Sequence[ImageRef],
+        theirs: pd.DataFrame,
+        scratch: Path,
+    ) -> list[Agreement]:
+        """How near each variant brings the run to the other's predictions."""
+        tasks = {str(position): variant.task for position, variant in enumerate(variants)}
+        kept = {name: Predictions(scratch / name) for name in tasks}
+        for predictions in kept.values():
+            predictions.folder.mkdir(parents=True)
+        failed = self.measurer.vary(self.installed[run.source], run, known, tasks, refs, kept)
+        return [
+            Agreement(variant.factor, variant.text, "not tried", why=failed[name])
+            if name in failed
+            else attribution.agreement(variant.factor, variant.text, kept[name].read(), theirs)
+            for name, variant in zip(tasks, variants, strict=True)
+        ]
 
 
 def _most_apart(mine: pd.DataFrame, theirs: pd.DataFrame, images: ImageSet) -> list[ImageRef]:

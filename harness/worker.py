@@ -55,6 +55,7 @@ def main() -> None:
         "condition": condition_network,
         "apply": apply_state,
         "trace": trace_network,
+        "state": write_state,
         "prepare": prepare_images,
         "identify": varying.identify,
         "vary": varying.vary,
@@ -207,6 +208,17 @@ def _with_state(adapter: Any, task: dict[str, Any]) -> Any:
     network = adapter.build(_own_name(adapter, task["documented"]), seed=task["seed"], input_size=task["input_size"])
     network.load_state(prepared.load(Path(task["state"])))
     return network
+
+
+def write_state(adapter: Any, task: dict[str, Any], send: Emit) -> None:
+    """The state of a network with its checkpoint, and how the network is made up, written to the folder `out`."""
+    out = Path(task["out"])
+    network = adapter.build(task["model"], Path(task["checkpoint"]), task["match"], input_size=task["input_size"])
+    size = network.input_size
+    conditioning.write_trace(network, np.zeros((1, 3, size, size), np.float32), out, values=False)
+    state = network.state()
+    np.savez(out / "state.npz", **state)
+    send({"event": "state", "shapes": {name: list(v.shape) for name, v in state.items() if v.dtype.kind == "f"}})
 
 
 def make_stand_in(adapter: Any, task: dict[str, Any], send: Emit) -> None:

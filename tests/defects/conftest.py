@@ -1,62 +1,30 @@
-"""Environments, images and checkpoints for the tests that run real frameworks."""
+"""Shows at the end what the benchmark of planted defects found."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from benchmark import Counts
 
-from harness import environments
-from harness.environments import Installed
-from harness.errors import MeasurementError
-from harness.images import ImageSet, open_images
-
-SAMPLE = Path(__file__).parents[3] / "shared" / "imagenet-sample"
+_COUNTS = pytest.StashKey[dict[str, Counts]]()
 
 
-
-@pytest.fixture(scope="session")
-def sample(request: pytest.FixtureRequest) -> ImageSet:
-    if not SAMPLE.is_dir():
-        pytest.skip("no labelled images: expected ../shared/imagenet-sample beside the repository")
-    limit: int = request.config.getoption("--images")
-    return open_images(SAMPLE, limit=None if limit >= 500 else limit)
+@pytest.fixture
+def counts(request: pytest.FixtureRequest) -> Callable[[str], Counts]:
+    """The counts of a group."""
+    groups = request.config.stash.setdefault(_COUNTS, {})
+    return lambda group: groups.setdefault(group, Counts())
 
 
-@pytest.fixture(scope="session")
-def installed() -> Callable[[str], Installed]:
-    """The environment of a source, made if need be; skips where no package index can be reached."""
-
-    def prepare(name: str) -> Installed:
-        spec = environments.sources()[name]
-        try:
-            return environments.prepare(spec, spec.default_version)
-        except MeasurementError as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(str(error))
-
-    return prepare
-
-
-@pytest.fixture(scope="session")
-def inside() -> Callable[..., str]:
-    """Runs a script in a source's environment, without the harness on its path unless asked; returns its output."""
-
-    def run(ready: Installed, script: Path, stdin: str = "", *arguments: str, path: Path | None = None) -> str:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        done = subprocess.run(
-            [str(ready.python), "-W", "ignore", str(script), *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            env={**clean, **({"PYTHONPATH": str(path)} if path else {}), "MALLOC_MMAP_MAX_": "0",
-                 "MALLOC_TRIM_THRESHOLD_": str(2**33)},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
-
-    return run
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    groups = config.stash.get(_COUNTS, {})
+    whole = Counts()
+    for name, group in groups.items():
+        terminalreporter.write_line(f"planted in {name}: {group.line()}")
+        whole.named |= {f"{name}: {defect}": named for defect, named in group.named.items()}
+        whole.missed += group.missed
+        whole.alarms += group.alarms
+        whole.undamaged += group.undamaged
+    if len(groups) > 1:
+        terminalreporter.write_line(f"planted in all: {whole.line()}")

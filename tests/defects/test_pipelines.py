@@ -8,15 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from benchmark import Counts
 
 from harness import environments, weights
-from harness.attribution import Attribution, Target
+from harness.attribution import Attribution
 from harness.environments import Installed, SourceSpec
 from harness.images import ImageSet, open_images
 from harness.measure import Evaluation, Measurer
 from harness.page import Page, read_page
 from harness.plan import REFERENCE
-from harness.records import Row, Run, Source
+from harness.records import Run, Source
 from harness.store import Store
 from harness.terminal import Silent
 from harness.why import Explainer
@@ -94,7 +95,11 @@ class Bench:
 
 
 def test_timm_planted_pipeline_defects_are_named(
-    installed: Callable[[str], Installed], images: ImageSet, tmp_path: Path, request: pytest.FixtureRequest
+    installed: Callable[[str], Installed],
+    images: ImageSet,
+    counts: Callable[[str], Counts],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     bench = Bench(installed("timm"), images, tmp_path / "store")
     source = bench.run()
@@ -108,10 +113,12 @@ def test_timm_planted_pipeline_defects_are_named(
         for defect, one in found.items()
         if one and one.outcome == "named" and one.factors == (PIPELINES[defect],)
     ]
-    print(
-        f"pipelines: detected {sum(map(bool, found.values()))} of {len(found)}, named correctly {len(named)} of "
-        f"{len(found)}, false alarms {int(alarm is not None)} of 1"
-    )
+    group = counts("pipelines")
+    group.named |= {defect: defect in named for defect, one in found.items() if one}
+    group.missed += [defect for defect, one in found.items() if not one]
+    group.alarms += ["undamaged"] if alarm else []
+    group.undamaged += 1
     wrong = {defect: one.text if one else "not detected" for defect, one in found.items() if defect not in named}
     if wrong or alarm:
-        pytest.fail("\n".join(f"{defect}: {text}" for defect, text in wrong.items()) + f"\nalarm: {alarm}", pytrace=False)
+        said = "\n".join(f"{defect}: {text}" for defect, text in wrong.items())
+        pytest.fail(f"{said}\nalarm: {alarm}", pytrace=False)

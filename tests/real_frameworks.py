@@ -1,4 +1,4 @@
-"""Environments, images and checkpoints for the tests that run real frameworks."""
+"""Environments, images and checkpoints for the tests that run real frameworks; a plugin of tests/conftest.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.environments import Installed
 from harness.errors import MeasurementError
 from harness.images import ImageSet, open_images
 
-SAMPLE = Path(__file__).parents[3] / "shared" / "imagenet-sample"
+SAMPLE = Path(__file__).parents[2] / "shared" / "imagenet-sample"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

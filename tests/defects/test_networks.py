@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmark import Counts
 
 from harness import numerics
 from harness.environments import Installed
@@ -74,12 +75,15 @@ WIRED = {
 
 
 def test_timm_planted_defects_are_found_and_named(
-    installed: Callable[[str], Installed], inside: Callable[..., str], tmp_path: Path
+    installed: Callable[[str], Installed],
+    inside: Callable[..., str],
+    counts: Callable[[str], Counts],
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "path").mkdir()
     for package in ("adapters", "harness"):
         (tmp_path / "path" / package).symlink_to(ROOT / package)
-    script = Path(__file__).parent / "inside" / "defects.py"
+    script = Path(__file__).with_name("network.py")
     printed = inside(
         installed("timm"), script, "", str(numerics.ROUNDING), str(tmp_path / "traces"), path=tmp_path / "path"
     )
@@ -93,10 +97,11 @@ def test_timm_planted_defects_are_found_and_named(
     unwired = [
         name for name, parts in WIRED.items() if not all(part in "\n".join(found[name]["wiring"]) for part in parts)
     ]
-    print(
-        f"detected {len(NAMED) - len(missed)} of {len(NAMED)}, named correctly {len(NAMED) - len(unnamed)} of "
-        f"{len(NAMED)}, false alarms {len(alarms)} of {len(UNDAMAGED)}"
-    )
+    group = counts("networks and checkpoints")
+    group.named |= {name: name not in unnamed for name in NAMED if name not in missed}
+    group.missed += missed
+    group.alarms += alarms
+    group.undamaged += len(UNDAMAGED)
     wrong = {*alarms, *missed, *unnamed, *unwired}
     said = "\n".join(f"{name}: {found[name]['said']} {found[name]['wiring']}" for name in found if name in wrong)
     if wrong:

@@ -51,6 +51,10 @@ class Variant:
     task: Mapping[str, Any] = field(default_factory=dict)  #: see varying; empty where the predictions stay the same
     label: str | None = None  #: how labels are read otherwise: "+1", "-1" or "order"
 
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.factor, self.text
+
 
 @dataclass(frozen=True)
 class Identified:
@@ -92,7 +96,8 @@ def of_preprocessing(known: Identified, page: Parameters, input_size: int | None
 def untried(known: Identified) -> list[tuple[str, str]]:
     """Factor -> why it was not swapped."""
     lacking = [library for library in ("PIL", "OpenCV") if library not in known.libraries]
-    return [("decoder, resize library", f"{library} is not in the source's environment") for library in lacking]
+    found = [("decoder, resize library", f"{library} is not in the source's environment") for library in lacking]
+    return found + [(step, f"how the source does it is not known: {why}") for step, why in known.reasons.items()]
 
 
 def _decoders(known: Identified) -> Iterator[Variant]:

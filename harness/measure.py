@@ -14,8 +14,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from harness import workers
 from harness.environments import Installed
-from harness.factors import Identified
-from harness.images import ImageRef, ImageSet
+from harness.images import ImageSet
 from harness.labels import label_shift
 from harness.records import CheckpointUsed, Failure, Run, Source, Static
 from harness.store import Predictions, Store
@@ -27,7 +26,6 @@ _MEASURING = ("worker.py", "batches.py", "varying.py", "conditioning.py", "integ
 
 #: what a caller knows a task by
 K = TypeVar("K")
-_PREDICTED = ("image", "classes", "logits")
 
 
 class Progress(Protocol):
@@ -218,80 +216,6 @@ class Measurer:
         for name, why in run.decode_errors.items():
             self.fail(source, evaluation.documented_model, "evaluate", f"{name} was not scored: {why}")
         return run
-
-    def identify(self, installed: Installed, run: Run, refs: Sequence[ImageRef], data: str) -> Identified | None:
-        """What the source does with these images, of the data set `data`; None where it failed, which is noted."""
-        task: dict[str, Any] = {"kind": "identify", "model": run.model, "input_size": run.input_size}
-        identity = self.identity(installed, **task, data=data, images=[ref.name for ref in refs])
-        found: dict[str, Any] = self.store.static(identity) or {}
-
-        def handle(_: int, event: Mapping[str, Any]) -> None:
-            if event["event"] == "recipe":
-                found.update(event)
-                self.store.save_static(identity, event)
-            elif event["event"] == "failed":
-                self.fail(run.source, run.documented_model, "why", event["message"])
-
-        if not found:
-            self.run(installed, [{**task, "images": [dataclasses.astuple(ref) for ref in refs]}], handle)
-        return _identified(found) if found else None
-
-    def vary(
-        self,
-        installed: Installed,
-        run: Run,
-        known: Identified,
-        variants: Mapping[str, Mapping[str, Any]],
-        refs: Sequence[ImageRef],
-        kept: Mapping[str, Predictions],
-    ) -> dict[str, str]:
-        """Adds what every variant (key -> see varying) predicts for these images to its own in `kept`.
-
-        What is there is not done again. Returns key -> why, of the variants that cannot be run.
-        """
-        base = Predictions(Path(run.predictions)).read()
-        own = {name: (classes, logits) for name, classes, logits in zip(*(base[c] for c in _PREDICTED), strict=True)}
-        done = {key: set(kept[key].read()["image"]) for key in variants}
-        todo = [ref for ref in refs if any(ref.name not in done[key] for key in variants)]
-        keys = list(variants)
-        failed: dict[str, str] = {}
-
-        def handle(_: int, event: Mapping[str, Any]) -> None:
-            if event["event"] == "varied":
-                rows = [(name, classes, logits) for name, classes, logits in event["rows"]]
-                rows += [(name, *map(list, own[name])) for name in event["unchanged"]]
-                kept[keys[event["variant"]]].append(rows, [(name, "") for name in event["undecodable"]])
-            elif event["event"] == "variant_failed":
-                failed[keys[event["variant"]]] = event["message"]
-            elif event["event"] == "failed":
-                failed.update(dict.fromkeys(keys, event["message"]))
-
-        if todo:
-            task = {
-                "kind": "vary",
-                "model": run.model,
-                "checkpoint": run.checkpoint.file,
-                "match": run.checkpoint.match,
-                "input_size": run.input_size,
-                "recipe": known.recipe,
-                "variants": list(variants.values()),
-                "images": [dataclasses.astuple(ref) for ref in todo],
-            }
-            self.run(installed, [task], handle)
-        for predictions in kept.values():
-            predictions.compact()
-        return failed
-
-
-def _identified(told: Mapping[str, Any]) -> Identified:
-    return Identified(
-        recipe=told["recipe"],
-        reasons=told["reasons"],
-        libraries=tuple(told["libraries"]),
-        said=told["said"],
-        epsilons={float(value): count for value, count in told["epsilons"]},
-        operations={(kind, slope): count for kind, slope, count in told["operations"]},
-    )
 
 
 def _static(source: Source, measured: Mapping[str, Any]) -> Static:

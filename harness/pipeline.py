@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import (
+    apart,
     demonstration,
     environments,
+    factors,
     names,
     numerics,
     paired,
@@ -32,6 +34,7 @@ from harness.plan import Options, Plan, plan
 from harness.preprocessing import Comparison
 from harness.records import Failure, Finding, Metric, Outcome, PairResult, Row, Run, Source, Static, Verdict
 from harness.store import Predictions, Store
+from harness.swapping import Bench
 
 #: networks of the same source that a contradicted row is compared with: the likeliest first, then some more
 NEIGHBOURS = (3, 8)
@@ -321,19 +324,23 @@ def _explain(
     """Why each row's run misses its claims and why two runs differ; and where a source does not do what it says."""
     if not options.why or images is None:
         return [], []
-    explainer = why.Explainer(installed, images, planned.page, measurer)
+    bench = Bench(installed, images, measurer)
     found: list[Attribution | None] = []
     described: list[Finding] = []
     for (row, source), row_runs in runs.items():
         run = verdicts.plain_run(row, row_runs)
-        described += explainer.described(run)
+        known = bench.identify(run, why.probes(images))
+        if known is None:
+            continue
+        described += factors.misdescribed(str(source), row.model, known)
         if not run.checkpoint.stand_in:
             target = _target(planned, row, run, images)
-            found.append(explainer.one(run, row, target, weights.others(choice, source.name, run.model, row.model)))
+            checkpoints = weights.others(choice, source.name, run.model, row.model)
+            found.append(why.explain(run, row, target, known, planned.page, checkpoints, bench))
     for two in side_by_side:
         same = [p.outcome for p in pairs if (p.a, p.b, p.model) == (two.a.source, two.b.source, two.a.documented_model)]
         one_function = {"same_function": True, "different_function": False}.get(same[0]) if same else None
-        found.append(explainer.two(two.a, two.b, one_function))
+        found.append(apart.explain(two.a, two.b, bench, one_function))
     return [one for one in found if one], described
 
 

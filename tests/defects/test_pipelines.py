@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from benchmark import Counts
 
-from harness import environments, weights
+from harness import apart, environments, weights
 from harness.attribution import Attribution
 from harness.environments import Installed, SourceSpec
 from harness.images import ImageSet, open_images
 from harness.measure import Evaluation, Measurer
-from harness.page import Page, read_page
+from harness.page import read_page
 from harness.plan import REFERENCE
 from harness.records import Run, Source
 from harness.store import Store
+from harness.swapping import Bench
 from harness.terminal import Silent
-from harness.why import Explainer
 
 HERE = Path(__file__).parent
 MODEL = "tf_efficientnet_lite0"
@@ -65,7 +65,7 @@ def images(sample: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> ImageS
     return open_images(folder)
 
 
-class Bench:
+class Copies:
     """The damaged copies and the source beside them, evaluated on the same images."""
 
     def __init__(self, ready: Installed, images: ImageSet, folder: Path) -> None:
@@ -77,9 +77,7 @@ class Bench:
         self.images = images
         self.measurer = Measurer(Store(folder), Silent(), "cpu", 32)
         self.page = read_page(REFERENCE / "efficientnet_lite.toml")
-        self.explainer = Explainer(
-            {ready.source: ready, self.planted.source: self.planted}, images, Page(), self.measurer
-        )
+        self.bench = Bench({ready.source: ready, self.planted.source: self.planted}, images, self.measurer)
 
     def run(self, defect: str | None = None) -> Run:
         declared = self.page.weights[MODEL]
@@ -91,7 +89,7 @@ class Bench:
         return run
 
     def against_the_source(self, defect: str, source: Run) -> Attribution | None:
-        return self.explainer.two(self.run(defect), source, None)
+        return apart.explain(self.run(defect), source, self.bench, None)
 
 
 def test_timm_planted_pipeline_defects_are_named(
@@ -101,12 +99,12 @@ def test_timm_planted_pipeline_defects_are_named(
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
-    bench = Bench(installed("timm"), images, tmp_path / "store")
-    source = bench.run()
+    copies = Copies(installed("timm"), images, tmp_path / "store")
+    source = copies.run()
     assert source.top1_count > 0.8 * source.images
     defects = PIPELINES if request.config.getoption("--images") >= 500 else SOME
-    found = {defect: bench.against_the_source(defect, source) for defect in (*defects, "undamaged")}
-    assert not bench.measurer.failures
+    found = {defect: copies.against_the_source(defect, source) for defect in (*defects, "undamaged")}
+    assert not copies.measurer.failures
     alarm = found.pop("undamaged")
     named = [
         defect

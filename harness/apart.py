@@ -1,0 +1,114 @@
+"""Why do two sources differ on the same images? Takes over what the other does, one thing at a time, and compares."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness import attribution, explanations, factors, preparation
+from harness.attribution import Agreement, Attribution
+from harness.factors import Identified, Variant
+from harness.images import ImageRef, ImageSet, shuffled
+from harness.records import Run
+from harness.store import Predictions
+from harness.swapping import Bench
+from harness.transplant import transplant
+
+#: images on which two sources are compared: those on which they differ most, and as many others
+MOST_APART = 32
+
+
+def explain(run: Run, other: Run, bench: Bench, same_function: bool | None) -> Attribution | None:
+    """Why the logits of two sources differ on the same images; None where they do not.
+
+    `same_function`: what the numerics say of the two, where they were asked for.
+    """
+    mine, theirs = (Predictions(Path(one.predictions)).read() for one in (run, other))
+    if attribution.agreement("", "", mine, theirs).status == "fits":
+        return None
+    refs = _most_apart(mine, theirs, bench.images)
+    mine_known, theirs_known = (bench.identify(one, refs) for one in (run, other))
+    if mine_known is None or theirs_known is None:
+        return None
+    names = [ref.name for ref in refs]
+    mine, theirs = (table[table["image"].isin(names)] for table in (mine, theirs))
+    own = attribution.agreement("", "", mine, theirs)
+    bench.measurer.progress.stage(f"why {run.source} and {other.source} differ, {run.documented_model}")
+    scratch = Path(tempfile.mkdtemp(prefix="why-", dir=bench.measurer.store.root))
+    try:
+        wanted = [(other.source, other.documented_model, other.input_size)]
+        prepared, _ = preparation.prepare(wanted, refs, bench.installed, bench.measurer, scratch / "inputs")
+        files = next(iter(prepared.values()), {})
+        refs = [ref for ref in refs if ref.name in files]
+        moved = transplant(run, other, bench.installed, bench.measurer, scratch / "weights")
+        single = factors.between(mine_known, theirs_known)
+        taken: dict[str, Any] = {"inputs": {name: str(path) for name, path in files.items()}}
+        levels = [[Variant(attribution.PREPROCESSING, f"as {other.source} prepares images", taken)]]
+        if moved.differing:
+            taken = {**taken, "state": str(moved.state)}
+            text = f"those of {other.source}: {moved.differing} of {moved.tensors} tensors differ, first {moved.first}"
+            levels.append([Variant("weights", text, taken)])
+        levels.append(factors.of_other_network(mine_known, theirs_known, taken))
+        variants = [*single, *(variant for level in levels for variant in level)]
+        found = _agreements(run, mine_known, variants, refs, theirs, bench, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    rest = iter(found[len(single) :])
+    chain = [[next(rest) for _ in level] for level in levels]
+    outcome, causes = attribution.conclude_pair(own, found[: len(single)], chain)
+    unknown = list(dict.fromkeys((*mine_known.reasons, *theirs_known.reasons)))
+    text = explanations.against_source(str(other.source), outcome, causes, own, found, unknown, same_function)
+    evidence = [dataclasses.replace(own, factor=factors.CONTROL, text="nothing swapped", status="control"), *found]
+    if moved.why:
+        evidence.append(Agreement("weights", f"those of {other.source}", "not tried", why=moved.why))
+    return Attribution(
+        str(run.source), run.documented_model, run.input_size, str(other.source), outcome, causes, text,
+        own.images, len(bench.images.images), tuple(evidence),
+    )  # fmt: skip
+
+
+def _agreements(
+    run: Run,
+    known: Identified,
+    variants: Sequence[Variant],
+    refs: Sequence[ImageRef],
+    theirs: pd.DataFrame,
+    bench: Bench,
+    scratch: Path,
+) -> list[Agreement]:
+    """How near each variant brings the run to the other's predictions."""
+    tasks = {str(position): variant.task for position, variant in enumerate(variants)}
+    kept = {name: Predictions(scratch / name) for name in tasks}
+    for predictions in kept.values():
+        predictions.folder.mkdir(parents=True)
+    failed = bench.vary(run, known, tasks, refs, kept)
+    return [
+        Agreement(variant.factor, variant.text, "not tried", why=failed[name])
+        if name in failed
+        else attribution.agreement(variant.factor, variant.text, kept[name].read(), theirs)
+        for name, variant in zip(tasks, variants, strict=True)
+    ]
+
+
+def _most_apart(mine: pd.DataFrame, theirs: pd.DataFrame, images: ImageSet) -> list[ImageRef]:
+    """The images on which two runs differ most, and some others."""
+    both = mine[mine["error"].isna()].merge(theirs[theirs["error"].isna()], on="image", suffixes=("_a", "_b"))
+    differences: dict[str, float] = {}
+    for name, *columns in zip(
+        both["image"], both["classes_a"], both["logits_a"], both["classes_b"], both["logits_b"], strict=True
+    ):
+        one, two = dict(zip(*columns[:2], strict=True)), dict(zip(*columns[2:], strict=True))
+        # a class that one alone lists is below the other's last
+        differences[name] = max(
+            abs(one.get(label, min(one.values())) - two.get(label, min(two.values()))) for label in one | two
+        )
+    ranked = sorted(differences, key=lambda name: -differences[name])[:MOST_APART]
+    others = [ref.name for ref in shuffled(images.images) if ref.name in differences and ref.name not in ranked]
+    wanted = {*ranked, *others[:MOST_APART]}
+    return [ref for ref in images.images if ref.name in wanted]

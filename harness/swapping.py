@@ -1,0 +1,101 @@
+"""Has one factor at a time swapped: drives `varying` in the worker of a source and keeps what it predicts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.environments import Installed
+from harness.factors import Identified
+from harness.images import ImageRef, ImageSet
+from harness.measure import Measurer
+from harness.records import Run, Source
+from harness.store import Predictions
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every question of why needs."""
+
+    installed: Mapping[Source, Installed]
+    images: ImageSet
+    measurer: Measurer
+
+    def identify(self, run: Run, refs: Sequence[ImageRef]) -> Identified | None:
+        """What the run's source does with these images; None where that cannot be told, which is noted."""
+        installed = self.installed[run.source]
+        task: dict[str, Any] = {"kind": "identify", "model": run.model, "input_size": run.input_size}
+        names = [ref.name for ref in refs]
+        identity = self.measurer.identity(installed, **task, data=self.images.digest, images=names)
+        found: dict[str, Any] = self.measurer.store.static(identity) or {}
+
+        def handle(_: int, event: Mapping[str, Any]) -> None:
+            if event["event"] == "recipe":
+                found.update(event)
+                self.measurer.store.save_static(identity, event)
+            elif event["event"] == "failed":
+                self.measurer.fail(run.source, run.documented_model, "why", event["message"])
+
+        if not found:
+            refs_as_data = [dataclasses.astuple(ref) for ref in refs]
+            self.measurer.run(installed, [{**task, "images": refs_as_data}], handle)
+        if not found:
+            return None
+        return Identified(
+            recipe=found["recipe"],
+            reasons=found["reasons"],
+            libraries=tuple(found["libraries"]),
+            said=found["said"],
+            epsilons={float(value): count for value, count in found["epsilons"]},
+            operations={(kind, slope): count for kind, slope, count in found["operations"]},
+        )
+
+    def vary(
+        self,
+        run: Run,
+        known: Identified,
+        variants: Mapping[str, Mapping[str, Any]],
+        refs: Sequence[ImageRef],
+        kept: Mapping[str, Predictions],
+    ) -> dict[str, str]:
+        """Adds what every variant (key -> see varying) predicts for these images to its own in `kept`.
+
+        What is there is not done again. Returns key -> why, of the variants that cannot be run.
+        """
+        base = Predictions(Path(run.predictions)).read()
+        columns = (base[name] for name in ("image", "classes", "logits"))
+        own = {name: (list(classes), list(logits)) for name, classes, logits in zip(*columns, strict=True)}
+        wanted = {ref.name for ref in refs}
+        lacking = {key: wanted - set(kept[key].read()["image"]) for key in variants}
+        keys = [key for key in variants if lacking[key]]
+        todo = set().union(*lacking.values())
+        failed: dict[str, str] = {}
+
+        def handle(_: int, event: Mapping[str, Any]) -> None:
+            if event["event"] == "varied":
+                rows = [(name, classes, logits) for name, classes, logits in event["rows"]]
+                rows += [(name, *own[name]) for name in event["unchanged"]]
+                kept[keys[event["variant"]]].append(rows, [(name, "") for name in event["undecodable"]])
+            elif event["event"] == "variant_failed":
+                failed[keys[event["variant"]]] = event["message"]
+            elif event["event"] == "failed":
+                failed.update(dict.fromkeys(keys, event["message"]))
+
+        if keys:
+            task = {
+                "kind": "vary",
+                "model": run.model,
+                "checkpoint": run.checkpoint.file,
+                "match": run.checkpoint.match,
+                "input_size": run.input_size,
+                "recipe": known.recipe,
+                "variants": [variants[key] for key in keys],
+                "images": [dataclasses.astuple(ref) for ref in refs if ref.name in todo],
+            }
+            self.measurer.run(self.installed[run.source], [task], handle)
+        for key in keys:
+            kept[key].compact()
+        return failed

@@ -98,16 +98,9 @@ def _agreements(
 
 def _most_apart(mine: pd.DataFrame, theirs: pd.DataFrame, images: ImageSet) -> list[ImageRef]:
     """The images on which two runs differ most, and some others."""
-    both = mine[mine["error"].isna()].merge(theirs[theirs["error"].isna()], on="image", suffixes=("_a", "_b"))
-    differences: dict[str, float] = {}
-    for name, *columns in zip(
-        both["image"], both["classes_a"], both["logits_a"], both["classes_b"], both["logits_b"], strict=True
-    ):
-        one, two = dict(zip(*columns[:2], strict=True)), dict(zip(*columns[2:], strict=True))
-        # a class that one alone lists is below the other's last
-        differences[name] = max(
-            abs(one.get(label, min(one.values())) - two.get(label, min(two.values()))) for label in one | two
-        )
+    both = attribution.listed_by_both(mine, theirs)
+    largest = [float(found.max()) for found in attribution.logit_differences(both)]
+    differences = dict(zip(both["image"], largest, strict=True))
     ranked = sorted(differences, key=lambda name: -differences[name])[:MOST_APART]
     others = [ref.name for ref in shuffled(images.images) if ref.name in differences and ref.name not in ranked]
     wanted = {*ranked, *others[:MOST_APART]}

@@ -22,8 +22,9 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 
 from harness.records import Metric
@@ -32,8 +33,9 @@ from harness.records import Metric
 LEVEL = 0.05
 #: Relative difference of the logits that rounding explains; see numerics.ROUNDING.
 ROUNDING = 1e-3
-#: Least share of the listed classes that two lists of best classes have in common where the networks are equal.
-_LISTED_BY_BOTH = 0.97
+_CLASSES = 1000
+#: parts of the images of a class whose order of the classes the other parts tell
+_FOLDS = 10
 #: Chance of seeing an effect that is there, for the number of images that could tell.
 _POWER = 0.8
 
@@ -85,7 +87,7 @@ class Agreement:
     status: Status
     images: int = 0
     same_class: int = 0  #: images with the same best class as the other source
-    relative: float | None = None  #: 2-norm of the difference over that of the other's, classes that both list
+    relative: float | None = None  #: 2-norm of the logit_differences() over that of the other's logits
     why: str = ""
 
 
@@ -124,21 +126,31 @@ def scored(predictions: pd.DataFrame, labels: Mapping[str, int]) -> pd.DataFrame
 def other_labels(how: str, labels: Mapping[str, int], predictions: pd.DataFrame) -> dict[str, int]:
     """The labels read otherwise: "+1", "-1", or "order", the order of the classes that the predictions tell.
 
-    For "order" the class that most images of a label are taken for is that label's; each half of the images is
-    labelled by what the other half tells, so that no image speaks for itself. A label that the other half does not
-    have stays as it is.
+    For "order" each label gets the class that its images are taken for, no two labels the same, so that as many
+    images as can be are right (linear assignment). It is told to the images of a fold by those of the other folds, so
+    that no image speaks for itself; a label that the others do not have stays as it is.
     """
     if how != "order":
-        return {name: (label + int(how)) % 1000 for name, label in labels.items()}
-    best = {name: int(classes[0]) for name, classes in zip(predictions["image"], predictions["classes"], strict=True)
-            if len(classes)}  # fmt: skip
-    # halves by hash: in the order of the names, one half may have all images of a class
-    names = sorted(best.keys() & labels.keys(), key=lambda name: hashlib.sha256(name.encode()).digest())
+        return {name: (label + int(how)) % _CLASSES for name, label in labels.items()}
+    scored_ones = predictions[predictions["error"].isna() & predictions["image"].isin(list(labels))]
+    best = {name: int(classes[0]) for name, classes in zip(scored_ones["image"], scored_ones["classes"], strict=True)}
+    images: dict[int, list[str]] = {}
+    # by hash: the order of the names can follow the classes
+    for name in sorted(best, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        images.setdefault(labels[name], []).append(name)
+    size = 1 + max([_CLASSES - 1, *best.values(), *labels.values()])
+    counts = np.zeros((size, size), np.int32)
+    for label, names in images.items():
+        np.add.at(counts[label], [best[name] for name in names], 1)
     read = dict(labels)
-    for half in (0, 1):
-        told = pd.Series({name: best[name] for name in names[1 - half :: 2]}, dtype=int)
-        by_label = told.groupby([labels[name] for name in told.index]).agg(lambda seen: int(seen.mode().iloc[0]))
-        read |= {name: int(by_label.get(labels[name], labels[name])) for name in names[half::2]}
+    for fold in range(_FOLDS):
+        told = counts.copy()
+        for label, names in images.items():
+            np.add.at(told[label], [best[name] for name in names[fold::_FOLDS]], -1)
+        classes = optimize.linear_sum_assignment(told, maximize=True)[1]
+        for label, names in images.items():
+            if told[label].any():
+                read |= dict.fromkeys(names[fold::_FOLDS], int(classes[label]))
     return read
 
 
@@ -169,13 +181,13 @@ def judge(target: Target, own: pd.DataFrame, swaps: Mapping[tuple[str, str], pd.
         found.append(
             _swap(factor, text, "undecided" if compatible else "refuted", base, table, totals, off, len(swaps))
         )
-        chances.append(min(1.0, len(off) * min((mcnemar_p(*flips[metric]) for metric in off), default=1.0)))
+        chances.append(min(1.0, max(1, len(off)) * min((mcnemar_p(*flips[metric]) for metric in off), default=1.0)))
         right_way.append(
             all(_direction(target, base, metric) * (flips[metric][0] - flips[metric][1]) > 0 for metric in off)
         )
     return [
         dataclasses.replace(
-            swap, p=p, status="fits" if swap.status == "undecided" and p < LEVEL and right else swap.status
+            swap, p=p, status="fits" if swap.status == "undecided" and off and p < LEVEL and right else swap.status
         )
         for swap, p, right in zip(found, _holm(chances), right_way, strict=True)
     ]
@@ -333,21 +345,37 @@ def _factors(swaps: Sequence[Swap] | Sequence[Agreement], status: str) -> tuple[
 
 def agreement(factor: str, text: str, swapped: pd.DataFrame, other: pd.DataFrame) -> Agreement:
     """How near a swap brings a source to the other; both as store.Predictions.read() gives them."""
-    both = swapped[swapped["error"].isna()].merge(other[other["error"].isna()], on="image", suffixes=("_a", "_b"))
+    both = listed_by_both(swapped, other)
+    differences = logit_differences(both)
+    of_other = np.concatenate([*(np.asarray(logits, np.float64) for logits in both["logits_b"]), np.empty(0)])
+    same = sum(a[0] == b[0] for a, b in zip(both["classes_a"], both["classes_b"], strict=True))
+    if not len(both):
+        return Agreement(factor, text, "refuted")
+    relative = float(np.linalg.norm(np.concatenate(differences)) / np.linalg.norm(of_other))
+    return Agreement(factor, text, "fits" if relative <= ROUNDING else "refuted", len(both), int(same), relative)
+
+
+def listed_by_both(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """The images that both could decode; columns image, classes_a, logits_a, classes_b, logits_b."""
+    return one[one["error"].isna()].merge(other[other["error"].isna()], on="image", suffixes=("_a", "_b"))
+
+
+def logit_differences(both: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
+    """For each image |a - b| of every class that one of the two lists among its best.
+
+    The other's logit of a class that it does not list is at most its last one, so that they differ at least by what
+    the class stands above that; by nothing where a tie at the end of the lists was broken differently.
+    """
     columns = (both[name].to_list() for name in ("classes_a", "logits_a", "classes_b", "logits_b"))
-    ours, theirs, listed, same = [], [], 0, 0
+    found = []
     for classes_a, logits_a, classes_b, logits_b in zip(*columns, strict=True):
-        _, at_a, at_b = np.intersect1d(classes_a, classes_b, return_indices=True)
-        ours.append(np.asarray(logits_a, np.float64)[at_a])
-        theirs.append(np.asarray(logits_b, np.float64)[at_b])
-        listed += len(classes_b)
-        same += int(classes_a[0] == classes_b[0])
-    one, two = (np.concatenate([*parts, np.empty(0)]) for parts in (ours, theirs))
-    # two that are equal may rank a tie at the end of the list differently, which leaves a few classes to one alone
-    if len(two) < _LISTED_BY_BOTH * listed or not len(two):
-        return Agreement(factor, text, "refuted", len(both), same)
-    relative = float(np.linalg.norm(one - two) / np.linalg.norm(two))
-    return Agreement(factor, text, "fits" if relative <= ROUNDING else "refuted", len(both), same, relative)
+        a, b = dict(zip(classes_a, logits_a, strict=True)), dict(zip(classes_b, logits_b, strict=True))
+        differences = [abs(a[c] - b[c]) for c in a.keys() & b.keys()]
+        for ours, theirs in ((a, b), (b, a)):
+            last = min(theirs.values())
+            differences += [max(0.0, ours[c] - last) for c in ours.keys() - theirs.keys()]
+        found.append(np.array(differences, np.float64))
+    return found
 
 
 def conclude_pair(
@@ -363,7 +391,8 @@ def conclude_pair(
         return ("named" if len(alone) == 1 else "ambiguous"), alone
     parts: list[str] = []
     before = own.relative
-    for level in chain:
+    for alternatives in chain:
+        level = [swap for swap in alternatives if swap.status != "not tried"]
         fitting = _factors(level, "fits")
         if fitting:
             parts += fitting[:1]
@@ -383,4 +412,4 @@ def conclude_pair(
 
 
 def _as_far(one: float | None, other: float | None) -> bool:
-    return one == other or (one is not None and other is not None and math.isclose(one, other, rel_tol=1e-2))
+    return one == other or (one is not None and other is not None and math.isclose(one, other, rel_tol=ROUNDING))

@@ -27,12 +27,13 @@ def against_document(
     tried = [swap for swap in swaps if swap.status != "not tried"]
     if outcome == "named":
         best = _best(swaps, factors[0])
-        others = [swap for swap in tried if swap.factor != factors[0]]
+        refuted = sum(swap.status == "refuted" for swap in swaps)
+        rest = f"{refuted} other swap{' is' if refuted == 1 else 's are'} refuted"
         several = [swap for swap in swaps if swap.factor == factors[0] and swap.status == "fits" and swap is not best]
         also = f" ({'; '.join(swap.text for swap in several)} would too)" if several else ""
         return (
             f"{missed}. The cause is the {factors[0]}: with {best.text}{also}, {_totals(best, target)}; "
-            f"{_flips(best)}. The other {len(others)} swaps are refuted"
+            f"{_flips(best)}; {rest}"
         )
     if outcome == "ambiguous":
         fitting = "; ".join(f"{factor} ({_best(swaps, factor).text})" for factor in factors)
@@ -42,6 +43,7 @@ def against_document(
         fitting = "; ".join(f"{factor} ({_best(swaps, factor).text})" for factor in factors)
         needed = [swap.needed for swap in swaps if swap.status == "undecided" and swap.needed]
         more = f"about {_rounded(min(needed)):,} images could" if needed else "no effect of any of them was seen"
+        more += ", more than there are" if needed and min(needed) > target.population else ""
         return (
             f"{missed}. On {seen:,} images no swap that would give the documented figures can be told from chance: "
             f"{fitting}; {more}"
@@ -97,7 +99,9 @@ def against_source(
         False: "by the numerics the networks are different functions",
     }[same_function]
     tried = [swap for swap in swaps if swap.status != "not tried"]
-    nearest = min(tried, key=lambda swap: swap.relative if swap.relative is not None else math.inf, default=own)
+    if not tried:
+        return f"{apart}. Unexplained: no swap towards {other} could be tried{steps}; {left}"
+    nearest = min(tried, key=lambda swap: swap.relative if swap.relative is not None else math.inf)
     return (
         f"{apart}. Unexplained: of {len(tried)} swaps towards {other} none makes them equal; the nearest is the "
         f"{nearest.factor} ({nearest.text}; logits apart by {_relative(nearest)}){steps}; {left}"

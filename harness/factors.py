@@ -133,6 +133,8 @@ def _resizes(known: Identified, page: Parameters) -> Iterator[Variant]:
         for kind in _FILTERS[own["library"]]:
             if kind != own["filter"]:
                 other = {**own, **_resampling(own["library"], kind)}
+                if kind in _POINT_SAMPLED.get(own["library"], ()):
+                    other["antialias"] = own["antialias"]
                 yield _instead("filter", kind, own["filter"], resize=other)
         if own["filter"] in _POINT_SAMPLED.get(own["library"], ()):
             texts = ("antialiased", "not antialiased")
@@ -307,10 +309,11 @@ def between(own: Identified, other: Identified) -> list[Variant]:
         named = factor
         if differing == ["antialias"]:
             named = "antialias"
-        elif "corner" in (mine.get("offset"), theirs.get("offset")):
+        elif names == ("offset",) and "corner" in (mine["offset"], theirs["offset"]):
             named = "crop position"
         texts = (_values(taken), _values({name: mine[name] for name in names}))
-        found.append(_step(named, f"{texts[0]} instead of {texts[1]}", **{step: {**mine, **taken}}))
+        what = {"long_side": "long side: ", "offset": "crop offset: "}.get(names[0], "")
+        found.append(_step(named, f"{what}{texts[0]} instead of {texts[1]}", **{step: {**mine, **taken}}))
     return found
 
 
@@ -322,7 +325,8 @@ def _possible(step: str, parameters: Parameters, own: Identified) -> bool:
     """Whether the source's environment can do it."""
     if "library" in parameters and parameters["library"] not in own.libraries:
         return False
-    return step != "resize" or parameters["filter"] in (*_FILTERS[parameters["library"]], "hamming")
+    also = ("hamming",) if parameters.get("library") == "PIL" else ()
+    return step != "resize" or parameters["filter"] in (*_FILTERS[parameters["library"]], *also)
 
 
 def _values(parameters: Mapping[str, Any]) -> str:

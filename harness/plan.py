@@ -74,8 +74,8 @@ def plan(options: Options) -> Plan:
         raise InputError(f"--device: unknown device {options.device!r}; {_nearest(options.device, DEVICES)}")
     if options.batch_size < 1:
         raise InputError(f"--batch-size {options.batch_size}: expected at least 1")
-    if options.why and (options.data is None or "accuracy" not in options.checks):
-        raise InputError("--why: swaps are tried on images; give --data, and accuracy among the --checks")
+    if options.why and (options.data is None or "accuracy" not in options.checks or options.weights == "none"):
+        raise InputError("--why: swaps are evaluated; give --data, accuracy among the --checks, and weights")
     asked = [environments.parse_source(text, known) for text in options.sources]
     table = read_table(options.table)
     in_table = sorted({row.source for row in table.rows})

@@ -231,13 +231,18 @@ def accuracy(run: Run, metric: str) -> float | None:
 
 def with_causes(verdicts: Sequence[Verdict], attributions: Iterable[Attribution]) -> list[Verdict]:
     """Contradicted accuracies with what swapping one factor at a time says of them."""
-    told = {(one.source, one.model): one for one in attributions if one.against == DOCUMENT}
+    told: dict[tuple[str, str, int | None], Attribution] = {
+        (one.source, one.model, one.input_size): one for one in attributions if one.against == DOCUMENT
+    }
     given = []
     for verdict in verdicts:
-        found = told.get((str(verdict.source), verdict.claim.row.model))
+        row = verdict.claim.row
+        size = row.input_size or verdict.evidence.get("input_size")
+        found = told.get((str(verdict.source), row.model, size))
         if found and verdict.claim.metric in ("top1", "top5") and verdict.outcome is Outcome.CONTRADICTED:
             attribution = {"outcome": found.outcome, "factors": list(found.factors)}
-            cause = f"{verdict.cause}. {found.text[0].upper()}{found.text[1:]}"
+            said = f"{found.text[0].upper()}{found.text[1:]}"
+            cause = f"{verdict.cause}. {said}" if verdict.cause else said
             verdict = dataclasses.replace(
                 verdict, cause=cause, evidence={**verdict.evidence, "attribution": attribution}
             )

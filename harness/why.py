@@ -105,12 +105,13 @@ def _variants(run: Run, row: Row, known: Identified, page: Page, checkpoints: Se
     control = factors.control(known)
     found = [control] if control else []
     found += factors.of_preprocessing(known, page.preprocessing, row.input_size)
-    found += [
-        # the digest is for the store, which must not know a file by its name
-        Variant("weights file", path.name, {"checkpoint": str(path), "match": "name", "sha256": sha256(path)})
-        for path in checkpoints
-        if str(path) != run.checkpoint.file
-    ]
+    names = [path.name for path in checkpoints]
+    for path in checkpoints:
+        if str(path) != run.checkpoint.file:
+            text = path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
+            # the digest is for the store, which must not know a file by its name
+            task = {"checkpoint": str(path), "match": "name", "sha256": sha256(path)}
+            found.append(Variant("weights file", text, task))
     return [*found, *factors.of_network(known), *factors.LABELS]
 
 
@@ -136,11 +137,9 @@ def _run(
             table = kept[name].read()
             tables[variant.name] = attribution.scored(table[table["image"].isin(names)], labels)
     base = Predictions(Path(run.predictions)).read()
-    seen = base[base["image"].isin(names)]
     for variant in variants:
-        if variant.label:
-            read = attribution.other_labels(variant.label, {name: labels[name] for name in names}, seen)
-            tables[variant.name] = attribution.scored(seen, read)
+        if variant.label and variant.name not in tables:  # on all images, since it takes no forward pass
+            tables[variant.name] = attribution.scored(base, attribution.other_labels(variant.label, labels, base))
     return {measured[name].name: why for name, why in failed.items()}
 
 

@@ -230,6 +230,33 @@ def test_the_whole_of_imagenet_val_and_a_part(tmp_path: Path, monkeypatch: pytes
     assert part.identity == "1 image of 1 class; not ImageNet val: 1 of 5 images, drawn from ImageNet val"
 
 
+@pytest.mark.parametrize(("images_of", "drawn_from"), [("the whole", 50_000), ("one relabelled", None)])
+def test_a_part_knows_the_whole_that_it_is_drawn_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images_of: str, drawn_from: int | None
+) -> None:
+    """The 50,000 names and labels are as they should be; files are not looked for."""
+    names = [val_name(number) for number in range(1, 50_001)]
+    rest = [index for index in range(1000) for _ in range(50 - (index in VAL_ANCHORS))]
+    labels = [*VAL_ANCHORS, *(rest if images_of == "the whole" else [rest[-1], *rest[1:]])]
+    file = write_labels(tmp_path / "labels.txt", dict(zip(names, labels, strict=True)))
+    monkeypatch.setattr(images, "_files", lambda _: ((name, images._Place(name)) for name in names))
+    monkeypatch.setattr(images, "read_image", lambda ref: ref.name.encode())
+    part = open_images(tmp_path, file, limit=20)
+    assert (len(part.images), part.drawn_from, part.is_imagenet_val) == (20, drawn_from, False)
+    assert (", drawn from ImageNet val" in part.identity) == (drawn_from is not None)
+
+
+def test_what_is_no_part_of_imagenet_val_is_drawn_from_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, [f"{SYNSETS[n]}/a.jpg" for n in range(5)])
+    assert open_images(tmp_path).drawn_from is None
+    assert open_images(tmp_path, limit=2).drawn_from is None
+    monkeypatch.setattr(images, "not_imagenet_val", lambda names, labels: [])  # noqa: ARG005
+    assert open_images(tmp_path).drawn_from is None
+    assert open_images(tmp_path, limit=5).drawn_from is None
+    assert open_images(tmp_path, limit=9).drawn_from is None
+    assert open_images(tmp_path, limit=4).drawn_from == 5
+
+
 def test_limit_takes_the_first_of_a_fixed_shuffle(tmp_path: Path) -> None:
     write(tmp_path, [f"{SYNSETS[n // 10]}/{n}.jpg" for n in range(100)])
     everything = open_images(tmp_path)

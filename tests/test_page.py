@@ -7,7 +7,8 @@ import pytest
 from builders import TIMM, row, static
 
 from harness.errors import InputError
-from harness.page import Page, check_page, read_page
+from harness.images import ImageSet
+from harness.page import DocumentedData, Page, check_page, read_page
 from harness.records import Finding
 from harness.weights import WeightSource
 
@@ -203,3 +204,48 @@ def test_a_misspelt_section_is_named(tmp_path: Path) -> None:
 def test_one_operator_in_place_of_a_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'Linear' is no list"):
         read_page(beside(tmp_path, "[operators]\ncommon = 'Linear'\n"))
+
+
+# --- the images that it is about
+
+
+def images(digest: str, is_imagenet_val: bool) -> ImageSet:
+    return ImageSet("/data", "synset folders", (), digest, is_imagenet_val, "some images", ())
+
+
+DATA = "[data]\nname = 'photographs'\ndigest = 'abc'\n"
+
+
+def test_the_images_that_accuracies_are_about_are_read(tmp_path: Path) -> None:
+    page = read_page(beside(tmp_path, DATA))
+    assert page.data == DocumentedData("photographs", "abc")
+    assert read_page(REFERENCE / "cspnet.md").data is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        DATA.replace("digest", "sha256"),
+        DATA + "images = 500\n",
+        DATA.replace("digest = 'abc'", ""),
+        DATA.replace("name = 'photographs'", ""),
+        "[data]\n",
+        "data = 'abc'\n",
+    ],
+)
+def test_a_data_section_with_a_wrong_key_is_refused_by_file(tmp_path: Path, content: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_page(beside(tmp_path, content))
+    assert str(caught.value).startswith(f"{tmp_path / 'table.toml'}: cannot read the claims beside the table: ")
+
+
+@pytest.mark.parametrize("is_imagenet_val", [True, False])
+def test_a_page_with_data_is_about_the_images_of_that_digest_alone(is_imagenet_val: bool) -> None:
+    page = Page(data=DocumentedData("photographs", "abc"))
+    assert page.is_about(images("abc", is_imagenet_val))
+    assert not page.is_about(images("abd", is_imagenet_val))
+
+
+@pytest.mark.parametrize("is_imagenet_val", [True, False])
+def test_a_page_without_data_is_about_imagenet_val(is_imagenet_val: bool) -> None:
+    assert Page().is_about(images("abc", is_imagenet_val)) == is_imagenet_val

@@ -7,18 +7,24 @@ from typing import Any
 import pytest
 from builders import TIMM, claim, row, run, static, verdict
 
+from harness.attribution import DOCUMENT, NOTHING, Attribution, Swap
+from harness.attribution import Outcome as Answer
 from harness.errors import InputError
 from harness.records import CheckpointUsed, Claim, Outcome, Row, Run, Source, Static, Verdict
 from harness.verdicts import (
     NOISE_IMAGES,
     KnownGap,
+    allowed_counts,
     apply_known_gaps,
     attribute_to_neighbours,
+    attribution_findings,
     exit_status,
     findings,
     judge_accuracy,
     judge_static,
+    plain_run,
     read_known_gaps,
+    with_causes,
 )
 
 TOP1 = claim("79.582", "top1")  # 39,791 of 50,000 images
@@ -69,7 +75,40 @@ def test_top5_is_judged_by_its_own_count() -> None:
     assert judged([run(top1_count=47_352, top5_count=1)], top5).outcome is Outcome.CONTRADICTED
 
 
+@pytest.mark.parametrize(("text", "documented", "half"), [("79.582", 39_791, 0.25), ("79.5", 39_750, 25)])
+@pytest.mark.parametrize("images", [50_000, 10_000, 500])
+def test_what_a_document_allows_is_in_proportion_to_the_images(
+    text: str, documented: int, half: float, images: int
+) -> None:
+    low, high = allowed_counts(claim(text, "top1"), images)
+    share = images / 50_000
+    assert (low + high) / 2 == pytest.approx(documented * share)
+    assert (high - low) / 2 == pytest.approx((half + NOISE_IMAGES) * share)
+
+
+@pytest.mark.parametrize(("off", "outcome"), [(0.4, Outcome.REPRODUCED), (0.6, Outcome.CONTRADICTED)])
+def test_a_count_of_fewer_images_is_allowed_less(off: float, outcome: Outcome) -> None:
+    """Of 5,000 images the noise floor is 0.4, and half the last digit 0.025."""
+    of = claim(f"{100 * (3_979 - off) / 5_000:.3f}", "top1")
+    assert judged([run(top1_count=3_979, images=5_000)], of).outcome is outcome
+
+
 # --- accuracy: input sizes
+
+
+@pytest.mark.parametrize(
+    ("size", "runs", "plain"),
+    [
+        (256, [224, 256], 256),
+        (256, [256, 224], 256),
+        (None, [224, 256], 224),
+        (192, [224, 256], 224),
+    ],
+)
+def test_the_plain_run_is_the_one_at_the_rows_size_if_there_is_one(
+    size: int | None, runs: list[int], plain: int
+) -> None:
+    assert plain_run(row(input_size=size), [run(input_size=one) for one in runs]).input_size == plain
 
 
 def test_the_run_at_the_rows_size_is_the_plain_one() -> None:
@@ -414,3 +453,89 @@ def test_figures_of_another_network_are_one_finding_about_the_row() -> None:
 
 def test_single_cells_are_no_finding() -> None:
     assert findings([verdict(outcome) for outcome in Outcome]) == []
+
+
+# --- why an accuracy differs
+
+
+def attribution(answer: Answer = "named", **fields: Any) -> Attribution:
+    swap = Swap("filter", "bilinear instead of bicubic", "fits", images=50_000, gained=500, lost=100)
+    told = Attribution(
+        "timm==0.6.5", "network", 256, DOCUMENT, answer, ("filter",), "top1 is off. The cause is the filter", 50_000,
+        50_000, (swap,),
+    )  # fmt: skip
+    return dataclasses.replace(told, **fields)
+
+
+def off(metric: Any = "top1", **fields: Any) -> Verdict:
+    """A contradicted accuracy of row 1."""
+    return verdict(Outcome.CONTRADICTED, claim("79.582", metric), cause="off by 400", evidence={"count": 1}, **fields)
+
+
+def test_contradicted_accuracies_are_told_their_cause() -> None:
+    for found in with_causes([off("top1"), off("top5")], [attribution()]):
+        assert found.outcome is Outcome.CONTRADICTED
+        assert found.cause == "off by 400. Top1 is off. The cause is the filter"
+        assert found.evidence == {"count": 1, "attribution": {"outcome": "named", "factors": ["filter"]}}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        verdict(Outcome.CONTRADICTED, claim("10.038", "flops"), cause="off"),
+        verdict(Outcome.CONTRADICTED, claim("21.616", "params"), cause="off"),
+        verdict(Outcome.REPRODUCED, claim("79.582", "top1")),
+        verdict(Outcome.EXPLAINED, claim("79.582", "top1")),
+        verdict(Outcome.NOT_MEASURED, claim("79.582", "top1"), cause="no weights"),
+        verdict(Outcome.CONTRADICTED, claim("79.582", "top1", of=row(2, "other")), cause="off"),
+        verdict(Outcome.CONTRADICTED, claim("79.582", "top1"), cause="off", source=Source("timm", "0.6.13")),
+    ],
+)
+def test_other_cells_are_left_as_they_are(other: Verdict) -> None:
+    assert with_causes([other], [attribution()]) == [other]
+    assert [one.cause for one in with_causes([other, off()], [attribution()])] == [
+        other.cause,
+        "off by 400. Top1 is off. The cause is the filter",
+    ]
+
+
+@pytest.mark.parametrize("against", [NOTHING, "mmcls==0.25.0"])
+def test_what_is_not_against_the_document_causes_nothing_documented(against: str) -> None:
+    assert with_causes([off()], [attribution(against=against)]) == [off()]
+    both = with_causes([off()], [attribution(), attribution(against=against, text="logits differ")])
+    assert both == with_causes([off()], [attribution()])
+
+
+def test_each_row_is_told_its_own_cause() -> None:
+    second = verdict(Outcome.CONTRADICTED, claim("79.582", "top1", of=row(2, "other")), cause="off by 9")
+    found = with_causes([off(), second], [attribution(model="other", text="it is the scale"), attribution()])
+    assert [one.cause for one in found] == [
+        "off by 400. Top1 is off. The cause is the filter",
+        "off by 9. It is the scale",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "severity"),
+    [
+        ("named", "warning"),
+        ("together", "warning"),
+        ("ambiguous", "warning"),
+        ("unexplained", "warning"),
+        ("cannot_tell", "warning"),
+        ("nothing_to_explain", "note"),
+    ],
+)
+@pytest.mark.parametrize("against", [DOCUMENT, NOTHING, "mmcls==0.25.0"])
+def test_an_answer_is_a_finding_with_all_that_was_tried(answer: Answer, severity: str, against: str) -> None:
+    (found,) = attribution_findings([attribution(answer, against=against)])
+    assert (found.kind, found.severity) == ("attribution", severity)
+    assert (found.source, found.model) == ("timm==0.6.5", "network")
+    assert found.text == "timm==0.6.5 network at 256 pixels: top1 is off. The cause is the filter."
+    assert found.evidence["against"] == against
+    assert found.evidence["evidence"][0]["gained"] == 500
+
+
+def test_no_question_is_no_finding() -> None:
+    assert attribution_findings([]) == []
+    assert len(attribution_findings([attribution(), attribution("cannot_tell")])) == 2

@@ -9,7 +9,7 @@ import pytest
 
 from harness import weights as module
 from harness.errors import InputError, MeasurementError
-from harness.weights import Checkpoint, WeightSource, find
+from harness.weights import Checkpoint, WeightSource, find, others
 
 CONTENT = b"weights"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -279,3 +279,67 @@ def test_a_checkpoint_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "sha256", denied)
     with pytest.raises(MeasurementError, match=r"Permission denied.*Give read permission"):
         look(fill(tmp_path, "cspresnet50.pth"))
+
+
+# --- a folder: all that may be meant ------------------------------------------------------------------
+
+
+def all_of(folder: Path, source: str = "timm", model: str = "cspresnet50", documented: str | None = None) -> list[str]:
+    return [file.relative_to(folder).as_posix() for file in others(str(folder), source, model, documented or model)]
+
+
+def test_every_file_of_the_model_is_found_once_best_first(tmp_path: Path) -> None:
+    names = [
+        "timm/CSPResNet50.pt",
+        "timm/cspresnet50-a.pth",
+        "timm-cspresnet50.pth.tar",
+        "timm-cspresnet50_20210329.pth",
+        "cspresnet50.bin",
+        "cspresnet50-ema.pth",
+        "cspresnet50.ra_in1k.safetensors",
+    ]
+    fill(tmp_path, *names)
+    assert all_of(tmp_path)[:5] == names[:5]
+    assert sorted(all_of(tmp_path)) == sorted(names)
+
+
+def test_files_of_other_models_and_sources_are_not(tmp_path: Path) -> None:
+    fill(
+        tmp_path, "cspresnet50d.pth", "cspresnet50w-a.pth", "cspresnet50_vd.pth", "resnet50.pth",
+        "mmcls-cspresnet50.pth", "mmcls/cspresnet50.pth", "cspresnet50.txt", "cspresnet50.pth/none.pth",
+    )  # fmt: skip
+    assert all_of(tmp_path) == []
+    assert all_of(tmp_path, "mmcls") == ["mmcls/cspresnet50.pth", "mmcls-cspresnet50.pth"]
+
+
+def test_the_documented_name_is_a_name_of_the_model_too(tmp_path: Path) -> None:
+    fill(tmp_path, "darknet_documented-a.pth", "cspresnet50-b.pth")
+    assert all_of(tmp_path) == ["cspresnet50-b.pth"]
+    assert sorted(all_of(tmp_path, documented="DarkNet_Documented")) == [
+        "cspresnet50-b.pth",
+        "darknet_documented-a.pth",
+    ]
+
+
+def test_a_file_that_two_names_of_the_model_mean_is_there_once(tmp_path: Path) -> None:
+    fill(tmp_path, "timm-cspresnet50.pth")
+    assert all_of(tmp_path, documented="timm-cspresnet50") == ["timm-cspresnet50.pth"]
+
+
+def test_what_find_takes_is_among_them(tmp_path: Path) -> None:
+    fill(tmp_path, "cspresnet50.pth", "timm-cspresnet50-a.pth")
+    assert found(tmp_path, look(tmp_path)) == "timm-cspresnet50-a.pth"
+    assert all_of(tmp_path) == ["timm-cspresnet50-a.pth", "cspresnet50.pth"]
+
+
+@pytest.mark.parametrize("choice", ["auto", "none"])
+def test_without_a_folder_there_are_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: str) -> None:
+    monkeypatch.chdir(fill(tmp_path, f"{choice}/cspresnet50.pth", "cspresnet50.pth"))
+    assert others(choice, "timm", "cspresnet50", "cspresnet50") == []
+
+
+def test_others_are_absolute_and_their_folder_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(fill(tmp_path, "zoo/net.pth"))
+    assert others("zoo", "timm", "net", "net") == [tmp_path / "zoo" / "net.pth"]
+    with pytest.raises(InputError, match="is no folder that can be read"):
+        others("gone", "timm", "net", "net")

@@ -76,7 +76,7 @@ def decode(image: bytes, library: str, orientation: str) -> Numbers:
 def resize(
     pixels: Numbers, short_side: int, aspect_ratio: str, long_side: str, library: str, filter: str, antialias: bool
 ) -> Numbers:
-    """(H, W, 3) uint8 -> resized. `aspect_ratio`: "kept", `long_side` being rounded by "floor", "round" or "ceil";
+    """(H, W, 3) uint8 -> resized. `aspect_ratio`: "kept", `long_side` being rounded as one of _LONG_SIDES says;
     or "square", where the result is `short_side` either way. Without `antialias` Pillow's filters sample points; in
     OpenCV it goes with the filter."""  # fmt: skip
     height, width = resized_shape(pixels.shape[:2], short_side, aspect_ratio, long_side)
@@ -101,10 +101,17 @@ def resized_shape(shape: Sequence[int], short_side: int, aspect_ratio: str, long
     """Height and width in pixels after the resize of an image of `shape` (height, width)."""
     if aspect_ratio == "square":
         return short_side, short_side
-    exact = short_side * max(shape) / min(shape)
-    # half to even, as Python's round(); exact ratios come out whole whatever the order of multiplication
-    long = {"floor": math.floor, "round": round, "ceil": math.ceil}[long_side](round(exact, 9))
+    long = _LONG_SIDES[long_side](short_side, max(shape), min(shape))
     return (long, short_side) if shape[0] > shape[1] else (short_side, long)
+
+
+#: pixels of the long side from the short one and the image's; exact ratios come out whole, halves go to the even side
+_LONG_SIDES: Mapping[str, Callable[[int, int, int], int]] = {
+    "floor": lambda side, long, short: math.floor(round(side * long / short, 9)),
+    "round": lambda side, long, short: round(round(side * long / short, 9)),
+    "round after scaling": lambda side, long, short: round(long * (side / short)),  # halves go where floats go
+    "ceil": lambda side, long, short: math.ceil(round(side * long / short, 9)),
+}
 
 
 def crop(pixels: Numbers, size: int, offset: str) -> Numbers:
@@ -215,14 +222,16 @@ def _resize(_images: Sequence[bytes], results: Sequence[Steps], said: Preprocess
     if len(short_sides) != 1:
         raise NotIdentified(f"the short side is not one size but {', '.join(map(str, sorted(short_sides)))} pixels")
     short_side = short_sides.pop()
-    geometries = [("kept", "floor"), ("kept", "round"), ("kept", "ceil"), ("square", "floor")]
+    geometries = [*(("kept", rounding) for rounding in _LONG_SIDES), ("square", "floor")]
     fitting = [
         geometry
         for geometry in geometries
         if all(resized_shape(before, short_side, *geometry) == after for before, after in shapes)
     ]
     if not fitting:
-        before, after = shapes[0]
+        before, after = next(
+            (shape for shape in shapes if resized_shape(shape[0], short_side, "kept", "floor") != shape[1]), shapes[0]
+        )
         raise NotIdentified(f"{before[1]} x {before[0]} pixels become {after[1]} x {after[0]}")
     aspect_ratio, long_side = fitting[0]
     geometry = {"short_side": short_side, "aspect_ratio": aspect_ratio, "long_side": long_side}
@@ -231,7 +240,7 @@ def _resize(_images: Sequence[bytes], results: Sequence[Steps], said: Preprocess
         decoded = [one["decode"] for one in results]
         if _gives(lambda pixels, given=parameters: resize(pixels, **given), decoded, results, "resize"):
             return parameters
-    raise NotIdentified(f"no known filter of {' or '.join(libraries())} gives these pixels")
+    raise NotIdentified(f"no known filter of {' or '.join(libraries()) or 'the missing libraries'} gives these pixels")
 
 
 def _resamplings(said: str) -> Iterator[tuple[str, str, bool]]:
@@ -299,5 +308,5 @@ def _gives(operation: Callable[[Any], Numbers], entered: Sequence[Any], results:
     """Whether the operation's results are the source's, bit for bit."""
     try:
         return all(np.array_equal(operation(one), own[step]) for one, own in zip(entered, results, strict=True))
-    except (OSError, ValueError, SyntaxError):
+    except Exception:  # a decoder may raise anything; then it is not what the source does
         return False

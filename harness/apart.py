@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from harness.transplant import transplant
 
 #: images on which two sources are compared: those on which they differ most, and as many others
 MOST_APART = 32
+#: the harness's own code that decides what the swaps mean
+_TELLING = ("apart.py", "attribution.py", "explanations.py", "factors.py", "transplant.py", "correspondence.py")
 
 
 def explain(run: Run, other: Run, bench: Bench, same_function: bool | None) -> Attribution | None:
@@ -32,6 +35,41 @@ def explain(run: Run, other: Run, bench: Bench, same_function: bool | None) -> A
     mine, theirs = (Predictions(Path(one.predictions)).read() for one in (run, other))
     if attribution.agreement("", "", mine, theirs).status == "fits":
         return None
+    identity = _identity(run, other, bench, same_function)
+    known = bench.measurer.store.static(identity)
+    if known is None:
+        answer = _compare(run, other, bench, same_function, mine, theirs)
+        if answer is None:
+            return None
+        bench.measurer.store.save_static(identity, dataclasses.asdict(answer))
+        return answer
+    evidence = tuple(Agreement(**fields) for fields in known["evidence"])
+    return Attribution(**{**known, "factors": tuple(known["factors"]), "evidence": evidence})
+
+
+def _identity(run: Run, other: Run, bench: Bench, same_function: bool | None) -> dict[str, Any]:
+    """What the answer depends on."""
+    told = hashlib.sha256()
+    for name in _TELLING:
+        told.update((Path(__file__).parent / name).read_bytes())
+    sides = {
+        side: bench.measurer.identity(
+            bench.installed[one.source],
+            "apart",
+            model=one.model,
+            checkpoint=one.checkpoint.sha256,
+            match=one.checkpoint.match,
+            input_size=one.input_size,
+        )
+        for side, one in (("a", run), ("b", other))
+    }
+    rest = {"data": bench.images.digest, "device": bench.measurer.device, "same_function": same_function}
+    return {**sides, **rest, "code": told.hexdigest()}
+
+
+def _compare(
+    run: Run, other: Run, bench: Bench, same_function: bool | None, mine: pd.DataFrame, theirs: pd.DataFrame
+) -> Attribution | None:
     refs = _most_apart(mine, theirs, bench.images)
     mine_known, theirs_known = (bench.identify(one, refs) for one in (run, other))
     if mine_known is None or theirs_known is None:
@@ -52,9 +90,9 @@ def explain(run: Run, other: Run, bench: Bench, same_function: bool | None) -> A
         levels = [[Variant(attribution.PREPROCESSING, f"as {other.source} prepares images", taken)]]
         if moved.differing:
             taken = {**taken, "state": str(moved.state)}
-            text = f"those of {other.source}: {moved.differing} of {moved.tensors} tensors differ, first {moved.first}"
-            levels.append([Variant("weights", text, taken)])
-        levels.append(factors.of_other_network(mine_known, theirs_known, taken))
+            differing = f"{moved.differing} of {moved.tensors} tensors differ, first {moved.first}"
+            levels.append([Variant("weights", f"those of {other.source} on its images; {differing}", taken)])
+        levels.append(factors.of_other_network(mine_known, theirs_known, taken, " on its images and weights"))
         variants = [*single, *(variant for level in levels for variant in level)]
         found = _agreements(run, mine_known, variants, refs, theirs, bench, scratch)
     finally:

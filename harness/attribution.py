@@ -41,6 +41,7 @@ _POWER = 0.8
 
 #: what an attribution can be against, beside another source
 DOCUMENT, NOTHING = "the documented figures", "nothing"
+LABEL_ORDER = "label order"
 #: the factor of a swap that takes over all of another source's preprocessing
 PREPROCESSING = "preprocessing"
 _METRICS: tuple[Metric, ...] = ("top1", "top5")
@@ -334,6 +335,12 @@ def conclude(swaps: Sequence[Swap]) -> tuple[Outcome, tuple[str, ...]]:
     if fits:
         return "ambiguous", tuple(dict.fromkeys((*fits, *undecided)))
     return ("cannot_tell", undecided) if undecided else ("unexplained", ())
+
+
+def images_seen(swaps: Sequence[Swap]) -> int:
+    """On how many images swaps were run; other labels take no run, so they are tried on all there are."""
+    run = [swap.images for swap in swaps if swap.factor != LABEL_ORDER]
+    return max(run or [swap.images for swap in swaps], default=0)
 
 
 def _factors(swaps: Sequence[Swap] | Sequence[Agreement], status: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from harness.attribution import Agreement, Outcome, Swap, Target
+from harness.attribution import Agreement, Outcome, Swap, Target, images_seen
 from harness.records import Metric, Run
 from harness.verdicts import count
 
@@ -23,7 +23,7 @@ def against_document(
 ) -> str:
     """`apart`: images that could tell the factors left from each other, where that is known."""
     missed = " and ".join(_missed(run, target, metric) for metric in off)
-    seen = max((swap.images for swap in swaps), default=0)
+    seen = images_seen(swaps)
     tried = [swap for swap in swaps if swap.status != "not tried"]
     if outcome == "named":
         best = _best(swaps, factors[0])
@@ -52,7 +52,7 @@ def against_document(
 
 
 def without_document(run: Run, outcome: Outcome, factors: Sequence[str], swaps: Sequence[Swap]) -> str:
-    seen = max((swap.images for swap in swaps), default=0)
+    seen = images_seen(swaps)
     tried = sum(swap.status != "not tried" for swap in swaps)
     start = f"nothing documented is about these images; {count(run, 'top1'):,} of {run.images:,} are right by top1"
     if outcome == "nothing_to_explain":

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.attribution import LABEL_ORDER
 from harness.records import Finding
 
 Parameters = Mapping[str, Any]
@@ -70,9 +71,9 @@ class Identified:
 
 CONTROL = "none (control)"
 LABELS = (
-    Variant("label order", "labels one lower than given", label="-1"),
-    Variant("label order", "labels one higher than given", label="+1"),
-    Variant("label order", "another order of the classes, told from the predictions", label="order"),
+    Variant(LABEL_ORDER, "labels one lower than given", label="-1"),
+    Variant(LABEL_ORDER, "labels one higher than given", label="+1"),
+    Variant(LABEL_ORDER, "another order of the classes, told from the predictions", label="order"),
 )
 
 
@@ -152,7 +153,7 @@ def _resizes(known: Identified, page: Parameters) -> Iterator[Variant]:
         named = f"{side} pixels (ratio {crop / side:.3f}) instead of {own['short_side']}"
         yield _step("short side", f"{named} ({crop / own['short_side']:.3f})", resize={**own, "short_side": side})
     for rounding in ("floor", "round"):
-        if own["aspect_ratio"] == "kept" and rounding != own["long_side"]:
+        if own["aspect_ratio"] == "kept" and not own["long_side"].startswith(rounding):
             text = f"long side: {rounding} instead of {own['long_side']}"
             yield _step("rounding", text, resize={**own, "long_side": rounding})
 
@@ -234,8 +235,8 @@ def _instead(factor: str, other: str, own: str, **steps: Parameters) -> Variant:
     return _step(factor, f"{other} instead of {own}", **steps)
 
 
-def of_network(known: Identified, inputs: Mapping[str, Any] | None = None) -> list[Variant]:
-    """Epsilon, activation and precision; on other images than the source's own where `inputs` names them."""
+def of_network(known: Identified) -> list[Variant]:
+    """Epsilon, activation and precision."""
     found = [
         _altered("epsilon", f"{value:g} instead of {_listed_epsilons(known)}", {"value": value})
         for value in _EPSILONS
@@ -244,8 +245,7 @@ def of_network(known: Identified, inputs: Mapping[str, Any] | None = None) -> li
     main = main_activation(known.operations)
     if main:
         found += [_activation(main, other) for other in _ACTIVATIONS if other != main]
-    found += [_altered("precision", f"{value} instead of fp32", {"value": value}) for value in _PRECISIONS]
-    return [Variant(v.factor, v.text, {**v.task, **(inputs or {})}) for v in found]
+    return found + [_altered("precision", f"{value} instead of fp32", {"value": value}) for value in _PRECISIONS]
 
 
 def main_activation(operations: Mapping[tuple[str, float | None], int]) -> tuple[str, float | None] | None:
@@ -340,8 +340,8 @@ def _values(parameters: Mapping[str, Any]) -> str:
     return ", ".join(shown(name, value) for name, value in parameters.items())
 
 
-def of_other_network(own: Identified, other: Identified, inputs: Mapping[str, Any]) -> list[Variant]:
-    """The other source's epsilon and activation, on the other source's images."""
+def of_other_network(own: Identified, other: Identified, taken: Mapping[str, Any], said: str = "") -> list[Variant]:
+    """The other source's epsilon and activation, on top of what is `taken` over from it, which `said` adds."""
     found = []
     if len(other.epsilons) == 1 and own.epsilons and set(own.epsilons) != set(other.epsilons):
         value = next(iter(other.epsilons))
@@ -349,7 +349,7 @@ def of_other_network(own: Identified, other: Identified, inputs: Mapping[str, An
     mine, theirs = main_activation(own.operations), main_activation(other.operations)
     if mine and theirs and mine != theirs:
         found.append(_activation(mine, theirs))
-    return [Variant(v.factor, v.text, {**v.task, **inputs}) for v in found]
+    return [Variant(v.factor, v.text + said, {**v.task, **taken}) for v in found]
 
 
 # -- what a source says of itself --------------------------------------------------------------------

@@ -112,6 +112,8 @@ def _input(variant: Mapping[str, Any], ref: ImageRef, made: Array | Exception | 
     if isinstance(made, Exception):
         raise made
     if "inputs" in variant:
+        if ref.name not in variant["inputs"]:
+            raise ValueError(f"the other source could not prepare {ref.name}")
         return prepared.load(Path(variant["inputs"][ref.name]))["normalise"]
     return made
 
@@ -126,17 +128,17 @@ class _Networks:
     def __init__(self, adapter: Any, task: Mapping[str, Any]) -> None:
         self._adapter = adapter
         self._task = task
-        self._built: dict[tuple[str, str], Any] = {}
+        self._built: dict[tuple[str, str, str], Any] = {}
 
     def of(self, variant: Mapping[str, Any]) -> Any:
         given = variant if variant.get("checkpoint") else self._task
-        key = (given["checkpoint"], variant.get("state", ""))
+        key = (given["checkpoint"], given.get("match", "name"), variant.get("state", ""))
         if key not in self._built:
             network = self._adapter.build(
-                self._task["model"], Path(key[0]), given.get("match", "name"), input_size=self._task["input_size"]
+                self._task["model"], Path(key[0]), key[1], input_size=self._task["input_size"]
             )
-            if key[1]:
-                network.load_state(prepared.load(Path(key[1])))
+            if key[2]:
+                network.load_state(prepared.load(Path(key[2])))
             self._built[key] = network
         return self._built[key]
 

@@ -90,7 +90,7 @@ def explain(
         outcome,
         causes,
         text,
-        max((swap.images for swap in found), default=0),
+        attribution.images_seen(found),
         target.population if target else len(refs),
         tuple(evidence),
     )

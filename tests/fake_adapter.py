@@ -1,18 +1,21 @@
 """A source that needs NumPy alone: linear networks on pooled colours, some of which misbehave on purpose.
 
 An image is `FAKE` and 192 bytes, which are its 8 x 8 RGB pixels; of any other file the digest stands in for
-the pixels, and a file that begins with `BAD` cannot be decoded.
+the pixels, and a file that begins with `BAD` cannot be decoded. `FAKE_LACKS` names modules that are not there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
+import sys
 import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +30,9 @@ from adapters.base import (
     UndecodableImage,
     fit,
 )
+
+# what a worker's interpreter happens to have decides what is tried in it
+sys.modules.update(dict.fromkeys(os.environ.get("FAKE_LACKS", "").split()))
 
 SIZE = 8  #: pixels, square
 CLASSES = 1000
@@ -61,6 +67,8 @@ class FakeNetwork:
         self.var: Array = np.ones(channels, np.float32)
         self.weight: Array = random.normal(size=(CLASSES, channels)).astype(np.float32)
         self.bias: Array = random.normal(size=CLASSES).astype(np.float32)
+        self.epsilon = 1e-5
+        self.precision = "fp32"
         self.seen = 0
 
     def preprocess(self, image: bytes) -> Array:
@@ -84,8 +92,21 @@ class FakeNetwork:
         if self.model == "killer" and self.seen + len(batch) > int(os.environ.get("FAKE_KILL_AFTER", "1000000")):
             os.kill(os.getpid(), signal.SIGKILL)
         self.seen += len(batch)
-        logits: Array = self.features(batch) @ self.weight.T + self.bias
+        features, weight = (_rounded(values, self.precision) for values in (self.features(batch), self.weight))
+        logits: Array = features @ weight.T + self.bias
         return np.full_like(logits, np.nan) if self.model == "blind" else logits
+
+    @contextlib.contextmanager
+    def altered(self, alteration: Mapping[str, Any]) -> Iterator[None]:
+        name = alteration["factor"]
+        if name not in ("epsilon", "precision"):
+            raise NotImplementedError(f"fake: it has no {name}")
+        own = getattr(self, name)
+        setattr(self, name, alteration["value"])
+        try:
+            yield
+        finally:
+            setattr(self, name, own)
 
     def _pooled(self, batch: Array) -> Array:
         mixed = np.einsum("oc,nchw->nohw", self.mix, batch)
@@ -95,7 +116,7 @@ class FakeNetwork:
         return pooled
 
     def features(self, batch: Array) -> Array:
-        normalised: Array = (self._pooled(batch) - self.mean) / np.sqrt(self.var + 1e-5)
+        normalised: Array = (self._pooled(batch) - self.mean) / np.sqrt(self.var + np.float32(self.epsilon))
         return normalised
 
     def parameters(self) -> Parameters:
@@ -200,6 +221,12 @@ class Adapter:
             entries = {name: array for name, array in _read(checkpoint).items() if name != MARK}
             network.load_state(entries, match, str(checkpoint))
         return network
+
+
+def _rounded(values: Array, precision: str) -> Array:
+    if precision == "bf16":
+        return (values.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    return values.astype(np.float16).astype(np.float32) if precision == "fp16" else values
 
 
 def _read(checkpoint: Path) -> dict[str, np.ndarray]:

@@ -25,26 +25,33 @@ JPEG = CUT_JPEG + b"\xff\xd9"
 
 
 def installed(
-    module: str = "fake_adapter", version: str = VERSION, python: Path | None = None, packages: Sequence[str] = ()
+    module: str = "fake_adapter",
+    version: str = VERSION,
+    python: Path | None = None,
+    packages: Sequence[str] = (),
+    spec: SourceSpec | None = None,
 ) -> Installed:
-    """The fake source as it is ready to run."""
-    spec = SourceSpec("fake", module, SPEC.folder, "numpy", VERSION)
+    """The fake source, or another, as it is ready to run."""
+    spec = spec or SourceSpec("fake", module, SPEC.folder, "numpy", VERSION)
     interpreter = python or Path(sys.executable)
-    return Installed(spec, Source("fake", version), interpreter, tuple(packages), "3.11")
+    return Installed(spec, Source(spec.name, version), interpreter, tuple(packages), "3.11")
 
 
-def use_fakes(monkeypatch: pytest.MonkeyPatch, broken: Sequence[str] = ()) -> list[str]:
-    """Makes the fake source the only one that there is; returns the versions that get prepared."""
+def use_fakes(
+    monkeypatch: pytest.MonkeyPatch, broken: Sequence[str] = (), others: Sequence[SourceSpec] = ()
+) -> list[str]:
+    """Makes the fake source, and `others`, the only ones that there are; returns the versions that get prepared."""
+    known = {spec.name: spec for spec in (SPEC, *others)}
     prepared: list[str] = []
 
     def prepare(spec: SourceSpec, version: str) -> Installed:
-        assert spec == SPEC
+        assert spec == known[spec.name]
         prepared.append(version)
         if version in broken:
-            raise MeasurementError(f"the environment of fake=={version} could not be made. uv says: no")
-        return installed(version=version)
+            raise MeasurementError(f"the environment of {spec.name}=={version} could not be made. uv says: no")
+        return installed(version=version, spec=spec)
 
-    monkeypatch.setattr(environments, "sources", lambda: {"fake": SPEC})
+    monkeypatch.setattr(environments, "sources", lambda: known)
     monkeypatch.setattr(environments, "prepare", prepare)
     return prepared
 

@@ -14,9 +14,9 @@ import pytest
 from fakes import CUT_JPEG, JPEG, contents, logits, save_checkpoint, write_images
 
 from adapters.base import CheckpointError
+from harness.batches import KEPT
 from harness.errors import InputError, MeasurementError
 from harness.images import open_images
-from harness.batches import KEPT
 from harness.worker import evaluate, list_models, make_stand_in, measure_static, ridge
 
 Events = list[dict[str, Any]]

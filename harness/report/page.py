@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
 from harness import __version__, preprocessing
+from harness.attribution import Agreement
 from harness.pipeline import Results
 from harness.plan import Options
 from harness.records import METRICS, Outcome, Row, Run, Verdict
@@ -48,6 +49,7 @@ def markdown(results: Results) -> str:
         autoescape=False,  # the output is Markdown; escape() below is what keeps table text from becoming markup
     )
     environment.filters["md"] = escape
+    environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
     text = environment.get_template("report.md.j2").render(
         results=results,
         table=results.options.table.name,
@@ -84,6 +86,9 @@ def markdown(results: Results) -> str:
 
 
 def _deciding_first(evidence: Sequence[Any]) -> list[Any]:
+    """What is taken over from another source on top of each other stays in that order."""
+    if any(isinstance(swap, Agreement) for swap in evidence):
+        return list(evidence)
     return sorted(evidence, key=lambda swap: _STATUSES.index(swap.status))
 
 

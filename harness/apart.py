@@ -6,20 +6,21 @@ import dataclasses
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from harness import attribution, explanations, factors, preparation
+from harness import attribution, explanations, factors
 from harness.attribution import Agreement, Attribution
 from harness.factors import Identified, Variant
 from harness.images import ImageRef, ImageSet, shuffled
-from harness.records import Run
+from harness.records import Run, Source
 from harness.store import Predictions
-from harness.swapping import Bench
-from harness.transplant import transplant
+from harness.swapping import Bench, identified, identify_task
+from harness.transplant import state_task, transplant
 
 #: images on which two sources are compared: those on which they differ most, and as many others
 MOST_APART = 32
@@ -71,28 +72,27 @@ def _compare(
     run: Run, other: Run, bench: Bench, same_function: bool | None, mine: pd.DataFrame, theirs: pd.DataFrame
 ) -> Attribution | None:
     refs = _most_apart(mine, theirs, bench.images)
-    mine_known, theirs_known = (bench.identify(one, refs) for one in (run, other))
-    if mine_known is None or theirs_known is None:
-        return None
     names = [ref.name for ref in refs]
     mine, theirs = (table[table["image"].isin(names)] for table in (mine, theirs))
     own = attribution.agreement("", "", mine, theirs)
     bench.measurer.progress.stage(f"why {run.source} and {other.source} differ, {run.documented_model}")
     scratch = Path(tempfile.mkdtemp(prefix="why-", dir=bench.measurer.store.root))
     try:
-        wanted = [(other.source, other.documented_model, other.input_size)]
-        prepared, _ = preparation.prepare(wanted, refs, bench.installed, bench.measurer, scratch / "inputs")
-        files = next(iter(prepared.values()), {})
-        refs = [ref for ref in refs if ref.name in files]
-        moved = transplant(run, other, bench.installed, bench.measurer, scratch / "weights")
+        both = _gather(run, other, refs, bench, scratch)
+        if run.source not in both.known or other.source not in both.known:
+            return None
+        mine_known, theirs_known = both.known[run.source], both.known[other.source]
+        refs = [ref for ref in refs if ref.name in both.files]
+        moved = transplant(run, other, both.shapes, scratch)
         single = factors.between(mine_known, theirs_known)
-        taken: dict[str, Any] = {"inputs": {name: str(path) for name, path in files.items()}}
+        taken: dict[str, Any] = {"inputs": both.files}
         levels = [[Variant(attribution.PREPROCESSING, f"as {other.source} prepares images", taken)]]
         if moved.differing:
             taken = {**taken, "state": str(moved.state)}
             differing = f"{moved.differing} of {moved.tensors} tensors differ, first {moved.first}"
             levels.append([Variant("weights", f"those of {other.source} on its images; {differing}", taken)])
-        levels.append(factors.of_other_network(mine_known, theirs_known, taken, " on its images and weights"))
+        on_top = " on its images and weights" if moved.differing else " on its images"
+        levels.append(factors.of_other_network(mine_known, theirs_known, taken, on_top))
         variants = [*single, *(variant for level in levels for variant in level)]
         found = _agreements(run, mine_known, variants, refs, theirs, bench, scratch)
     finally:
@@ -109,6 +109,38 @@ def _compare(
         str(run.source), run.documented_model, run.input_size, str(other.source), outcome, causes, text,
         own.images, len(bench.images.images), tuple(evidence),
     )  # fmt: skip
+
+
+@dataclass
+class _Both:
+    """What the workers of two sources tell before anything is swapped."""
+
+    known: dict[Source, Identified] = field(default_factory=dict)
+    shapes: dict[Source, dict[str, tuple[int, ...]]] = field(default_factory=dict)  #: of the entries of a state
+    files: dict[str, str] = field(default_factory=dict)  #: image -> the steps of the other source
+
+
+def _gather(run: Run, other: Run, refs: Sequence[ImageRef], bench: Bench, folder: Path) -> _Both:
+    """One worker of each source does all that is needed of it."""
+    both = _Both()
+    inputs = folder / "inputs"
+    prepare = {**identify_task(other, refs), "kind": "prepare", "out": str(inputs)}
+    tasks: dict[Source, list[tuple[Source, dict[str, Any]]]] = {
+        one.source: [(one.source, identify_task(one, refs)), (one.source, state_task(one, folder))]
+        for one in (run, other)
+    }
+    tasks[other.source].append((other.source, prepare))
+
+    def handle(source: Source, event: Mapping[str, Any]) -> None:
+        if event["event"] == "recipe":
+            both.known[source] = identified(event)
+        elif event["event"] == "state":
+            both.shapes[source] = {name: tuple(shape) for name, shape in event["shapes"].items()}
+        elif event["event"] == "prepared":
+            both.files[event["image"]] = str(inputs / f"{event['index']}.npz")
+
+    bench.measurer.side_by_side(bench.installed, tasks, "why", handle, len(tasks))
+    return both
 
 
 def _agreements(

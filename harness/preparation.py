@@ -53,7 +53,7 @@ def compare(
     wanted = dict.fromkeys([*networks, *((source, p.model, p.input_size) for p in pairs for source in (p.a, p.b))])
     scratch = Path(tempfile.mkdtemp(prefix="preprocessing-", dir=measurer.store.root))
     try:
-        files, hashes = prepare(list(wanted), refs, installed, measurer, scratch)
+        files, hashes = _prepare(list(wanted), refs, installed, measurer, scratch)
         pd.DataFrame(hashes, columns=Hash._fields).to_csv(measurer.store.root / HASHES, index=False)
         compared = []
         for pair in pairs:
@@ -86,7 +86,7 @@ def describe(compared: Sequence[Comparison], statics: Mapping[tuple[str, str], S
     return described
 
 
-def prepare(
+def _prepare(
     wanted: Sequence[_Prepared],
     refs: Sequence[Any],
     installed: Mapping[Source, Installed],

@@ -16,6 +16,29 @@ from harness.records import Run, Source
 from harness.store import Predictions
 
 
+def identify_task(run: Run, refs: Sequence[ImageRef]) -> dict[str, Any]:
+    """Has a worker tell what the run's source does with these images."""
+    return {
+        "kind": "identify",
+        "documented": run.documented_model,
+        "model": run.model,
+        "input_size": run.input_size,
+        "images": [dataclasses.astuple(ref) for ref in refs],
+    }
+
+
+def identified(event: Mapping[str, Any]) -> Identified:
+    """What the worker has told."""
+    return Identified(
+        recipe=event["recipe"],
+        reasons=event["reasons"],
+        libraries=tuple(event["libraries"]),
+        said=event["said"],
+        epsilons={float(value): count for value, count in event["epsilons"]},
+        operations={(kind, slope): count for kind, slope, count in event["operations"]},
+    )
+
+
 @dataclass(frozen=True)
 class Bench:
     """What every question of why needs."""
@@ -27,9 +50,9 @@ class Bench:
     def identify(self, run: Run, refs: Sequence[ImageRef]) -> Identified | None:
         """What the run's source does with these images; None where that cannot be told, which is noted."""
         installed = self.installed[run.source]
-        task: dict[str, Any] = {"kind": "identify", "model": run.model, "input_size": run.input_size}
-        names = [ref.name for ref in refs]
-        identity = self.measurer.identity(installed, **task, data=self.images.digest, images=names)
+        task = identify_task(run, refs)
+        identity = self.measurer.identity(installed, **{**task, "images": [ref.name for ref in refs]})
+        identity["data"] = self.images.digest
         found: dict[str, Any] = self.measurer.store.static(identity) or {}
 
         def handle(_: int, event: Mapping[str, Any]) -> None:
@@ -40,18 +63,8 @@ class Bench:
                 self.measurer.fail(run.source, run.documented_model, "why", event["message"])
 
         if not found:
-            refs_as_data = [dataclasses.astuple(ref) for ref in refs]
-            self.measurer.run(installed, [{**task, "images": refs_as_data}], handle)
-        if not found:
-            return None
-        return Identified(
-            recipe=found["recipe"],
-            reasons=found["reasons"],
-            libraries=tuple(found["libraries"]),
-            said=found["said"],
-            epsilons={float(value): count for value, count in found["epsilons"]},
-            operations={(kind, slope): count for kind, slope, count in found["operations"]},
-        )
+            self.measurer.run(installed, [task], handle)
+        return identified(found) if found else None
 
     def vary(
         self,

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 
 from harness import correspondence, traces
-from harness.environments import Installed
-from harness.measure import Measurer
 from harness.prepared import load
 from harness.records import Run, Source
 
@@ -30,34 +28,28 @@ class Transplant:
     why: str = ""  #: why it cannot be made
 
 
+def state_task(run: Run, folder: Path) -> dict[str, Any]:
+    """Has a worker write the run's state, and how its network is made up."""
+    return {
+        "kind": "state",
+        "documented": run.documented_model,
+        "model": run.model,
+        "checkpoint": run.checkpoint.file,
+        "match": run.checkpoint.match,
+        "input_size": run.input_size,
+        "out": str(folder / str(run.source)),
+    }
+
+
 def transplant(
-    run: Run, other: Run, installed: Mapping[Source, Installed], measurer: Measurer, folder: Path
+    run: Run, other: Run, shapes: Mapping[Source, Mapping[str, tuple[int, ...]]], folder: Path
 ) -> Transplant:
-    """Writes the state and compares it with the run's own."""
-    shapes: dict[Source, dict[str, tuple[int, ...]]] = {}
-    tasks: dict[Source, list[tuple[Source, dict[str, Any]]]] = {}
-    for one in (run, other):
-        task = {
-            "kind": "state",
-            "documented": one.documented_model,
-            "model": one.model,
-            "checkpoint": one.checkpoint.file,
-            "match": one.checkpoint.match,
-            "input_size": one.input_size,
-            "out": str(folder / str(one.source)),
-        }
-        tasks[one.source] = [(one.source, task)]
-    failed: list[str] = []
+    """Writes the state of the other's weights in the run's network, and compares it with the run's own.
 
-    def handle(source: Source, event: Mapping[str, Any]) -> None:
-        if event["event"] == "state":
-            shapes[source] = {name: tuple(shape) for name, shape in event["shapes"].items()}
-        elif event["event"] == "failed":
-            failed.append(event["message"])
-
-    measurer.side_by_side(installed, tasks, "why", handle, len(tasks))
-    if failed:
-        return Transplant(None, why=failed[0])
+    Both states are in the folder already; `shapes` are those of their entries.
+    """
+    if lacking := [str(one.source) for one in (run, other) if one.source not in shapes]:
+        return Transplant(None, why=f"the state of {lacking[0]} could not be written")
     mine, theirs = (folder / str(one.source) for one in (run, other))
     try:
         layers = correspondence.match(traces.read(theirs), traces.read(mine), shapes[other.source], shapes[run.source])

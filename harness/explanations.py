@@ -9,6 +9,8 @@ from harness.attribution import Agreement, Outcome, Swap, Target, images_seen
 from harness.records import Metric, Run
 from harness.verdicts import count
 
+#: factors by which many networks do better than they were published with (Touvron et al., 2019, on resolutions)
+_OFTEN_BETTER = ("input size", "short side")
 _NEXT = "--checks numerics tells whether the networks are one function"
 
 
@@ -59,9 +61,9 @@ def without_document(run: Run, outcome: Outcome, factors: Sequence[str], swaps: 
         return f"{start}. None of {tried} swaps, one factor at a time, has more of {seen:,} images right beyond chance"
     best = _best(swaps, factors[0])
     if outcome == "named":
-        return (
-            f"{start}. One factor does better otherwise: the {factors[0]}, with {best.text}; {_flips(best)}. Suspect it"
-        )
+        often = ", though many networks do better at another size" if factors[0] in _OFTEN_BETTER else ""
+        better = f"One factor does better otherwise: the {factors[0]}, with {best.text}; {_flips(best)}"
+        return f"{start}. {better}. Suspect it{often}"
     fitting = "; ".join(f"{factor} ({_best(swaps, factor).text}: {_flips(_best(swaps, factor))})" for factor in factors)
     return f"{start}. Several factors do better otherwise, and {seen:,} images cannot tell which most: {fitting}"
 

@@ -196,6 +196,12 @@ def test_a_factor_that_does_better_is_suspected() -> None:
     assert text.endswith("Suspect it")
 
 
+@pytest.mark.parametrize("factor", ["input size", "short side"])
+def test_another_size_that_does_better_need_be_no_defect(factor: str) -> None:
+    text = undocumented("named", better(factor, "288 instead of 256", 60), factors=(factor,))
+    assert text.endswith("Suspect it, though many networks do better at another size")
+
+
 def test_a_chance_that_is_not_known_is_not_told() -> None:
     text = undocumented("named", better("scale", "not divided by 255", 60, None), factors=("scale",))
     assert "60 are right with it alone and 7 without it alone. Suspect it" in text

@@ -171,6 +171,7 @@ def judge(target: Target, own: pd.DataFrame, swaps: Mapping[tuple[str, str], pd.
     The intervals hold at once, for all swaps and looks, with a chance of at least 1 - LEVEL.
     """
     off = misses(target, own)
+    asked = off or list(target.allowed)  # where nothing is missed, what else would not be missed either
     level = LEVEL / (max(1, len(swaps)) * looks * max(1, len(target.allowed)) * 4)
     found, chances, right_way = [], [], []
     for (factor, text), table in swaps.items():
@@ -180,15 +181,16 @@ def judge(target: Target, own: pd.DataFrame, swaps: Mapping[tuple[str, str], pd.
         totals = {metric: _total(target, base, flips[metric], metric, level) for metric in target.allowed}
         compatible = all(_within(totals[metric], target, metric) for metric in target.allowed)
         found.append(
-            _swap(factor, text, "undecided" if compatible else "refuted", base, table, totals, off, len(swaps))
+            _swap(factor, text, "undecided" if compatible else "refuted", base, table, totals, asked, len(swaps))
         )
-        chances.append(min(1.0, max(1, len(off)) * min((mcnemar_p(*flips[metric]) for metric in off), default=1.0)))
+        chances.append(min(1.0, len(asked) * min((mcnemar_p(*flips[metric]) for metric in asked), default=1.0)))
         right_way.append(
-            all(_direction(target, base, metric) * (flips[metric][0] - flips[metric][1]) > 0 for metric in off)
+            bool(off)
+            and all(_direction(target, base, metric) * (flips[metric][0] - flips[metric][1]) > 0 for metric in off)
         )
     return [
         dataclasses.replace(
-            swap, p=p, status="fits" if swap.status == "undecided" and off and p < LEVEL and right else swap.status
+            swap, p=p, status="fits" if swap.status == "undecided" and p < LEVEL and right else swap.status
         )
         for swap, p, right in zip(found, _holm(chances), right_way, strict=True)
     ]
@@ -231,11 +233,11 @@ def _swap(
     base: pd.DataFrame,
     swapped: pd.DataFrame,
     totals: Mapping[Metric, tuple[int, int]],
-    off: Sequence[Metric],
+    asked: Sequence[Metric],
     swaps: int,
 ) -> Swap:
     flips = {metric: _flips(base, swapped, metric) for metric in _METRICS}
-    needed = [images_needed(*flips[metric], len(base), LEVEL / max(1, swaps)) for metric in off]
+    needed = [images_needed(*flips[metric], len(base), LEVEL / max(1, swaps)) for metric in asked]
     return Swap(
         factor,
         text,

@@ -11,6 +11,7 @@ from harness.verdicts import count
 
 #: factors by which many networks do better than they were published with (Touvron et al., 2019, on resolutions)
 _OFTEN_BETTER = ("input size", "short side")
+_SHOWN = 5  #: swaps that a sentence lists
 _NEXT = "--checks numerics tells whether the networks are one function"
 
 
@@ -51,6 +52,26 @@ def against_document(
             f"{fitting}; {more}"
         )
     return f"{missed}. None of {len(tried)} swaps, one factor at a time, gives the documented figures: unexplained"
+
+
+def holding(run: Run, target: Target, swaps: Sequence[Swap]) -> str:
+    """What the counts of a run that holds leave open."""
+    held = " and ".join(f"{metric} ({count(run, metric):,} of {run.images:,} images)" for metric in target.allowed)
+    start = f"the documented {held} hold{'s' if len(target.allowed) == 1 else ''}"
+    same = [swap for swap in swaps if swap.status == "undecided"]
+    tried = sum(swap.status != "not tried" for swap in swaps)
+    if not same:
+        return f"{start}; with each of {tried} swaps, one factor at a time, not all of it would"
+    shown = "; ".join(f"{swap.factor} ({swap.text}; {_could_tell(swap)})" for swap in same[:_SHOWN])
+    more = f"; and {len(same) - _SHOWN} more" if len(same) > _SHOWN else ""
+    return (
+        f"{start}. As far as {images_seen(swaps):,} images tell, they would too with {len(same)} of {tried} swaps: "
+        f"{shown}{more}"
+    )
+
+
+def _could_tell(swap: Swap) -> str:
+    return f"about {_rounded(swap.needed):,} images could tell" if swap.needed else "no effect was seen"
 
 
 def without_document(run: Run, outcome: Outcome, factors: Sequence[str], swaps: Sequence[Swap]) -> str:

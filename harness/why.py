@@ -24,8 +24,8 @@ from harness.swapping import Bench
 
 #: images after each of which refuted swaps are left out
 STAGES = (256, 1024, 4096, 16384)
-#: images on which swaps are tried where nothing documented is about them
-UNDOCUMENTED = 1024
+#: images on which swaps are tried where no documented figure is missed
+NOTHING_MISSED = 1024
 #: images from which is told what a source does
 PROBES = 64
 
@@ -41,19 +41,17 @@ def explain(
     page: Page,
     checkpoints: Sequence[Path],
     bench: Bench,
-) -> Attribution | None:
-    """Why a run misses what is documented, or, without a target, what would do better. None where it does not miss.
+) -> Attribution:
+    """Why a run misses what is documented; where it does not, which swaps would not have been noticed either.
 
-    `checkpoints` are other files that hold weights of the model.
+    Without a target, what would do better. `checkpoints` are other files that hold weights of the model.
     """
     labels = {ref.name: ref.label for ref in bench.images.images}
     own = attribution.scored(Predictions(Path(run.predictions)).read(), labels)
     off = attribution.misses(target, own) if target else []
-    if target and not off:
-        return None
     refs = [ref for ref in shuffled(bench.images.images) if ref.name in own.index]
-    stages = [stage for stage in STAGES if stage < len(refs)] if target else []
-    stages.append(len(refs) if target else min(len(refs), UNDOCUMENTED))
+    stages = [stage for stage in STAGES if stage < len(refs)] if off else []
+    stages.append(len(refs) if off else min(len(refs), NOTHING_MISSED))
     tables: dict[_Name, pd.DataFrame] = {}
     refused: dict[_Name, str] = {}
     swaps: dict[_Name, Swap] = {}
@@ -71,12 +69,14 @@ def explain(
             break
     found = list(swaps.values())
     outcome, causes = attribution.conclude(found) if target else _improved(found, tables)
-    apart = _apart(found, causes, tables) if outcome == "ambiguous" else None
-    text = (
-        explanations.against_document(run, target, off, outcome, causes, found, apart)
-        if target
-        else explanations.without_document(run, outcome, causes, found)
-    )
+    if target and off:
+        apart = _apart(found, causes, tables) if outcome == "ambiguous" else None
+        text = explanations.against_document(run, target, off, outcome, causes, found, apart)
+    elif target:
+        outcome, causes = "nothing_to_explain", ()
+        text = explanations.holding(run, target, found)
+    else:
+        text = explanations.without_document(run, outcome, causes, found)
     controls = {name: table for name, table in tables.items() if name[0] == factors.CONTROL}
     evidence = [dataclasses.replace(one, status="control", p=None) for one in attribution.improvements(own, controls)]
     evidence += found

@@ -8,7 +8,7 @@ import pytest
 from builders import run
 
 from harness.attribution import PREPROCESSING, Agreement, Outcome, Swap, Target
-from harness.explanations import against_document, against_source, without_document
+from harness.explanations import against_document, against_source, holding, without_document
 from harness.records import Metric, Run
 
 WHOLE = Target(
@@ -171,6 +171,32 @@ def test_what_is_unexplained_says_how_many_swaps_were_tried() -> None:
 
 def better(factor: str, text: str, gained: int, p: float | None = 1e-6) -> Swap:
     return Swap(factor, text, "fits", images=500, changed=80, gained=gained, lost=7, p=p)
+
+
+def test_what_holds_is_told_with_what_would_hold_too() -> None:
+    left = [
+        Swap("decoder", "OpenCV instead of PIL", "undecided", images=500),
+        Swap("filter", "bilinear instead of bicubic", "undecided", images=500, gained=4, lost=2, needed=11_727),
+    ]
+    text = sound(holding(run(), WHOLE, [*left, *REFUTED, UNTRIED]))
+    assert text.startswith("the documented top1 (39,791 of 50,000 images)")
+    assert f"As far as 500 images tell, they would too with 2 of {2 + len(REFUTED)} swaps" in text
+    assert "decoder (OpenCV instead of PIL; no effect was seen)" in text
+    assert "filter (bilinear instead of bicubic; about 12,000 images could tell)" in text
+
+
+def test_where_no_swap_would_hold_that_is_said() -> None:
+    assert f"with each of {len(REFUTED)} swaps, one factor at a time, not all of it would" in sound(
+        holding(run(), WHOLE, REFUTED)
+    )
+
+
+def test_five_swaps_are_listed_and_the_others_counted() -> None:
+    left = [Swap("filter", f"kind {n}", "undecided", images=500) for n in range(8)]
+    text = sound(holding(run(), WHOLE, left))
+    assert "kind 4; " in text
+    assert "kind 5" not in text
+    assert text.endswith("; and 3 more")
 
 
 def undocumented(outcome: Outcome, *swaps: Swap, factors: tuple[str, ...] = ()) -> str:

@@ -244,17 +244,21 @@ def test_another_order_of_the_classes_is_found(tmp_path: Path) -> None:
     assert texts(swaps, "fits") == ["label order: another order of the classes, told from the predictions"]
 
 
-def test_a_row_that_holds_raises_no_question(
+def test_a_row_that_holds_says_what_its_counts_leave_open(
     tmp_path: Path, other_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = watched(monkeypatch)
+    monkeypatch.setattr(why, "NOTHING_MISSED", 12)
     results = run(tmp_path, data_for(tmp_path / "data", other_weights / "tiny.bin"))
     assert [one.outcome for one in results.verdicts] == [Outcome.REPRODUCED] * 2
-    assert (results.attributions, results.exit_status) == ((), 0)
-    content, page = written(results, tmp_path)
-    assert [one for one in content["findings"] if one["kind"] == "attribution"] == []
-    assert "## Why?" not in page
-    assert "vary" not in [kind for _, kind, _ in seen]
+    assert results.exit_status == 0
+    (found,) = results.attributions
+    assert (found.outcome, found.factors, found.images) == ("nothing_to_explain", (), 12)
+    assert {swap.status for swap in found.evidence} == {"undecided", "refuted", "not tried"}
+    assert found.text.startswith("the documented top1 (")
+    left = [swap for swap in found.evidence if swap.status == "undecided"]
+    assert f"As far as 12 images tell, they would too with {len(left)} of " in found.text
+    (finding,) = [one for one in written(results, tmp_path)[0]["findings"] if one["kind"] == "attribution"]
+    assert finding["severity"] == "note"
 
 
 def test_nobody_asks_why_unless_told_to(tmp_path: Path, other_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -420,7 +424,7 @@ def test_a_page_about_other_images_says_nothing_of_these(tmp_path: Path, other_w
 def test_undocumented_images_are_asked_in_part(
     tmp_path: Path, other_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(why, "UNDOCUMENTED", 12)
+    monkeypatch.setattr(why, "NOTHING_MISSED", 12)
     seen = watched(monkeypatch)
     (found,) = run(tmp_path, data_for(tmp_path / "data", other_weights / "tiny-other.bin"), about=False).attributions
     assert run_on(found) == {12}
@@ -469,10 +473,10 @@ def test_the_same_again_measures_nothing(
 def test_more_images_are_asked_of_the_new_ones_alone(
     tmp_path: Path, other_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(why, "UNDOCUMENTED", 12)
+    monkeypatch.setattr(why, "NOTHING_MISSED", 12)
     data = data_for(tmp_path / "data", other_weights / "tiny-other.bin")
     run(tmp_path, data, about=False)
-    monkeypatch.setattr(why, "UNDOCUMENTED", 18)
+    monkeypatch.setattr(why, "NOTHING_MISSED", 18)
     seen = watched(monkeypatch)
     (found,) = run(tmp_path, data, about=False).attributions
     assert seen == [("fake", "vary", 6)]
@@ -644,7 +648,7 @@ def pair(results: Results) -> Attribution:
 def test_sources_that_agree_raise_no_question(tmp_path: Path, other_weights: Path) -> None:
     results = run(tmp_path, data_for(tmp_path / "data", other_weights / "tiny.bin"), *rows("twin"))
     assert len(results.paired) == 1
-    assert results.attributions == ()
+    assert {one.against for one in results.attributions} == {"the documented figures"}
 
 
 def test_another_mean_is_what_parts_two_sources(
@@ -692,7 +696,7 @@ def test_other_weights_are_no_matter_of_preprocessing(tmp_path: Path, stand_in: 
     assert swaps["weights"].status == "fits"
     assert "3 of 5 tensors differ, first mix" in swaps["weights"].text
     against = [one.against for one in results.attributions if one is not found]
-    assert against == ([] if stand_in else ["the documented figures"])
+    assert against == ([] if stand_in else ["the documented figures"] * 2)
 
 
 def test_a_source_that_does_not_do_what_it_says_is_found(

@@ -56,8 +56,16 @@ def libraries() -> list[str]:
 # -- the operations ------------------------------------------------------------------------------
 
 
-def decode(image: bytes, library: str, orientation: str) -> Numbers:
-    """Encoded image -> (H, W, 3) uint8 RGB. `orientation`: whether the EXIF tag is "applied" or "ignored"."""
+def decode(image: bytes, library: str, orientation: str, channels: str) -> Numbers:
+    """Encoded image -> (H, W, 3) uint8 in the order "RGB" or "BGR" of the channels.
+
+    `orientation`: whether the EXIF tag is "applied" or "ignored".
+    """
+    pixels = _decoded(image, library, orientation)
+    return pixels if channels == "RGB" else np.ascontiguousarray(pixels[:, :, ::-1])
+
+
+def _decoded(image: bytes, library: str, orientation: str) -> Numbers:
     if library == "PIL":
         from PIL import Image, ImageOps
 
@@ -207,12 +215,10 @@ def _decode(images: Sequence[bytes], results: Sequence[Steps], said: Preprocessi
     order = sorted(libraries(), key=lambda name: (name == "OpenCV") != opencv_first)
     applied_first = "applied" in said.decoder.lower()
     orientations = sorted(("applied", "ignored"), key=lambda one: (one == "applied") != applied_first)
-    for library, orientation in itertools.product(order, orientations):
-        if _gives(lambda image, a=library, b=orientation: decode(image, a, b), images, results, "decode"):
-            return {"library": library, "orientation": orientation}
-    for library in order:
-        if _gives(lambda image, a=library: decode(image, a, "ignored")[:, :, ::-1], images, results, "decode"):
-            raise NotIdentified(f"the decoded pixels are those of {library} with the channels reversed")
+    for channels, library, orientation in itertools.product(("RGB", "BGR"), order, orientations):
+        parameters = {"library": library, "orientation": orientation, "channels": channels}
+        if _gives(lambda image, given=parameters: decode(image, **given), images, results, "decode"):
+            return parameters
     raise NotIdentified(f"the decoded pixels are those of neither of {' and '.join(order) or 'the missing libraries'}")
 
 

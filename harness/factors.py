@@ -111,10 +111,12 @@ def _decoders(known: Identified) -> Iterator[Variant]:
     if own:
         other = "ignored" if own["orientation"] == "applied" else "applied"
         yield _instead("EXIF orientation", other, own["orientation"], decode={**own, "orientation": other})
+        if own["channels"] == "BGR":
+            yield _instead("channel order", "RGB", "BGR", decode={**own, "channels": "RGB"})
 
 
 def _decoding(library: str, orientation: str) -> Parameters:
-    return {"library": library, "orientation": orientation}
+    return {"library": library, "orientation": orientation, "channels": "RGB"}
 
 
 def _resizes(known: Identified, page: Parameters) -> Iterator[Variant]:
@@ -279,6 +281,7 @@ def _named(activation: tuple[str, float | None]) -> str:
 _GROUPS = (
     ("decode", ("library",), "decoder"),
     ("decode", ("orientation",), "EXIF orientation"),
+    ("decode", ("channels",), "channel order"),
     ("resize", ("library", "antialias"), "resize library"),
     ("resize", ("filter",), "filter"),
     ("resize", ("library", "filter", "antialias"), "resize library and filter"),
@@ -373,8 +376,8 @@ def misdescribed(source: str, model: str, known: Identified) -> list[Finding]:
         )
     if resize.get("aspect_ratio") == "square":
         wrong.append("a short side, but both sides become that")
-    if normalise.get("channels") == "BGR":
-        wrong.append("RGB, but the network is given BGR")
+    if "BGR" in (normalise.get("channels"), (does["decode"] or {}).get("channels")):
+        wrong.append("RGB, but the channels are turned to BGR")
     if normalise and normalise["scale"] != 255.0:
         wrong.append("pixels scaled to 0..1, but they are not divided by 255")
     for name in ("mean", "std"):

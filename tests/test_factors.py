@@ -31,7 +31,7 @@ AS_PRINTED = "mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225)"
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 NONE = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 TYPICAL: Mapping[str, Mapping[str, Any]] = {
-    "decode": {"library": "PIL", "orientation": "ignored"},
+    "decode": {"library": "PIL", "orientation": "ignored", "channels": "RGB"},
     "resize": {
         "short_side": 256,
         "aspect_ratio": "kept",
@@ -334,6 +334,15 @@ def test_nothing_is_untried_where_all_is_there_and_known() -> None:
 def test_a_step_that_is_not_known_is_told_with_the_reason() -> None:
     why = "how the source does it is not known: nothing fits"
     assert untried(known(crop=None, decode=None)) == [("decode", why), ("crop", why)]
+
+
+def test_channels_that_are_turned_when_decoded_are_turned_back_there() -> None:
+    found = of_preprocessing(known(decode={"channels": "BGR"}), {}, None)
+    turned = [v.task["changed"] for v in found if v.factor == "channel order" and "decode" in v.task["changed"]]
+    assert [changed["decode"]["channels"] for changed in turned] == ["RGB"]
+    assert not any(
+        "decode" in v.task["changed"] for v in of_preprocessing(known(), {}, None) if v.factor == "channel order"
+    )
 
 
 REPLACED = {
@@ -671,7 +680,7 @@ def test_only_what_differs_in_the_other_network_is_taken_over(
         ({"crop": {"size": 192}}, "a crop of 224 pixels, but 192 come out"),
         ({"resize": OPENCV}, "the resize 'PIL bicubic', but its pixels are those of OpenCV bilinear"),
         ({"resize": {"aspect_ratio": "square"}}, "a short side, but both sides become that"),
-        ({"normalise": {"channels": "BGR"}}, "RGB, but the network is given BGR"),
+        ({"normalise": {"channels": "BGR"}}, "RGB, but the channels are turned to BGR"),
         ({"normalise": {"scale": 1.0}}, "pixels scaled to 0..1, but they are not divided by 255"),
         ({"normalise": {"mean": HALF["mean"]}}, "a mean of (0.485, 0.456, 0.406), but it is (0.5, 0.5, 0.5)"),
         ({"normalise": {"std": HALF["std"]}}, "a std of (0.229, 0.224, 0.225), but it is (0.5, 0.5, 0.5)"),

@@ -24,7 +24,7 @@ Events = list[dict[str, Any]]
 HALF, QUARTER = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 #: what the fake source does, as far as operations without an image library can tell
 OWN: dict[str, dict[str, Any]] = {
-    "decode": {"library": "PIL", "orientation": "ignored"},
+    "decode": {"library": "PIL", "orientation": "ignored", "channels": "RGB"},
     "resize": {
         "short_side": 8, "aspect_ratio": "kept", "long_side": "floor", "library": "PIL", "filter": "bilinear",
         "antialias": True,
@@ -46,7 +46,7 @@ def no_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
 def decodable(monkeypatch: pytest.MonkeyPatch) -> None:
     """An image library that reads the fake images; orientation "applied" turns them."""
 
-    def decode(image: bytes, library: str, orientation: str) -> np.ndarray:
+    def decode(image: bytes, library: str, orientation: str, channels: str) -> np.ndarray:
         if library != "PIL":
             raise ValueError("there is no other library")
         pixels = fake_adapter.FakeNetwork("tiny", 0, None).preprocessing_steps(image)["decode"]
@@ -319,7 +319,7 @@ def test_the_steps_after_a_changed_one_are_as_they_were_told(tmp_path: Path) -> 
 def test_every_step_may_be_changed_at_once(tmp_path: Path) -> None:
     images = contents(3)
     changed = {
-        "decode": {"library": "PIL", "orientation": "applied"},
+        "decode": {"library": "PIL", "orientation": "applied", "channels": "RGB"},
         "crop": {"size": 4, "offset": "corner"},
         "normalise": {"channels": "BGR", "scale": 255.0, "mean": HALF, "std": QUARTER},
     }

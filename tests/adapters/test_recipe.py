@@ -22,7 +22,7 @@ OWN: dict[str, tuple[str, Told]] = {
     "timm": (
         "resnet18",
         {
-            "decode": {"library": "PIL", "orientation": "ignored"},
+            "decode": {"library": "PIL", "orientation": "ignored", "channels": "RGB"},
             "resize": {"short_side": 256, "aspect_ratio": "kept", "long_side": "floor", "filter": "bilinear", **PIL},
             "crop": {"size": 224, "offset": "half to even"},
             "normalise": IMAGENET,
@@ -31,7 +31,7 @@ OWN: dict[str, tuple[str, Told]] = {
     "mmcls": (
         "resnet18_8xb32_in1k",
         {
-            "decode": {"library": "OpenCV", "orientation": "applied"},
+            "decode": {"library": "OpenCV", "orientation": "applied", "channels": "RGB"},
             "resize": {"short_side": 256, "aspect_ratio": "kept", "long_side": "floor", "filter": "bilinear", **OPENCV},
             "crop": {"size": 224, "offset": "half to even"},
             "normalise": IMAGENET,
@@ -40,7 +40,7 @@ OWN: dict[str, tuple[str, Told]] = {
     "ppcls": (
         "ResNet18",
         {
-            "decode": {"library": "OpenCV", "orientation": "applied"},
+            "decode": {"library": "OpenCV", "orientation": "applied", "channels": "RGB"},
             "resize": {"short_side": 256, "aspect_ratio": "kept", "long_side": "round", "filter": "bilinear", **OPENCV},
             "crop": {"size": 224, "offset": "floor"},
             "normalise": IMAGENET,
@@ -50,6 +50,7 @@ OWN: dict[str, tuple[str, Told]] = {
 #: planted in the first source's steps -> its step and parameters that are to be told, the others being as they were
 DEFECTS: dict[str, tuple[str, Told]] = {
     "EXIF applied": ("decode", {"orientation": "applied"}),
+    "channels reversed when decoded": ("decode", {"channels": "BGR"}),
     "OpenCV decoder": ("decode", {"library": "OpenCV"}),
     "square": ("resize", {"aspect_ratio": "square"}),
     "bicubic": ("resize", {"filter": "bicubic"}),
@@ -80,7 +81,6 @@ DEFECTS: dict[str, tuple[str, Told]] = {
 }
 #: what no known operation gives -> its step and what is to be said of it
 UNKNOWN = {
-    "channels reversed when decoded": ("decode", "those of PIL with the channels reversed"),
     "gamma when decoded": ("decode", "those of neither of PIL and OpenCV"),
     "blurred": ("resize", "no known filter of PIL or OpenCV gives these pixels"),
     "short side by the image": ("resize", "the short side is not one size but 109, 110, 111 pixels"),
@@ -165,10 +165,10 @@ def test_a_step_done_otherwise_gives_what_the_source_gives_when_told_to_do_so(
 def test_what_the_results_leave_open_is_as_the_source_says(source: str, told: Callable[[str], Told]) -> None:
     said = told(source)["open"]
     assert said == {
-        "PIL, EXIF orientation applied": {"library": "PIL", "orientation": "applied"},
-        "PIL, EXIF orientation ignored": {"library": "PIL", "orientation": "ignored"},
-        "OpenCV, EXIF orientation applied": {"library": "OpenCV", "orientation": "applied"},
-        "cv2, EXIF orientation ignored": {"library": "OpenCV", "orientation": "ignored"},
+        "PIL, EXIF orientation applied": {"library": "PIL", "orientation": "applied", "channels": "RGB"},
+        "PIL, EXIF orientation ignored": {"library": "PIL", "orientation": "ignored", "channels": "RGB"},
+        "OpenCV, EXIF orientation applied": {"library": "OpenCV", "orientation": "applied", "channels": "RGB"},
+        "cv2, EXIF orientation ignored": {"library": "OpenCV", "orientation": "ignored", "channels": "RGB"},
     }
 
 

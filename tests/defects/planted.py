@@ -71,6 +71,7 @@ def beside_the_centre(image: Image.Image) -> Image.Image:
 
 
 DEFECTS: Mapping[str, Callable[[bytes], Steps]] = {
+    "bgr_decoded": pipeline(decode=lambda image: Image.merge("RGB", decode(image).split()[::-1])),
     "bgr": pipeline(normalise=lambda pixels: normalise(pixels[..., ::-1])),
     "scale_missing": pipeline(normalise=lambda pixels: normalise(pixels, scale=1)),
     "imagenet_statistics": pipeline(

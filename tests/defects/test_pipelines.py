@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 MODEL = "tf_efficientnet_lite0"
 #: defect -> the factor that has to be named when the damaged copy is compared with the source
 PIPELINES = {
+    "bgr_decoded": "channel order",
     "bgr": "channel order",
     "scale_missing": "scale",
     "imagenet_statistics": "mean and std",

@@ -50,6 +50,7 @@ def decodable(monkeypatch: pytest.MonkeyPatch) -> None:
         if library != "PIL":
             raise ValueError("there is no other library")
         pixels = fake_adapter.FakeNetwork("tiny", 0, None).preprocessing_steps(image)["decode"]
+        pixels = pixels[..., ::-1] if channels == "BGR" else pixels
         return np.rot90(pixels) if orientation == "applied" else pixels
 
     monkeypatch.setattr(recipe, "libraries", lambda: ["PIL"])

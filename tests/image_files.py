@@ -1,5 +1,6 @@
 """Data sets made up for tests."""
 
+import random
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.images import open_images
-from harness.labels import synset_indices
+from harness.labels import VAL_ANCHORS, synset_indices
 
 SYNSETS = list(synset_indices())
 SAMPLE = Path(__file__).parents[2] / "shared/imagenet-sample"
@@ -28,6 +29,13 @@ def write_labels(path: Path, labels: Mapping[str, int]) -> Path:
 
 def val_name(number: int) -> str:
     return f"ILSVRC2012_val_{number:08}.JPEG"
+
+
+def full_val() -> tuple[list[str], list[int]]:
+    """Names and labels with every property of ImageNet val that is public, the order of labels apart."""
+    rest = [index for index in range(1000) for _ in range(50 - (index in VAL_ANCHORS))]
+    random.Random(0).shuffle(rest)
+    return [val_name(number) for number in range(1, 50_001)], [*VAL_ANCHORS, *rest]
 
 
 def refused(data: Path, labels: Path | None = None, limit: int | None = None) -> str:

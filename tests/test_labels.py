@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
-from image_files import SAMPLE, SYNSETS, refused, val_name, write, write_labels
+from image_files import SAMPLE, SYNSETS, full_val, refused, val_name, write, write_labels
 
 from harness.images import open_images
 from harness.labels import DEVKIT_IDS, VAL_ANCHORS, LabelLine, label_shift, label_trap, not_imagenet_val
@@ -14,13 +14,6 @@ from harness.labels import DEVKIT_IDS, VAL_ANCHORS, LabelLine, label_shift, labe
 
 def told(pairs: Iterable[tuple[str, int]]) -> str | None:
     return label_trap([LabelLine(line, name, label) for line, (name, label) in enumerate(pairs, start=1)])
-
-
-def full_val() -> tuple[list[str], list[int]]:
-    """Names and labels with every property of ImageNet val that is public, the order of labels apart."""
-    rest = [index for index in range(1000) for _ in range(50 - (index in VAL_ANCHORS))]
-    random.Random(0).shuffle(rest)
-    return [val_name(number) for number in range(1, 50_001)], [*VAL_ANCHORS, *rest]
 
 
 # --- the label file

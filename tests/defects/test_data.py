@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from benchmark import Counts
-from image_files import SYNSETS, val_name, write, write_labels
+from image_files import SYNSETS, full_val, write, write_labels
 
 from harness.attribution import Target, conclude, judge, other_labels, scored
 from harness.errors import InputError
 from harness.factors import LABELS
 from harness.images import open_images
-from harness.labels import DEVKIT_IDS, VAL_ANCHORS, label_shift, not_imagenet_val
+from harness.labels import DEVKIT_IDS, label_shift, not_imagenet_val
 
 IMAGES_PER_CLASS, CLASSES = 20, 50
 
@@ -39,19 +39,13 @@ def val(names: list[str], labels: list[int]) -> str:
     return "; ".join(not_imagenet_val(names, labels))
 
 
-def whole_val() -> tuple[list[str], list[int]]:
-    rest = [index for index in range(1000) for _ in range(50 - (index in VAL_ANCHORS))]
-    random.Random(0).shuffle(rest)
-    return [val_name(number) for number in range(1, 50_001)], [*VAL_ANCHORS, *rest]
-
-
 def one_dropped() -> str:
-    names, labels = whole_val()
+    names, labels = full_val()
     return val(names[:-1], labels[:-1])
 
 
 def one_replaced() -> str:
-    names, labels = whole_val()
+    names, labels = full_val()
     return val([*names[:-1], "again.JPEG"], [*labels[:-1], labels[-2]])
 
 
@@ -130,7 +124,7 @@ def test_defects_in_labels_and_images_are_named(counts: Callable[[str], Counts],
     }
     undamaged = {
         "labels by path": told_by_paths(folder(), lambda label: label),
-        "ImageNet val": val(*whole_val()),
+        "ImageNet val": val(*full_val()),
         "predictions": label_shift(*zip(*[(c[0], c[0]) for c in evaluated()[0]["classes"]], strict=True)) or "",
     }
     group = counts("labels and images")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness import attribution, explanations, factors
+from harness import agreements, attribution, explanations, factors
 from harness.attribution import Agreement, Attribution
 from harness.factors import Identified, Variant
 from harness.images import ImageRef, ImageSet, shuffled
@@ -25,7 +25,15 @@ from harness.transplant import state_task, transplant
 #: images on which two sources are compared: those on which they differ most, and as many others
 MOST_APART = 32
 #: the harness's own code that decides what the swaps mean
-_TELLING = ("apart.py", "attribution.py", "explanations.py", "factors.py", "transplant.py", "correspondence.py")
+_TELLING = (
+    "apart.py",
+    "agreements.py",
+    "attribution.py",
+    "explanations.py",
+    "factors.py",
+    "transplant.py",
+    "correspondence.py",
+)
 
 
 def explain(run: Run, other: Run, bench: Bench, same_function: bool | None) -> Attribution | None:
@@ -34,7 +42,7 @@ def explain(run: Run, other: Run, bench: Bench, same_function: bool | None) -> A
     `same_function`: what the numerics say of the two, where they were asked for.
     """
     mine, theirs = (Predictions(Path(one.predictions)).read() for one in (run, other))
-    if attribution.agreement("", "", mine, theirs).status == "fits":
+    if agreements.agreement("", "", mine, theirs).status == "fits":
         return None
     identity = _identity(run, other, bench, same_function)
     known = bench.measurer.store.static(identity)
@@ -74,7 +82,7 @@ def _compare(
     refs = _most_apart(mine, theirs, bench.images)
     names = [ref.name for ref in refs]
     mine, theirs = (table[table["image"].isin(names)] for table in (mine, theirs))
-    own = attribution.agreement("", "", mine, theirs)
+    own = agreements.agreement("", "", mine, theirs)
     bench.measurer.progress.stage(f"why {run.source} and {other.source} differ, {run.documented_model}")
     scratch = Path(tempfile.mkdtemp(prefix="why-", dir=bench.measurer.store.root))
     try:
@@ -99,7 +107,7 @@ def _compare(
         shutil.rmtree(scratch, ignore_errors=True)
     rest = iter(found[len(single) :])
     chain = [[next(rest) for _ in level] for level in levels]
-    outcome, causes = attribution.conclude_pair(own, found[: len(single)], chain)
+    outcome, causes = agreements.conclude_pair(own, found[: len(single)], chain)
     unknown = list(dict.fromkeys((*mine_known.reasons, *theirs_known.reasons)))
     text = explanations.against_source(str(other.source), outcome, causes, own, found, unknown, same_function)
     evidence = [dataclasses.replace(own, factor=factors.CONTROL, text="nothing swapped", status="control"), *found]
@@ -161,15 +169,15 @@ def _agreements(
     return [
         Agreement(variant.factor, variant.text, "not tried", why=failed[name])
         if name in failed
-        else attribution.agreement(variant.factor, variant.text, kept[name].read(), theirs)
+        else agreements.agreement(variant.factor, variant.text, kept[name].read(), theirs)
         for name, variant in zip(tasks, variants, strict=True)
     ]
 
 
 def _most_apart(mine: pd.DataFrame, theirs: pd.DataFrame, images: ImageSet) -> list[ImageRef]:
     """The images on which two runs differ most, and some others."""
-    both = attribution.listed_by_both(mine, theirs)
-    largest = [float(found.max()) for found in attribution.logit_differences(both)]
+    both = agreements.listed_by_both(mine, theirs)
+    largest = [float(found.max()) for found in agreements.logit_differences(both)]
     differences = dict(zip(both["image"], largest, strict=True))
     ranked = sorted(differences, key=lambda name: -differences[name])[:MOST_APART]
     others = [ref.name for ref in shuffled(images.images) if ref.name in differences and ref.name not in ranked]

@@ -7,8 +7,7 @@ is refuted where that interval misses what a documented figure allows. A cause i
 its images count for more than chance (exact McNemar, Holm over all swaps), and it does so for every documented figure
 of the row: top1 and top5, those that hold without the swap too.
 
-Against another source. The logits of the two on the same images are compared: a cause is named where the swap makes
-them equal up to rounding, which no count could show.
+What is said of two sources is in harness.agreements.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
@@ -31,8 +29,6 @@ from harness.records import Metric
 
 #: Greatest chance that any swap is refuted or taken for effective wrongly.
 LEVEL = 0.05
-#: Relative difference of the logits that rounding explains; see numerics.ROUNDING.
-ROUNDING = 1e-3
 _CLASSES = 1000
 #: parts of the images of a class whose order of the classes the other parts tell
 _FOLDS = 10
@@ -331,7 +327,7 @@ def images_needed(gained: int, lost: int, images: int, level: float) -> int | No
 
 def conclude(swaps: Sequence[Swap]) -> tuple[Outcome, tuple[str, ...]]:
     """What all swaps together say, and of which factors."""
-    fits, undecided = (_factors(swaps, status) for status in ("fits", "undecided"))
+    fits, undecided = with_status(swaps, "fits"), with_status(swaps, "undecided")
     if len(fits) == 1 and set(undecided) <= set(fits):
         return "named", fits
     if fits:
@@ -345,80 +341,6 @@ def images_seen(swaps: Sequence[Swap]) -> int:
     return max(run or [swap.images for swap in swaps], default=0)
 
 
-def _factors(swaps: Sequence[Swap] | Sequence[Agreement], status: str) -> tuple[str, ...]:
+def with_status(swaps: Sequence[Swap] | Sequence[Agreement], status: Status) -> tuple[str, ...]:
+    """The factors of the swaps of which this was found, each once."""
     return tuple(dict.fromkeys(swap.factor for swap in swaps if swap.status == status))
-
-
-# -- against another source ----------------------------------------------------------------------
-
-
-def agreement(factor: str, text: str, swapped: pd.DataFrame, other: pd.DataFrame) -> Agreement:
-    """How near a swap brings a source to the other; both as store.Predictions.read() gives them."""
-    both = listed_by_both(swapped, other)
-    differences = logit_differences(both)
-    of_other = np.concatenate([*(np.asarray(logits, np.float64) for logits in both["logits_b"]), np.empty(0)])
-    same = sum(a[0] == b[0] for a, b in zip(both["classes_a"], both["classes_b"], strict=True))
-    if not len(both):
-        return Agreement(factor, text, "refuted")
-    relative = float(np.linalg.norm(np.concatenate(differences)) / np.linalg.norm(of_other))
-    return Agreement(factor, text, "fits" if relative <= ROUNDING else "refuted", len(both), int(same), relative)
-
-
-def listed_by_both(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """The images that both could decode; columns image, classes_a, logits_a, classes_b, logits_b."""
-    return one[one["error"].isna()].merge(other[other["error"].isna()], on="image", suffixes=("_a", "_b"))
-
-
-def logit_differences(both: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
-    """For each image |a - b| of every class that one of the two lists among its best.
-
-    The other's logit of a class that it does not list is at most its last one, so that they differ at least by what
-    the class stands above that; by nothing where a tie at the end of the lists was broken differently.
-    """
-    columns = (both[name].to_list() for name in ("classes_a", "logits_a", "classes_b", "logits_b"))
-    found = []
-    for classes_a, logits_a, classes_b, logits_b in zip(*columns, strict=True):
-        a, b = dict(zip(classes_a, logits_a, strict=True)), dict(zip(classes_b, logits_b, strict=True))
-        differences = [abs(a[c] - b[c]) for c in a.keys() & b.keys()]
-        for ours, theirs in ((a, b), (b, a)):
-            last = min(theirs.values())
-            differences += [max(0.0, ours[c] - last) for c in ours.keys() - theirs.keys()]
-        found.append(np.array(differences, np.float64))
-    return found
-
-
-def conclude_pair(
-    own: Agreement, single: Sequence[Agreement], chain: Sequence[Sequence[Agreement]]
-) -> tuple[Outcome, tuple[str, ...]]:
-    """What the swaps say of two sources.
-
-    `single`: one factor of the preprocessing each. `chain`: what is taken over from the other source on top of what
-    stands before it, each level with its alternatives: all of the preprocessing, the weights, the network.
-    """
-    alone = _factors(single, "fits")
-    if alone:
-        return ("named" if len(alone) == 1 else "ambiguous"), alone
-    parts: list[str] = []
-    before = own.relative
-    for alternatives in chain:
-        level = [swap for swap in alternatives if swap.status != "not tried"]
-        fitting = _factors(level, "fits")
-        if fitting:
-            parts += fitting[:1]
-            break
-        if level and not _as_far(before, level[0].relative):
-            parts.append(level[0].factor)
-        before = level[0].relative if level else before
-    else:
-        return "unexplained", ()
-    singles = tuple(dict.fromkeys(swap.factor for swap in single))
-    if parts == [PREPROCESSING]:
-        return "together", singles
-    if len(parts) == 1:
-        return "named", tuple(parts)
-    spread = [singles or (part,) if part == PREPROCESSING else (part,) for part in parts]
-    return "together", tuple(factor for factors in spread for factor in factors)
-
-
-def _as_far(one: float | None, other: float | None) -> bool:
-    return one == other or (one is not None and other is not None and math.isclose(one, other, rel_tol=ROUNDING))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from harness.attribution import Agreement, Outcome, Swap, Target, images_seen
-from harness.records import Metric, Run
+from harness.attribution import DOCUMENT, Agreement, Attribution, Outcome, Swap, Target, images_seen
+from harness.records import Finding, Metric, Run, Verdict
+from harness.records import Outcome as CellOutcome
 from harness.verdicts import count
 
 #: factors by which many networks do better than they were published with (Touvron et al., 2019, on resolutions)
@@ -173,3 +175,42 @@ def _rounded(number: int) -> int:
     """Upwards, to two significant digits."""
     digit: int = 10 ** max(len(str(number)) - 2, 0)
     return -(-number // digit) * digit
+
+
+# -- in cells and findings ------------------------------------------------------------------------
+
+
+def with_causes(verdicts: Sequence[Verdict], attributions: Iterable[Attribution]) -> list[Verdict]:
+    """Contradicted accuracies with what swapping one factor at a time says of them."""
+    told: dict[tuple[str, str, int | None], Attribution] = {
+        (one.source, one.model, one.input_size): one for one in attributions if one.against == DOCUMENT
+    }
+    given = []
+    for verdict in verdicts:
+        row = verdict.claim.row
+        size = row.input_size or verdict.evidence.get("input_size")
+        found = told.get((str(verdict.source), row.model, size))
+        if found and verdict.claim.metric in ("top1", "top5") and verdict.outcome is CellOutcome.CONTRADICTED:
+            attribution = {"outcome": found.outcome, "factors": list(found.factors)}
+            said = f"{found.text[0].upper()}{found.text[1:]}"
+            cause = f"{verdict.cause}. {said}" if verdict.cause else said
+            verdict = dataclasses.replace(
+                verdict, cause=cause, evidence={**verdict.evidence, "attribution": attribution}
+            )
+        given.append(verdict)
+    return given
+
+
+def attribution_findings(attributions: Iterable[Attribution]) -> list[Finding]:
+    """One per question that was asked; a warning where something was found to differ."""
+    return [
+        Finding(
+            "attribution",
+            "note" if one.outcome == "nothing_to_explain" else "warning",
+            one.source,
+            one.model,
+            f"{one.source} {one.model} at {one.input_size} pixels: {one.text}.",
+            dataclasses.asdict(one),
+        )
+        for one in attributions
+    ]

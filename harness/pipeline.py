@@ -12,6 +12,7 @@ from harness import (
     apart,
     demonstration,
     environments,
+    explanations,
     factors,
     names,
     numerics,
@@ -106,7 +107,7 @@ def execute(options: Options, progress: Progress) -> Results:
     attributions, found_out = _explain(
         planned, options, choice, runs, side_by_side, compared.pairs, images, installed, measurer
     )
-    judged = verdicts.with_causes(judged, attributions)
+    judged = explanations.with_causes(judged, attributions)
     judged += unmeasured.unmeasured(claims, judged, options, measurer.failures)
     judged += unmeasured.foreign(planned)
     judged = verdicts.apply_known_gaps(_in_order(judged, planned), planned.gaps)
@@ -122,7 +123,7 @@ def execute(options: Options, progress: Progress) -> Results:
         if run.label_note
     ]
     found += verdicts.pair_findings(compared.pairs)
-    found += [*verdicts.attribution_findings(attributions), *found_out]
+    found += [*explanations.attribution_findings(attributions), *found_out]
     found += [*compared.page, *plausibility.impossible([claim for claim, _ in claims])]
     return Results(
         options,

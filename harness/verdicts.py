@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from harness import complexity
-from harness.attribution import DOCUMENT, Attribution
 from harness.errors import InputError
 from harness.records import Claim, Finding, Outcome, PairResult, Row, Run, Source, Static, Verdict
 
@@ -227,42 +226,6 @@ def count(run: Run, metric: str) -> int:
 def accuracy(run: Run, metric: str) -> float | None:
     """Percent of the scored images; None where there are none."""
     return 100 * count(run, metric) / run.images if run.images else None
-
-
-def with_causes(verdicts: Sequence[Verdict], attributions: Iterable[Attribution]) -> list[Verdict]:
-    """Contradicted accuracies with what swapping one factor at a time says of them."""
-    told: dict[tuple[str, str, int | None], Attribution] = {
-        (one.source, one.model, one.input_size): one for one in attributions if one.against == DOCUMENT
-    }
-    given = []
-    for verdict in verdicts:
-        row = verdict.claim.row
-        size = row.input_size or verdict.evidence.get("input_size")
-        found = told.get((str(verdict.source), row.model, size))
-        if found and verdict.claim.metric in ("top1", "top5") and verdict.outcome is Outcome.CONTRADICTED:
-            attribution = {"outcome": found.outcome, "factors": list(found.factors)}
-            said = f"{found.text[0].upper()}{found.text[1:]}"
-            cause = f"{verdict.cause}. {said}" if verdict.cause else said
-            verdict = dataclasses.replace(
-                verdict, cause=cause, evidence={**verdict.evidence, "attribution": attribution}
-            )
-        given.append(verdict)
-    return given
-
-
-def attribution_findings(attributions: Iterable[Attribution]) -> list[Finding]:
-    """One per question that was asked; a warning where something was found to differ."""
-    return [
-        Finding(
-            "attribution",
-            "note" if one.outcome == "nothing_to_explain" else "warning",
-            one.source,
-            one.model,
-            f"{one.source} {one.model} at {one.input_size} pixels: {one.text}.",
-            dataclasses.asdict(one),
-        )
-        for one in attributions
-    ]
 
 
 # -- known gaps and the end result -----------------------------------------------------------------

@@ -12,18 +12,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from harness.agreements import agreement, conclude_pair
 from harness.attribution import (
     LEVEL,
     PREPROCESSING,
-    ROUNDING,
     Agreement,
     Outcome,
     Swap,
     Target,
-    agreement,
     as_good_as,
     conclude,
-    conclude_pair,
     images_needed,
     images_to_tell,
     improvements,
@@ -34,6 +32,7 @@ from harness.attribution import (
     population_interval,
     scored,
 )
+from harness.numerics import ROUNDING
 from harness.records import Metric
 from harness.store import Predictions
 

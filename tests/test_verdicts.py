@@ -10,6 +10,7 @@ from builders import TIMM, claim, row, run, static, verdict
 from harness.attribution import DOCUMENT, NOTHING, Attribution, Swap
 from harness.attribution import Outcome as Answer
 from harness.errors import InputError
+from harness.explanations import attribution_findings, with_causes
 from harness.records import CheckpointUsed, Claim, Outcome, Row, Run, Source, Static, Verdict
 from harness.verdicts import (
     NOISE_IMAGES,
@@ -17,14 +18,12 @@ from harness.verdicts import (
     allowed_counts,
     apply_known_gaps,
     attribute_to_neighbours,
-    attribution_findings,
     exit_status,
     findings,
     judge_accuracy,
     judge_static,
     plain_run,
     read_known_gaps,
-    with_causes,
 )
 
 TOP1 = claim("79.582", "top1")  # 39,791 of 50,000 images

@@ -8,6 +8,7 @@ Pillow and OpenCV are both optional; what an environment lacks cannot be tried i
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import io
 import itertools
@@ -69,7 +70,7 @@ def _decoded(image: bytes, library: str, orientation: str) -> Numbers:
     if library == "PIL":
         from PIL import Image, ImageOps
 
-        held = Image.open(io.BytesIO(image))
+        held: Image.Image = Image.open(io.BytesIO(image))
         held = ImageOps.exif_transpose(held) if orientation == "applied" else held
         return np.asarray(held.convert("RGB"))
     import cv2
@@ -216,8 +217,8 @@ def _decode(images: Sequence[bytes], results: Sequence[Steps], said: Preprocessi
     applied_first = "applied" in said.decoder.lower()
     orientations = sorted(("applied", "ignored"), key=lambda one: (one == "applied") != applied_first)
     for channels, library, orientation in itertools.product(("RGB", "BGR"), order, orientations):
-        parameters = {"library": library, "orientation": orientation, "channels": channels}
-        if _gives(lambda image, given=parameters: decode(image, **given), images, results, "decode"):
+        parameters: dict[str, Any] = {"library": library, "orientation": orientation, "channels": channels}
+        if _gives(functools.partial(decode, **parameters), images, results, "decode"):
             return parameters
     raise NotIdentified(f"the decoded pixels are those of neither of {' and '.join(order) or 'the missing libraries'}")
 
@@ -242,16 +243,16 @@ def _resize(_images: Sequence[bytes], results: Sequence[Steps], said: Preprocess
     aspect_ratio, long_side = fitting[0]
     geometry = {"short_side": short_side, "aspect_ratio": aspect_ratio, "long_side": long_side}
     for library, kind, antialias in _resamplings(said.resize.lower()):
-        parameters = {**geometry, "library": library, "filter": kind, "antialias": antialias}
+        parameters: dict[str, Any] = {**geometry, "library": library, "filter": kind, "antialias": antialias}
         decoded = [one["decode"] for one in results]
-        if _gives(lambda pixels, given=parameters: resize(pixels, **given), decoded, results, "resize"):
+        if _gives(functools.partial(resize, **parameters), decoded, results, "resize"):
             return parameters
     raise NotIdentified(f"no known filter of {' or '.join(libraries()) or 'the missing libraries'} gives these pixels")
 
 
 def _resamplings(said: str) -> Iterator[tuple[str, str, bool]]:
     """Library, filter and whether it is antialiased; what the source says of itself first."""
-    found = []
+    found: list[tuple[str, str, bool]] = []
     if "PIL" in libraries():
         found += [("PIL", kind, True) for kind in _PIL_FILTERS]
         found += [("PIL", kind, False) for kind in _PIL_POINT_FILTERS]
@@ -270,7 +271,7 @@ def _crop(_images: Sequence[bytes], results: Sequence[Steps], _said: Preprocessi
         raise NotIdentified(f"the crop of {size} pixels is larger than what it is taken from")
     resized = [one["resize"] for one in results]
     for offset in _OFFSETS:
-        if _gives(lambda pixels, given=offset: crop(pixels, size, given), resized, results, "crop"):
+        if _gives(functools.partial(crop, size=size, offset=offset), resized, results, "crop"):
             return {"size": size, "offset": offset}
     raise NotIdentified("the crop is neither in the centre nor in the upper left corner")
 
@@ -289,7 +290,8 @@ def _normalise(_images: Sequence[bytes], results: Sequence[Steps], _said: Prepro
             scale = 255.0 if (1 / (255 * np.abs(slopes)) > _LEAST_STD).all() else 1.0
             std = 1 / (scale * slopes)
             mean = -shifts * std
-            parameters = {"channels": channels, "scale": scale, "mean": _short(mean), "std": _short(std)}
+            parameters: dict[str, Any] = {"channels": channels, "scale": scale}
+            parameters |= {"mean": _short(mean), "std": _short(std)}
             if all(same_values(normalise(one["crop"], **parameters), one["normalise"]) for one in results):
                 return parameters
     raise NotIdentified("the normalised values are no scaled and shifted pixels, in either order of the channels")

@@ -17,9 +17,9 @@ from harness.records import Finding
 Parameters = Mapping[str, Any]
 #: mean and std that published recipes have, of pixels scaled to 0..1
 _STATISTICS = {
-    "of ImageNet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "of 0.5": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    "of 0 and 1": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "those of ImageNet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "those of 0.5": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "those of 0 and 1": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 #: crop / short side that published recipes have
 _RATIOS = (0.875, 0.9, 0.95, 1.0)
@@ -200,7 +200,7 @@ def _crops(known: Identified) -> Iterator[Variant]:
 
 def _normalisations(known: Identified, page: Parameters) -> Iterator[Variant]:
     own = known.recipe["normalise"]
-    claimed = {"of the page": (page["mean"], page["std"])} if {"mean", "std"} <= page.keys() else {}
+    claimed = {"those of the page": (page["mean"], page["std"])} if {"mean", "std"} <= page.keys() else {}
     statistics = {**claimed, **_STATISTICS}
     if own is None:
         for name, (mean, std) in statistics.items():
@@ -210,11 +210,11 @@ def _normalisations(known: Identified, page: Parameters) -> Iterator[Variant]:
     channels = "BGR" if own["channels"] == "RGB" else "RGB"
     yield _instead("channel order", channels, own["channels"], normalise={**own, "channels": channels})
     scale = 1.0 if own["scale"] == 255.0 else 255.0
-    texts = {255.0: "divided by 255", 1.0: "not divided by 255"}
+    texts = {255.0: "pixels divided by 255", 1.0: "pixels as they are"}
     yield _instead("scale", texts[scale], texts[own["scale"]], normalise={**own, "scale": scale})
     turned = {"mean": tuple(own["mean"][::-1]), "std": tuple(own["std"][::-1])}
     if turned["mean"] != tuple(own["mean"]) or turned["std"] != tuple(own["std"]):
-        yield _step("mean and std", "in reversed order", normalise={**own, **turned})
+        yield _step("mean and std", "both in reversed order", normalise={**own, **turned})
     for name, (mean, std) in statistics.items():
         if not _close(mean, own["mean"]) or not _close(std, own["std"]):
             other = {**own, "mean": tuple(mean), "std": tuple(std)}

@@ -200,12 +200,12 @@ def test_texts_name_the_value_and_the_sources_own() -> None:
         "240 pixels (short side 274) instead of 224",
         "crop offset: ceil instead of half to even",
         "BGR instead of RGB",
-        "not divided by 255 instead of divided by 255",
-        "of 0.5 instead of (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225)",
-        "of the page instead of (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225)",
+        "pixels as they are instead of pixels divided by 255",
+        "those of 0.5 instead of (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225)",
+        "those of the page instead of (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225)",
     } <= texts
     other = {v.text for v in swaps(known(normalise={"scale": 1.0}, resize={"antialias": False}))}
-    assert {"divided by 255 instead of not divided by 255", "antialiased instead of not antialiased"} <= other
+    assert {"pixels divided by 255 instead of pixels as they are", "antialiased instead of not antialiased"} <= other
 
 
 def test_what_a_page_says_is_tried() -> None:

@@ -370,7 +370,9 @@ def misdescribed(source: str, model: str, known: Identified) -> list[Finding]:
         )
         if done is not None and given != done
     ]
-    if resize and resize["filter"] not in said["resize"].lower():
+    resampling = said["resize"].lower()
+    named = {library for library, mark in (("PIL", "pil"), ("OpenCV", "cv")) if mark in resampling}
+    if resize and (resize["filter"] not in resampling or (named and resize["library"] not in named)):
         wrong.append(
             f"the resize {said['resize']!r}, but its pixels are those of {resize['library']} {resize['filter']}"
         )

@@ -679,6 +679,10 @@ def test_only_what_differs_in_the_other_network_is_taken_over(
         ({"resize": {"short_side": 248}}, "a short side of 256 pixels, but 248 come out"),
         ({"crop": {"size": 192}}, "a crop of 224 pixels, but 192 come out"),
         ({"resize": OPENCV}, "the resize 'PIL bicubic', but its pixels are those of OpenCV bilinear"),
+        (
+            {"resize": {**OPENCV, "filter": "bicubic"}},
+            "the resize 'PIL bicubic', but its pixels are those of OpenCV bicubic",
+        ),
         ({"resize": {"aspect_ratio": "square"}}, "a short side, but both sides become that"),
         ({"normalise": {"channels": "BGR"}}, "RGB, but the channels are turned to BGR"),
         ({"normalise": {"scale": 1.0}}, "pixels scaled to 0..1, but they are not divided by 255"),

@@ -56,6 +56,7 @@ def data(results: Results) -> dict[str, Any] | None:
         "images": len(images.images),
         "digest": images.digest,
         "is_imagenet_val": images.is_imagenet_val,
+        "is_documented": results.plan.page.is_about(images),
         "identity": images.identity,
         "notes": list(images.notes),
     }

@@ -25,7 +25,7 @@ from harness.swapping import Bench
 #: images after each of which refuted swaps are left out
 STAGES = (256, 1024, 4096, 16384)
 #: images on which swaps are tried where no documented figure is missed
-NOTHING_MISSED = 1024
+NOTHING_MISSED = 512
 #: images from which is told what a source does
 PROBES = 64
 

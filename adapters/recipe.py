@@ -27,7 +27,8 @@ Parameters = Mapping[str, Any]
 #: step -> its parameters; None where no known operation gives the source's result
 Recipe = Mapping[str, Parameters | None]
 
-#: Largest difference of a normalised value that float32 rounding explains; one step of a pixel value is 0.017.
+#: Largest difference of normalised values that is no difference. Sources scale, shift and divide in orders of their
+#: own, which float32 rounds differently by up to 7e-7; one step of a pixel value is 0.017.
 NORMALISE_ROUNDING = 1e-5
 #: std of pixels scaled to 0..1 is above this, and that of pixels which were not, taken for such, below
 _LEAST_STD = 1e-2

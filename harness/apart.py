@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from harness import agreements, attribution, explanations, factors
 from harness.attribution import Agreement, Attribution
 from harness.factors import Identified, Variant
 from harness.images import ImageRef, ImageSet, shuffled
+from harness.measure import code_digest
 from harness.records import Run, Source
 from harness.store import Predictions
 from harness.swapping import Bench, identified, identify_task
@@ -58,22 +58,8 @@ def explain(run: Run, other: Run, bench: Bench, same_function: bool | None) -> A
 
 def _identity(run: Run, other: Run, bench: Bench, same_function: bool | None) -> dict[str, Any]:
     """What the answer depends on."""
-    told = hashlib.sha256()
-    for name in _TELLING:
-        told.update((Path(__file__).parent / name).read_bytes())
-    sides = {
-        side: bench.measurer.identity(
-            bench.installed[one.source],
-            "apart",
-            model=one.model,
-            checkpoint=one.checkpoint.sha256,
-            match=one.checkpoint.match,
-            input_size=one.input_size,
-        )
-        for side, one in (("a", run), ("b", other))
-    }
-    rest = {"data": bench.images.digest, "device": bench.measurer.device, "same_function": same_function}
-    return {**sides, **rest, "code": told.hexdigest()}
+    sides = {side: bench.identity(one, "apart") for side, one in (("a", run), ("b", other))}
+    return {**sides, "same_function": same_function, "code": code_digest(_TELLING)}
 
 
 def _compare(

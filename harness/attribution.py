@@ -129,8 +129,7 @@ def other_labels(how: str, labels: Mapping[str, int], predictions: pd.DataFrame)
     """
     if how != "order":
         return {name: (label + int(how)) % _CLASSES for name, label in labels.items()}
-    scored_ones = predictions[predictions["error"].isna() & predictions["image"].isin(list(labels))]
-    best = {name: int(classes[0]) for name, classes in zip(scored_ones["image"], scored_ones["classes"], strict=True)}
+    best = {str(name): int(label) for name, label in scored(predictions, labels)["best"].items()}
     images: dict[int, list[str]] = {}
     # by hash: the order of the names can follow the classes
     for name in sorted(best, key=lambda name: hashlib.sha256(name.encode()).digest()):
@@ -171,14 +170,12 @@ def judge(target: Target, own: pd.DataFrame, swaps: Mapping[tuple[str, str], pd.
     level = LEVEL / (max(1, len(swaps)) * looks * max(1, len(target.allowed)) * 4)
     found, chances, right_way = [], [], []
     for (factor, text), table in swaps.items():
-        base = own.loc[own.index.intersection(table.index)]
-        table = table.loc[base.index]
-        flips = {metric: _flips(base, table, metric) for metric in _METRICS}
+        base, swapped = _on_both(own, table)
+        flips = _flips(base, swapped)
         totals = {metric: _total(target, base, flips[metric], metric, level) for metric in target.allowed}
         compatible = all(_within(totals[metric], target, metric) for metric in target.allowed)
-        found.append(
-            _swap(factor, text, "undecided" if compatible else "refuted", base, table, totals, asked, len(swaps))
-        )
+        status: Status = "undecided" if compatible else "refuted"
+        found.append(_swap(factor, text, status, base, swapped, flips, totals, asked, len(swaps)))
         chances.append(min(1.0, len(asked) * min((mcnemar_p(*flips[metric]) for metric in asked), default=1.0)))
         right_way.append(
             bool(off)
@@ -196,10 +193,10 @@ def improvements(own: pd.DataFrame, swaps: Mapping[tuple[str, str], pd.DataFrame
     """Each swap where nothing documented is about these images; "fits" are those that have more images right."""
     found, chances = [], []
     for (factor, text), table in swaps.items():
-        base = own.loc[own.index.intersection(table.index)]
-        table = table.loc[base.index]
-        found.append(_swap(factor, text, "refuted", base, table, {}, ["top1"], len(swaps)))
-        chances.append(mcnemar_p(*_flips(base, table, "top1")))
+        base, swapped = _on_both(own, table)
+        flips = _flips(base, swapped)
+        found.append(_swap(factor, text, "refuted", base, swapped, flips, {}, ["top1"], len(swaps)))
+        chances.append(mcnemar_p(*flips["top1"]))
     return [
         dataclasses.replace(swap, p=p, status="fits" if p < LEVEL and swap.gained > swap.lost else "refuted")
         for swap, p in zip(found, _holm(chances), strict=True)
@@ -208,14 +205,19 @@ def improvements(own: pd.DataFrame, swaps: Mapping[tuple[str, str], pd.DataFrame
 
 def as_good_as(best: pd.DataFrame, other: pd.DataFrame) -> bool:
     """Whether the images cannot tell two swaps apart, by top1."""
-    base = best.loc[best.index.intersection(other.index)]
-    return mcnemar_p(*_flips(base, other.loc[base.index], "top1")) >= LEVEL
+    return mcnemar_p(*_flips(*_on_both(best, other))["top1"]) >= LEVEL
 
 
 def images_to_tell(one: pd.DataFrame, other: pd.DataFrame) -> int | None:
     """About how many images could tell two swaps apart by top1; None where they differ on none."""
-    base = one.loc[one.index.intersection(other.index)]
-    return images_needed(*_flips(base, other.loc[base.index], "top1"), len(base), LEVEL) if len(base) else None
+    one, other = _on_both(one, other)
+    return images_needed(*_flips(one, other)["top1"], len(one), LEVEL) if len(one) else None
+
+
+def _on_both(one: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The two on the images that both have, in one order."""
+    images = one.index.intersection(other.index)
+    return one.loc[images], other.loc[images]
 
 
 def _holm(chances: Sequence[float]) -> list[float]:
@@ -228,11 +230,11 @@ def _swap(
     status: Status,
     base: pd.DataFrame,
     swapped: pd.DataFrame,
+    flips: Mapping[Metric, tuple[int, int]],
     totals: Mapping[Metric, tuple[int, int]],
     asked: Sequence[Metric],
     swaps: int,
 ) -> Swap:
-    flips = {metric: _flips(base, swapped, metric) for metric in _METRICS}
     needed = [images_needed(*flips[metric], len(base), LEVEL / max(1, swaps)) for metric in asked]
     return Swap(
         factor,
@@ -250,9 +252,12 @@ def _swap(
     )
 
 
-def _flips(base: pd.DataFrame, swapped: pd.DataFrame, metric: Metric) -> tuple[int, int]:
+def _flips(base: pd.DataFrame, swapped: pd.DataFrame) -> dict[Metric, tuple[int, int]]:
     """Images that only the swap has right, and that only the source's own has right."""
-    return int((swapped[metric] & ~base[metric]).sum()), int((base[metric] & ~swapped[metric]).sum())
+    return {
+        metric: (int((swapped[metric] & ~base[metric]).sum()), int((base[metric] & ~swapped[metric]).sum()))
+        for metric in _METRICS
+    }
 
 
 def _direction(target: Target, base: pd.DataFrame, metric: Metric) -> float:

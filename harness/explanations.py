@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from harness.attribution import DOCUMENT, Agreement, Attribution, Outcome, Swap, Target, images_seen
+from harness.paired import rounded
 from harness.records import Finding, Metric, Run, Verdict
 from harness.records import Outcome as CellOutcome
 from harness.verdicts import count
@@ -42,12 +43,12 @@ def against_document(
         )
     if outcome == "ambiguous":
         fitting = "; ".join(f"{factor} ({_best(swaps, factor).text})" for factor in factors)
-        more = f"; about {_rounded(apart):,} images could" if apart else ""
+        more = f"; about {rounded(apart):,} images could" if apart else ""
         return f"{missed}. The cause is one of several that {seen:,} images cannot tell apart: {fitting}{more}"
     if outcome == "cannot_tell":
         fitting = "; ".join(f"{factor} ({_best(swaps, factor).text})" for factor in factors)
         needed = [swap.needed for swap in swaps if swap.status == "undecided" and swap.needed]
-        more = f"about {_rounded(min(needed)):,} images could" if needed else "no effect of any of them was seen"
+        more = f"about {rounded(min(needed)):,} images could" if needed else "no effect of any of them was seen"
         more += ", more than there are" if needed and min(needed) > target.population else ""
         return (
             f"{missed}. On {seen:,} images no swap that would give the documented figures can be told from chance: "
@@ -73,7 +74,7 @@ def holding(run: Run, target: Target, swaps: Sequence[Swap]) -> str:
 
 
 def _could_tell(swap: Swap) -> str:
-    return f"about {_rounded(swap.needed):,} images could tell" if swap.needed else "no effect was seen"
+    return f"about {rounded(swap.needed):,} images could tell" if swap.needed else "no effect was seen"
 
 
 def without_document(run: Run, outcome: Outcome, factors: Sequence[str], swaps: Sequence[Swap]) -> str:
@@ -169,12 +170,6 @@ def _flips(swap: Swap) -> str:
 
 def _relative(agreement: Agreement) -> str:
     return "all" if agreement.relative is None else f"{agreement.relative:.1e}"
-
-
-def _rounded(number: int) -> int:
-    """Upwards, to two significant digits."""
-    digit: int = 10 ** max(len(str(number)) - 2, 0)
-    return -(-number // digit) * digit
 
 
 # -- in cells and findings ------------------------------------------------------------------------

@@ -28,6 +28,14 @@ _MEASURING = ("worker.py", "batches.py", "varying.py", "conditioning.py", "integ
 K = TypeVar("K")
 
 
+def code_digest(names: Iterable[str]) -> str:
+    """Hex SHA-256 of some of the harness's own files, on which what is kept depends."""
+    code = hashlib.sha256()
+    for name in names:
+        code.update((Path(__file__).parent / name).read_bytes())
+    return code.hexdigest()
+
+
 class Progress(Protocol):
     """Where a run says what it is doing."""
 
@@ -66,15 +74,13 @@ class Measurer:
 
     def identity(self, installed: Installed, kind: str, **rest: Any) -> dict[str, Any]:
         """What a measurement of this source depends on; `rest` is what else this one does."""
-        code = hashlib.sha256(installed.spec.code_digest().encode())
-        for name in _MEASURING:
-            code.update((Path(__file__).parent / name).read_bytes())
+        code = installed.spec.code_digest() + code_digest(_MEASURING)
         return {
             "kind": kind,
             "source": installed.source.name,
             "version": installed.source.version,
             "packages": installed.packages_digest,
-            "code": code.hexdigest(),
+            "code": hashlib.sha256(code.encode()).hexdigest(),
             **rest,
         }
 

@@ -6,7 +6,6 @@ Everything is run and written down first; what it means is told afterwards from 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import shutil
 import tempfile
@@ -20,7 +19,7 @@ import numpy as np
 from harness import correspondence, divergence, traces, wiring
 from harness.environments import Installed
 from harness.images import ImageSet, shuffled
-from harness.measure import K, Measurer
+from harness.measure import K, Measurer, code_digest
 from harness.prepared import load
 from harness.records import PairResult, Source
 
@@ -93,10 +92,7 @@ def _identity(
         name: measurer.identity(installed[source], "pair") for name, source in (("a", pair.a), ("b", pair.b))
     }
     names = [ref.name for ref in shuffled(images.images)[:IMAGES]]
-    told = hashlib.sha256()
-    for name in _TELLING:
-        told.update((Path(__file__).parent / name).read_bytes())
-    sides["code"] = told.hexdigest()
+    sides["code"] = code_digest(_TELLING)
     sides["device"] = measurer.device
     return {"model": pair.model, "input_size": pair.input_size, "data": images.digest, "images": names, **sides}
 

@@ -182,7 +182,7 @@ def sentence(paired: Paired, a: str, b: str) -> str:
             f"not shown to be {within}: on these images they differ by {paired.difference:+.3g} points ({b} minus {a})"
         )
     else:
-        parts.append(f"{within}: cannot be told from {_images(n)}; it takes about {_rounded(needed):,}")
+        parts.append(f"{within}: cannot be told from {_images(n)}; it takes about {rounded(needed):,}")
     return "; ".join(parts)
 
 
@@ -210,7 +210,7 @@ def _images(count: int) -> str:
     return f"{count:,} image{'s' if count != 1 else ''}"
 
 
-def _rounded(count: int) -> int:
+def rounded(count: int) -> int:
     """Upwards, to two significant digits."""
     digit: int = 10 ** max(len(str(count)) - 2, 0)
     return math.ceil(count / digit) * digit

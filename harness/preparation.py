@@ -97,6 +97,11 @@ def _prepare(
     files: dict[_Prepared, dict[str, Path]] = {}
     hashes: list[Hash] = []
     tasks: dict[Source, list[tuple[_Prepared, dict[str, Any]]]] = {}
+
+    def folder(network: _Prepared) -> Path:
+        source, model, size = network
+        return scratch / str(source) / f"{model}@{size}"
+
     for network in wanted:
         source, model, size = network
         task = {
@@ -104,15 +109,14 @@ def _prepare(
             "documented": model,
             "input_size": size,
             "images": [dataclasses.astuple(ref) for ref in refs],
-            "out": str(scratch / str(source) / f"{model}@{size}"),
+            "out": str(folder(network)),
         }
         tasks.setdefault(source, []).append((network, task))
 
     def handle(network: _Prepared, event: Mapping[str, Any]) -> None:
         source, model, size = network
         if event["event"] == "prepared":
-            folder = scratch / str(source) / f"{model}@{size}"
-            files.setdefault(network, {})[event["image"]] = folder / f"{event['index']}.npz"
+            files.setdefault(network, {})[event["image"]] = folder(network) / f"{event['index']}.npz"
             for step, sha256 in event["sha256"].items():
                 hashes.append(Hash(str(source), model, size, event["image"], step, sha256))
         elif event["event"] == "undecodable":

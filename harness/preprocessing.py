@@ -15,14 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.base import STEPS
+from adapters.recipe import NORMALISE_ROUNDING
 from harness.prepared import load
 from harness.records import Finding
 
 Numbers = npt.NDArray[Any]
-
-#: Largest difference of normalised values that is no difference. Sources scale, shift and divide in orders of their
-#: own, which float32 rounds differently by up to 7e-7; one step of a pixel value is 0.017.
-NORMALISE_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,20 @@ class Bench:
     images: ImageSet
     measurer: Measurer
 
+    def identity(self, run: Run, kind: str, **rest: Any) -> dict[str, Any]:
+        """What an answer about a run over these images depends on; `rest` is what else this one does."""
+        return self.measurer.identity(
+            self.installed[run.source],
+            kind,
+            model=run.model,
+            checkpoint=run.checkpoint.sha256,
+            match=run.checkpoint.match,
+            input_size=run.input_size,
+            device=self.measurer.device,
+            data=self.images.digest,
+            **rest,
+        )
+
     def identify(self, run: Run, refs: Sequence[ImageRef]) -> Identified | None:
         """What the run's source does with these images; None where that cannot be told, which is noted."""
         installed = self.installed[run.source]
@@ -78,14 +92,16 @@ class Bench:
 
         What is there is not done again. Returns key -> why, of the variants that cannot be run.
         """
-        base = Predictions(Path(run.predictions)).read()
-        columns = (base[name] for name in ("image", "classes", "logits"))
-        own = {name: (list(classes), list(logits)) for name, classes, logits in zip(*columns, strict=True)}
         wanted = {ref.name for ref in refs}
         lacking = {key: wanted - set(kept[key].read()["image"]) for key in variants}
         keys = [key for key in variants if lacking[key]]
         todo = set().union(*lacking.values())
         failed: dict[str, str] = {}
+        if not keys:
+            return failed
+        base = Predictions(Path(run.predictions)).read()
+        columns = (base[name] for name in ("image", "classes", "logits"))
+        own = {name: (list(classes), list(logits)) for name, classes, logits in zip(*columns, strict=True)}
 
         def handle(_: int, event: Mapping[str, Any]) -> None:
             if event["event"] == "varied":
@@ -97,18 +113,17 @@ class Bench:
             elif event["event"] == "failed":
                 failed.update(dict.fromkeys(keys, event["message"]))
 
-        if keys:
-            task = {
-                "kind": "vary",
-                "model": run.model,
-                "checkpoint": run.checkpoint.file,
-                "match": run.checkpoint.match,
-                "input_size": run.input_size,
-                "recipe": known.recipe,
-                "variants": [variants[key] for key in keys],
-                "images": [dataclasses.astuple(ref) for ref in refs if ref.name in todo],
-            }
-            self.measurer.run(self.installed[run.source], [task], handle)
+        task = {
+            "kind": "vary",
+            "model": run.model,
+            "checkpoint": run.checkpoint.file,
+            "match": run.checkpoint.match,
+            "input_size": run.input_size,
+            "recipe": known.recipe,
+            "variants": [variants[key] for key in keys],
+            "images": [dataclasses.astuple(ref) for ref in refs if ref.name in todo],
+        }
+        self.measurer.run(self.installed[run.source], [task], handle)
         for key in keys:
             kept[key].compact()
         return failed

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -47,7 +46,8 @@ def explain(
     Without a target, what would do better. `checkpoints` are other files that hold weights of the model.
     """
     labels = {ref.name: ref.label for ref in bench.images.images}
-    own = attribution.scored(Predictions(Path(run.predictions)).read(), labels)
+    base = Predictions(Path(run.predictions)).read()
+    own = attribution.scored(base, labels)
     off = attribution.misses(target, own) if target else []
     refs = [ref for ref in shuffled(bench.images.images) if ref.name in own.index]
     stages = [stage for stage in STAGES if stage < len(refs)] if off else []
@@ -58,7 +58,7 @@ def explain(
     left = _variants(run, row, known, page, checkpoints)
     for stage in stages:
         bench.measurer.progress.stage(f"why {run.source} {run.documented_model}: {len(left)} swaps on {stage:,} images")
-        refused |= _run(run, known, left, refs[:stage], labels, bench, tables)
+        refused |= _run(run, known, left, refs[:stage], labels, base, bench, tables)
         tried = {name: table for name, table in tables.items() if name[0] != factors.CONTROL and name not in refused}
         judged = attribution.judge(target, own, tried, len(stages)) if target else attribution.improvements(own, tried)
         # what is refuted was not run on more images, and stays so
@@ -121,14 +121,17 @@ def _run(
     variants: Sequence[Variant],
     refs: Sequence[ImageRef],
     labels: Mapping[str, int],
+    base: pd.DataFrame,
     bench: Bench,
     tables: dict[_Name, pd.DataFrame],
 ) -> dict[_Name, str]:
-    """Adds what each variant has right to `tables`; returns why some cannot be run."""
+    """Adds what each variant has right to `tables`; returns why some cannot be run. `base`: the run's predictions."""
     names = {ref.name for ref in refs}
     measured = {key(dict(variant.task)): variant for variant in variants if variant.task}
     kept = {
-        name: bench.measurer.store.predictions(_identity(run, known, variant, bench))
+        name: bench.measurer.store.predictions(
+            bench.identity(run, "variant", recipe=dict(known.recipe), variant=dict(variant.task))
+        )
         for name, variant in measured.items()
     }
     failed = bench.vary(run, known, {name: variant.task for name, variant in measured.items()}, refs, kept)
@@ -136,30 +139,14 @@ def _run(
         if name not in failed:
             table = kept[name].read()
             tables[variant.name] = attribution.scored(table[table["image"].isin(names)], labels)
-    base = Predictions(Path(run.predictions)).read()
     for variant in variants:
         if variant.label and variant.name not in tables:  # on all images, since it takes no forward pass
             tables[variant.name] = attribution.scored(base, attribution.other_labels(variant.label, labels, base))
     return {measured[name].name: why for name, why in failed.items()}
 
 
-def _identity(run: Run, known: Identified, variant: Variant, bench: Bench) -> dict[str, Any]:
-    return bench.measurer.identity(
-        bench.installed[run.source],
-        "variant",
-        model=run.model,
-        checkpoint=run.checkpoint.sha256,
-        match=run.checkpoint.match,
-        input_size=run.input_size,
-        device=bench.measurer.device,
-        data=bench.images.digest,
-        recipe=dict(known.recipe),
-        variant=dict(variant.task),
-    )
-
-
 def _improved(
-    swaps: Sequence[Swap], tables: Mapping[tuple[str, str], pd.DataFrame]
+    swaps: Sequence[Swap], tables: Mapping[_Name, pd.DataFrame]
 ) -> tuple[attribution.Outcome, tuple[str, ...]]:
     """The factors that do better than the source's own and, as far as the images tell, none better than they."""
     better = sorted((swap for swap in swaps if swap.status == "fits"), key=lambda swap: swap.lost - swap.gained)
@@ -171,7 +158,7 @@ def _improved(
     return ("named" if len(causes) == 1 else "ambiguous"), causes
 
 
-def _apart(swaps: Sequence[Swap], causes: Sequence[str], tables: Mapping[tuple[str, str], pd.DataFrame]) -> int | None:
+def _apart(swaps: Sequence[Swap], causes: Sequence[str], tables: Mapping[_Name, pd.DataFrame]) -> int | None:
     """About how many images could tell the two likeliest factors from each other; None where they never differed."""
     first: dict[str, Swap] = {}
     for swap in swaps:

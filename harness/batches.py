@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -33,34 +33,50 @@ def attempt(prepare: Callable[[bytes], Any], ref: ImageRef) -> Any:
         return str(error) or type(error).__name__
 
 
-def ahead(prepare: Callable[[bytes], Any], refs: Sequence[ImageRef], size: int) -> Iterator[list[tuple[ImageRef, Any]]]:
-    """`size` images at a time with what attempt() makes of each, prepared one batch ahead of whoever takes them."""
+def ahead(
+    chunks: Iterable[tuple[Callable[[bytes], Any], Sequence[ImageRef]]],
+) -> Iterator[list[tuple[ImageRef, Any]]]:
+    """Of each (prepare, images) the images with what attempt() makes of them, one chunk ahead of whoever takes them."""
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
-        chunks = deque(refs[start : start + size] for start in range(0, len(refs), size))
         waiting: deque[tuple[Sequence[ImageRef], list[Future[Any]]]] = deque()
-        while chunks or waiting:
-            while chunks and len(waiting) < 2:
-                chunk = chunks.popleft()
-                waiting.append((chunk, [pool.submit(attempt, prepare, ref) for ref in chunk]))
-            chunk, futures = waiting.popleft()
-            yield [(ref, future.result()) for ref, future in zip(chunk, futures, strict=True)]
+        for prepare, refs in chunks:
+            waiting.append((refs, [pool.submit(attempt, prepare, ref) for ref in refs]))
+            if len(waiting) == 2:
+                yield _results(*waiting.popleft())
+        while waiting:
+            yield _results(*waiting.popleft())
+
+
+def _results(refs: Sequence[ImageRef], futures: Sequence[Future[Any]]) -> list[tuple[ImageRef, Any]]:
+    return [(ref, future.result()) for ref, future in zip(refs, futures, strict=True)]
+
+
+def in_chunks(
+    prepare: Callable[[bytes], Any], refs: Sequence[ImageRef], size: int
+) -> Iterator[tuple[Callable[[bytes], Any], Sequence[ImageRef]]]:
+    """Chunks of `size` images, as ahead() takes them."""
+    return ((prepare, refs[start : start + size]) for start in range(0, len(refs), size))
 
 
 def batches(
     network: Any, refs: Sequence[ImageRef], size: int
 ) -> Iterator[tuple[list[str], Array, list[tuple[str, str]]]]:
     """Names, images (N, 3, H, W) and undecodable files of consecutive batches."""
-    for chunk in ahead(network.preprocess, refs, size):
+    for chunk in ahead(in_chunks(network.preprocess, refs, size)):
         names = [ref.name for ref, image in chunk if not isinstance(image, str)]
         images = [image for _, image in chunk if not isinstance(image, str)]
         undecodable = [(ref.name, why) for ref, why in chunk if isinstance(why, str)]
         yield names, np.stack(images) if images else np.empty((0, 3, 0, 0), np.float32), undecodable
 
 
-def predictions(names: Sequence[str], logits: Array) -> list[Prediction]:
-    """The KEPT best classes of each image. Raises ValueError for logits (N, classes) that are not all finite."""
+def predictions(names: Sequence[str], logits: Array, kept: int = KEPT, whole: Collection[str] = ()) -> list[Prediction]:
+    """The `kept` best classes of each image, and all classes of the images named in `whole`.
+
+    Raises ValueError for logits (N, classes) that are not all finite.
+    """
     if broken := [name for name, row in zip(names, logits, strict=True) if not np.isfinite(row).all()]:
         raise ValueError(f"the network gives logits that are not all finite numbers for {broken[0]}")
-    order = np.argsort(-logits, axis=1, kind="stable")[:, :KEPT]
+    order = np.argsort(-logits, axis=1, kind="stable")
     best = np.take_along_axis(logits, order, axis=1)
-    return [(name, o.tolist(), b.tolist()) for name, o, b in zip(names, order, best, strict=True)]
+    cut = [None if name in whole else kept for name in names]
+    return [(name, o[:n].tolist(), b[:n].tolist()) for name, n, o, b in zip(names, cut, order, best, strict=True)]

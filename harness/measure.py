@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from harness import workers
 from harness.environments import Installed
-from harness.images import ImageSet
-from harness.labels import label_shift
-from harness.records import CheckpointUsed, Failure, Run, Source, Static
-from harness.store import Predictions, Store
-from harness.weights import Checkpoint
+from harness.records import Failure, Source, Static
+from harness.store import Store
 
 #: the harness's own code that decides what a worker measures
-_MEASURING = ("worker.py", "batches.py", "varying.py", "conditioning.py", "integrity.py", "images.py", "names.py")
+_MEASURING = (
+    *("worker.py", "evaluating.py", "batches.py", "varying.py", "conditioning.py"),
+    *("integrity.py", "images.py", "names.py"),
+)
 
 
 #: what a caller knows a task by
@@ -46,31 +44,32 @@ class Progress(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """One network to be run over a data set."""
-
-    documented_model: str
-    model: str  #: the source's own name
-    checkpoint: Checkpoint
-    input_size: int | None  #: pixels; None is the source's own
-    own_size: int  #: pixels, the source's own
-
-
 class Measurer:
     """Everything measured in one run, shared by its sources."""
 
-    def __init__(self, store: Store, progress: Progress, device: str, batch_size: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        progress: Progress,
+        device: str,
+        batch_size: int,
+        runtime: str = "native",
+        precision: str = "fp32",
+    ) -> None:
         self.store = store
         self.progress = progress
         self.device = device
         self.batch_size = batch_size
+        self.runtime = runtime
+        self.precision = precision
         self.failures: list[Failure] = []
         self._lock = threading.Lock()
 
     def fail(self, source: Source | None, model: str | None, stage: Any, message: str) -> None:
+        failure = Failure(str(source or ""), model, stage, message)
         with self._lock:
-            self.failures.append(Failure(str(source or ""), model, stage, message))
+            if failure not in self.failures:  # one network may be run at several sizes
+                self.failures.append(failure)
 
     def identity(self, installed: Installed, kind: str, **rest: Any) -> dict[str, Any]:
         """What a measurement of this source depends on; `rest` is what else this one does."""
@@ -165,109 +164,9 @@ class Measurer:
         known: list[str] | None = self.store.static(self.identity(installed, "models"))
         return known or []
 
-    def evaluate(self, installed: Installed, evaluation: Evaluation, images: ImageSet) -> Run | None:
-        """Runs one network over the images that are not on disk yet; None where it failed, which is noted."""
-        source = installed.source
-        size = evaluation.input_size or evaluation.own_size
-        identity = self.identity(
-            installed,
-            "predictions",
-            model=evaluation.model,
-            checkpoint=evaluation.checkpoint.sha256,
-            match=evaluation.checkpoint.match,
-            input_size=size,
-            batch_size=self.batch_size,
-            device=self.device,
-            data=images.digest,
-        )
-        predictions = self.store.predictions(identity)
-        before = set(predictions.read()["image"])
-        todo = [ref for ref in images.images if ref.name not in before]
-        label = f"{source} {evaluation.documented_model}@{size}"
-        network: dict[str, Any] = predictions.network() or {}
-        state: dict[str, Any] = {"done": len(before), "seconds": 0.0, "failed": ""}
-
-        def handle(_: int, event: Mapping[str, Any]) -> None:
-            if event["event"] == "network":
-                network.update(event)
-                predictions.save_network(network)
-            elif event["event"] == "predictions":
-                rows = [(name, classes, logits) for name, classes, logits in event["rows"]]
-                predictions.append(rows, [(name, why) for name, why in event["undecodable"]])
-                added = len(rows) + len(event["undecodable"])
-                state["done"] += added
-                state["seconds"] += event["seconds"]
-                self.progress.images(label, state["done"], len(images.images), added, event["seconds"])
-            elif event["event"] == "failed":
-                state["failed"] = event["message"]
-
-        if todo or not network:
-            self.progress.images(label, len(before), len(images.images), 0, 0.0)
-            task = {
-                "kind": "evaluate",
-                "model": evaluation.model,
-                "checkpoint": evaluation.checkpoint.file,
-                "match": evaluation.checkpoint.match,
-                "input_size": evaluation.input_size,
-                "batch_size": self.batch_size,
-                "images": [dataclasses.astuple(ref) for ref in todo],
-            }
-            self.run(installed, [task], handle)
-        if state["failed"]:
-            kept = f" ({state['done']} of {len(images.images)} images are kept)" if state["done"] else ""
-            self.fail(source, evaluation.documented_model, "evaluate", state["failed"] + kept)
-            return None
-        predictions.compact()
-        run = _score(source, evaluation, size, network, predictions, images, state["seconds"], len(todo))
-        for name, why in run.decode_errors.items():
-            self.fail(source, evaluation.documented_model, "evaluate", f"{name} was not scored: {why}")
-        return run
-
 
 def _static(source: Source, measured: Mapping[str, Any]) -> Static:
     # JSON has text keys; sizes are pixels
     sizes = {int(size): counts for size, counts in measured["multiply_adds"].items()}
     fields = {**measured, "multiply_adds": sizes, "last_operators": tuple(measured["last_operators"])}
     return Static(source=source, **fields)
-
-
-def _score(
-    source: Source,
-    evaluation: Evaluation,
-    size: int,
-    network: Mapping[str, Any],
-    predictions: Predictions,
-    images: ImageSet,
-    seconds: float,
-    measured_now: int,
-) -> Run:
-    """Integer counts over the images that could be decoded."""
-    table = predictions.read()
-    labels = {ref.name: ref.label for ref in images.images}
-    scored = table[table["error"].isna() & table["image"].isin(labels.keys())]
-    wrong = table[table["error"].notna()]
-    truth = [labels[name] for name in scored["image"]]
-    best = [list(classes[:5]) for classes in scored["classes"]]
-    return Run(
-        source=source,
-        model=evaluation.model,
-        documented_model=evaluation.documented_model,
-        input_size=size,
-        preprocessing=network["preprocessing"],
-        checkpoint=CheckpointUsed(
-            evaluation.checkpoint.file,
-            evaluation.checkpoint.sha256,
-            evaluation.checkpoint.verified,
-            network["stand_in"],
-            evaluation.checkpoint.origin,
-            evaluation.checkpoint.match,
-        ),
-        images=len(truth),
-        top1_count=sum(int(label == classes[0]) for label, classes in zip(truth, best, strict=True)),
-        top5_count=sum(int(label in classes) for label, classes in zip(truth, best, strict=True)),
-        decode_errors=dict(zip(wrong["image"], wrong["error"], strict=True)),
-        seconds=seconds,
-        measured_now=measured_now,
-        predictions=str(predictions.folder),
-        label_note=label_shift([int(classes[0]) for classes in best], truth) if truth else None,
-    )

@@ -28,8 +28,9 @@ from harness.attribution import Attribution, Target
 from harness.claims import Problem
 from harness.environments import Installed
 from harness.errors import InputError, MeasurementError
+from harness.evaluation import Evaluation, evaluate
 from harness.images import ImageSet, open_images
-from harness.measure import Evaluation, Measurer, Progress
+from harness.measure import Measurer, Progress
 from harness.page import check_page
 from harness.plan import Options, Plan, plan
 from harness.preprocessing import Comparison
@@ -85,7 +86,7 @@ def execute(options: Options, progress: Progress) -> Results:
     choice = _weights(options)
     store = Store(options.out / "store")
     images = open_images(options.data, options.labels, options.limit) if options.data else None
-    measurer = Measurer(store, progress, options.device, options.batch_size)
+    measurer = Measurer(store, progress, options.device, options.batch_size, options.runtime, options.precision)
     installed = _prepare(planned, measurer)
     built = _build(planned, installed, measurer)
     claims = planned.claims()
@@ -163,7 +164,7 @@ def _prepare(planned: Plan, measurer: Measurer) -> dict[Source, Installed]:
     def one(source: Source) -> Installed | None:
         measurer.progress.stage(f"{source}: preparing its environment")
         try:
-            return environments.prepare(planned.known[source.name], source.version)
+            return environments.prepare(planned.known[source.name], source.version, measurer.runtime)
         except MeasurementError as error:
             measurer.fail(source, None, "environment", str(error))
             return None
@@ -223,7 +224,7 @@ def _evaluate(
     measurer: Measurer,
 ) -> dict[tuple[Row, Source], list[Run]]:
     """Every row's network over the images: at the source's own input size and, if it differs, at the row's."""
-    runs: dict[tuple[Row, Source], list[Run]] = {}
+    asked: dict[Source, list[tuple[Row, Evaluation]]] = {}
     for target in planned.targets:
         row, source = target.row, target.source
         static = built.get((row, source))
@@ -243,12 +244,14 @@ def _evaluate(
             measurer.fail(source, row.model, "weights", str(error))
             continue
         sizes = [None] if row.input_size in (None, static.input_size) else [None, row.input_size]
-        for size in sizes:
-            evaluation = Evaluation(row.model, static.model, checkpoint, size, static.input_size)
-            run = measurer.evaluate(installed[source], evaluation, images)
-            if run is None:
-                break
-            runs.setdefault((row, source), []).append(run)
+        evaluations = [Evaluation(row.model, static.model, checkpoint, size, static.input_size) for size in sizes]
+        asked.setdefault(source, []).extend((row, evaluation) for evaluation in evaluations)
+    runs: dict[tuple[Row, Source], list[Run]] = {}
+    for source, rows in asked.items():
+        done = evaluate(measurer, installed[source], [evaluation for _, evaluation in rows], images)
+        for (row, _), run in zip(rows, done, strict=True):
+            if run is not None:
+                runs.setdefault((row, source), []).append(run)
     return runs
 
 
@@ -380,7 +383,7 @@ def _demonstrate(installed: Mapping[Source, Installed], measurer: Measurer) -> t
                 environments.cache() / "weights",
             )
             evaluation = Evaluation(row.model, row.model, checkpoint, None, static.input_size)
-            run = measurer.evaluate(ready, evaluation, photographs)
+            [run] = evaluate(measurer, ready, [evaluation], photographs)
         reason = "; ".join(failure.message for failure in measurer.failures[failures:])
     except (InputError, MeasurementError, OSError) as error:
         reason = str(error)

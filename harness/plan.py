@@ -21,6 +21,8 @@ CHECKS = ("static", "numerics", "preprocessing", "accuracy")
 #: what is checked unless something else is asked for; the others compare sources with each other
 DEFAULT_CHECKS = ("static", "accuracy")
 DEVICES = ("cpu", "cuda")
+RUNTIMES = ("native", "openvino", "onnxruntime")
+PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Options:
     limit: int | None = None
     batch_size: int = 32
     device: str = "cpu"
+    runtime: str = "native"
+    precision: str = "fp32"
     out: Path = Path("parity-report")
 
 
@@ -70,8 +74,14 @@ def plan(options: Options) -> Plan:
     for check in options.checks:
         if check not in CHECKS:
             raise InputError(f"--checks: unknown check {check!r}; {_nearest(check, CHECKS)}")
-    if options.device not in DEVICES:
-        raise InputError(f"--device: unknown device {options.device!r}; {_nearest(options.device, DEVICES)}")
+    for name, valid in (("device", DEVICES), ("runtime", RUNTIMES), ("precision", PRECISIONS)):
+        given = getattr(options, name)
+        if given not in valid:
+            raise InputError(f"--{name}: unknown {name} {given!r}; {_nearest(given, valid)}")
+    if options.device != "cpu" and options.runtime != "native":
+        raise InputError(f"--runtime {options.runtime} runs on the CPU; leave --device {options.device} out, or it")
+    if options.why and (options.runtime, options.precision) != ("native", "fp32"):
+        raise InputError("--why compares logits to the last digits; leave --runtime and --precision out")
     if options.batch_size < 1:
         raise InputError(f"--batch-size {options.batch_size}: expected at least 1")
     if options.why and (options.data is None or "accuracy" not in options.checks or options.weights == "none"):

@@ -114,6 +114,28 @@ class CheckpointUsed:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """What a faster runtime or precision did, and why the predictions of a run are the native network's all the same.
+
+    Deviations are changes of the gap between two classes, in logits; see harness.certified.
+    """
+
+    runtime: str
+    precision: str
+    engine: str  #: what ran the faster network, in words
+    checked: int  #: images that both ran, whatever their margins
+    deviation: float  #: the largest on these
+    relative: float  #: root mean square of the difference over that of the native logits
+    margin: float  #: what the deciding gaps of an image have to exceed
+    rerun: int  #: images whose do not, so that the native network decided
+    sure: int  #: images among the checked whose do
+    differing: int  #: of these, how many the native network decides otherwise
+    fallback: str | None  #: why the native network decided on every image; None where it did not have to
+    top1_count: int | None  #: right by the faster network alone, none of them run again; None where it is not known
+    top5_count: int | None
+
+
+@dataclass(frozen=True)
 class Run:
     """One network over one data set."""
 
@@ -133,6 +155,9 @@ class Run:
     predictions: str = ""  #: folder of the stored predictions, one row per image
     runtime: str = "native"
     precision: str = "fp32"
+    engine: str = ""  #: what ran the network, in words
+    planned: int = 0  #: images of the set; more than were scored where a run was stopped early
+    certificate: Certificate | None = None  #: None where nothing but the native network ran
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness import report
 from harness.errors import InputError
 from harness.pipeline import execute
-from harness.plan import CHECKS, DEFAULT_CHECKS, DEVICES, Options
+from harness.plan import CHECKS, DEFAULT_CHECKS, DEVICES, PRECISIONS, RUNTIMES, Options
 from harness.terminal import Terminal, show
 
 EXAMPLES = """\
@@ -59,6 +59,18 @@ def parser() -> argparse.ArgumentParser:
     add("--limit", type=int, metavar="N", help="evaluate N images in a shuffled order")
     add("--batch-size", type=int, default=default.batch_size, metavar="N", help="images per forward pass (default: 32)")
     add("--device", default=default.device, metavar="|".join(DEVICES), help="where networks run (default: cpu)")
+    add(
+        "--runtime",
+        default=default.runtime,
+        metavar="|".join(RUNTIMES),
+        help="what runs the networks; the predictions are those of native (default: native)",
+    )
+    add(
+        "--precision",
+        default=default.precision,
+        metavar="|".join(PRECISIONS),
+        help="of the arithmetic; the predictions are those of native fp32 (default: fp32)",
+    )
     add("--out", type=Path, default=default.out, metavar="DIR", help="reports and store (default: parity-report/)")
     return parser
 

@@ -87,11 +87,17 @@ class Predictions:
             }
         )
         if len(table):
-            self._write(table, f"part-{uuid.uuid4().hex}.parquet")
+            # a batch has one name, so that it is there once however often it is done
+            self._write(table, f"part-{key({'images': sorted(table['image'])})}.parquet")
 
     def read(self) -> pd.DataFrame:
         """Every image once, in the order of their names."""
-        parts = [pd.read_parquet(path) for path in sorted(self.folder.glob("*.parquet"))]
+        while True:
+            try:
+                parts = [pd.read_parquet(path) for path in sorted(self.folder.glob("*.parquet"))]
+                break
+            except FileNotFoundError:  # another process has just put it into a larger file
+                continue
         if not parts:
             return pd.DataFrame({"image": [], "classes": [], "logits": [], "error": []})
         whole = pd.concat([part.astype({"error": object}) for part in parts], ignore_index=True)
@@ -115,6 +121,11 @@ class Predictions:
         if any(path.name.startswith("part-") for path in old):
             self._write(self.read(), f"whole-{uuid.uuid4().hex}.parquet", replaces=old)
 
+    def replace(self, table: pd.DataFrame) -> None:
+        """Has these predictions and no others, in the columns of read()."""
+        old = sorted(self.folder.glob("*.parquet"))
+        self._write(table, f"whole-{uuid.uuid4().hex}.parquet", replaces=old)
+
     def _write(self, table: pd.DataFrame, name: str, replaces: Sequence[Path] = ()) -> None:
         _write(self.folder / name, table.to_parquet(index=False))
         for path in replaces:
@@ -123,8 +134,17 @@ class Predictions:
 
 def _write(path: Path, content: bytes) -> None:
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.rename(path)
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.rename(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # or a power cut takes the name back
+        finally:
+            os.close(folder)
+    except BaseException:  # a full disk above all: what was begun would keep it full
+        beside.unlink(missing_ok=True)
+        raise

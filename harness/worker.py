@@ -1,8 +1,8 @@
-"""Runs inside a source's environment: a job comes in, raw measurements go out, one JSON object per line.
+"""Runs inside a source's environment: tasks come in, raw measurements go out, one JSON object per line.
 
-A job is {"module", "device", "tasks"}; each task is {"kind", "model", ...}. What is sent back:
-{"event": "ready" | "static" | "network" | "predictions" | "saved" | "models" | "done" | "failed", "task": index, ...}.
-A task that fails is reported and the next one starts. Nothing here knows a claim.
+The first line is {"module", "device"}; each other one is a task {"kind", "model", ...}. What is sent back:
+{"event": "ready" | "static" | "network" | "predictions" | "saved" | "models" | "done" | "failed", ...}.
+A task that fails is reported and the next one is read. Nothing here knows a claim.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import json
 import os
 import platform
 import sys
-import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness import conditioning, prepared, varying
-from harness.batches import attempt, batches, predictions
+from harness import conditioning, evaluating, prepared, varying
+from harness.batches import attempt, batches
 from harness.images import ImageRef
 from harness.names import resolve
 
@@ -43,14 +43,15 @@ def main() -> None:
     def emit(event: dict[str, Any]) -> None:
         events.write(json.dumps(event) + "\n")
 
-    job = json.load(sys.stdin)
+    job = json.loads(sys.stdin.readline())
     adapter = importlib.import_module(job["module"]).Adapter(device=job["device"])
     packages = {dist.metadata["Name"]: dist.version for dist in importlib.metadata.distributions()}
     emit({"event": "ready", "python": platform.python_version(), "packages": packages})
+    networks = evaluating.Networks(adapter)
     tasks: dict[str, Callable[[Any, dict[str, Any], Emit], None]] = {
         "models": list_models,
         "static": measure_static,
-        "evaluate": evaluate,
+        "evaluate": lambda _, task, send: evaluate(networks, task, send),
         "stand_in": make_stand_in,
         "condition": condition_network,
         "apply": apply_state,
@@ -60,19 +61,34 @@ def main() -> None:
         "identify": varying.identify,
         "vary": varying.vary,
     }
-    for index, task in enumerate(job["tasks"]):
-
-        def send(event: dict[str, Any], index: int = index) -> None:
-            emit({"task": index, **event})
-
+    for line in sys.stdin:
+        task = json.loads(line)
         try:
-            tasks[task["kind"]](adapter, task, send)
-            send({"event": "done"})
+            tasks[task["kind"]](adapter, task, emit)
+            emit({"event": "done"})
         except Exception as error:  # one model's failure is that model's alone
             traceback.print_exc(file=sys.stderr)
             name = type(error).__name__
             message = f"{name}: {error}" if isinstance(error, KeyError) else str(error)  # it says the key alone
-            send({"event": "failed", "error": name, "message": message or name})
+            emit({"event": "failed", "error": name, "message": message or name})
+
+
+def evaluate(networks: evaluating.Networks, task: dict[str, Any], send: Emit) -> None:
+    """See evaluating.evaluate; the parent answers every batch of predictions with an empty line once it is stored."""
+    sent: deque[int] = deque()
+
+    def emit(event: dict[str, Any]) -> None:
+        send(event)
+        if event["event"] == "predictions":
+            sent.append(event["run"])
+
+    def stored(run: int | None) -> None:
+        while sent if run is None else run in sent:
+            if not sys.stdin.readline():
+                raise SystemExit("whoever asked for this is gone")
+            sent.popleft()
+
+    evaluating.evaluate(networks, task, emit, stored)
 
 
 def list_models(adapter: Any, _task: dict[str, Any], send: Emit) -> None:
@@ -121,27 +137,6 @@ def _operators(network: Any) -> list[str]:
     size = max(network.input_size, _TRACE_SIZE_MINIMUM)
     image = np.zeros((1, 3, size, size), dtype=np.float32)
     return [call.kind for call in network.trace(image, values=False)]
-
-
-def evaluate(adapter: Any, task: dict[str, Any], send: Emit) -> None:
-    """Best classes and logits of every image in the task that can be decoded."""
-    checkpoint = Path(task["checkpoint"]) if task["checkpoint"] else None
-    network = adapter.build(task["model"], checkpoint, task.get("match", "name"), input_size=task.get("input_size"))
-    send(
-        {
-            "event": "network",
-            "input_size": network.input_size,
-            "preprocessing": dataclasses.asdict(network.preprocessing),
-            "stand_in": adapter.stand_in(checkpoint) if checkpoint else "random weights",
-        }
-    )
-    refs = [ImageRef(*fields) for fields in task["images"]]
-    started = time.perf_counter()
-    for names, batch, undecodable in batches(network, refs, task["batch_size"]):
-        rows = predictions(names, network.forward(batch)) if names else []
-        seconds = time.perf_counter() - started
-        started = time.perf_counter()
-        send({"event": "predictions", "rows": rows, "undecodable": undecodable, "seconds": seconds})
 
 
 def prepare_images(adapter: Any, task: dict[str, Any], send: Emit) -> None:

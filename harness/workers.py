@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from harness.environments import Installed
@@ -29,80 +30,120 @@ def run(
     log: Path,
     device: str = "cpu",
     threads: int | None = None,
-) -> Event:
-    """Runs the tasks in order and hands every event to `handle(task index, event)`; returns the ready event.
+) -> None:
+    """Runs the tasks in order and hands every event to `handle(task index, event)`.
 
     A worker that dies takes only the task it was at with it: that task fails with the reason and a new worker
     goes on with the next. What it had sent before was handled already. `threads` bounds the frameworks' own
     threads, for workers that run side by side.
     """
-    ready: Event = {}
-    done = 0
-    while done < len(tasks):
-        job = {
-            "module": installed.spec.module,
-            "device": device,
-            "threads": threads,
-            "tasks": list(tasks[done:]),
-        }
+    with Worker(installed, log, device, threads) as worker:
+        for index, task in enumerate(tasks):
 
-        def shifted(index: int, event: Event, base: int = done) -> None:
-            handle(base + index, event)
+            def handled(event: Event, index: int = index) -> None:
+                handle(index, event)
 
-        finished, new_ready, death = _run_once(installed, job, shifted, log, threads)
-        ready = new_ready or ready
-        done += finished
-        if death is not None and done < len(tasks):
-            failed = range(done, done + 1) if new_ready else range(done, len(tasks))  # it never got to any task
-            for index in failed:
-                handle(index, {"event": "failed", "error": "WorkerDied", "message": death})
-            done = failed.stop
-    return ready
+            death = worker.do(task, handled)
+            if death is None:
+                continue
+            failed = range(index, index + 1) if worker.was_ready else range(index, len(tasks))  # it got to none
+            for lost in failed:
+                handle(lost, {"event": "failed", "error": "WorkerDied", "message": death})
+            if not worker.was_ready:
+                break
 
 
-def _run_once(
-    installed: Installed, job: Mapping[str, Any], handle: Handle, log: Path, threads: int | None
-) -> tuple[int, Event, str | None]:
-    """How many tasks came to an end, the ready event, and how the worker died if it did."""
-    finished = 0
-    ready: Event = {}
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="parity-path-") as path, log.open("ab") as stderr:
-        start = stderr.tell()
-        process = subprocess.Popen(
-            [str(installed.python), "-m", "harness.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=_environment(installed, Path(path), threads),
-            text=True,
-            encoding="utf-8",
-        )
+class Worker:
+    """A process in a source's environment that does one task after the other; started when the first one comes."""
+
+    def __init__(self, installed: Installed, log: Path, device: str = "cpu", threads: int | None = None) -> None:
+        self._installed = installed
+        self._log = log
+        self._device = device
+        self._threads = threads
+        self._process: subprocess.Popen[str] | None = None
+        self._path: tempfile.TemporaryDirectory[str] | None = None
+        self._log_start = 0
+        self.was_ready = False  #: whether the adapter of the present or last process could be imported
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        if self._process is not None:
+            if kind is not None:
+                self._process.terminate()
+            self._end()
+
+    def do(self, task: Mapping[str, Any], handle: Callable[[Event], None]) -> str | None:
+        """Hands every event of the task to `handle`, "done" or "failed" last.
+
+        Returns None, or how the process died before the task came to its end; the next task starts a new one.
+        """
+        process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            # one that died before it read its job has an exit status that says how
-            with contextlib.suppress(BrokenPipeError), process.stdin:
-                json.dump(job, process.stdin)
+            # one that died before it read its task has an exit status that says how
+            with contextlib.suppress(BrokenPipeError):
+                _tell(process, json.dumps(task))
             for line in process.stdout:
                 if not line.endswith("\n"):
                     break  # it died while it wrote this one
                 event = json.loads(line)
                 if event["event"] == "ready":
-                    ready = event
-                else:
-                    handle(event["task"], event)
-                    finished += event["event"] in ("done", "failed")
+                    self.was_ready = True
+                    continue
+                handle(event)
+                if event["event"] in ("done", "failed"):
+                    return None
+                if event["event"] == "predictions":
+                    with contextlib.suppress(BrokenPipeError):
+                        _tell(process, "")  # they are stored
         except BaseException:
             process.terminate()
+            self._end()
             raise
-        finally:
-            process.stdout.close()
-            status = process.wait()
-    death = None
-    if finished < len(job["tasks"]):
-        death = _describe(installed, status, log, start)
-    return finished, ready, death
+        return _describe(self._installed, self._end(), self._log, self._log_start)
+
+    def _start(self) -> subprocess.Popen[str]:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._path = tempfile.TemporaryDirectory(prefix="parity-path-")
+        self.was_ready = False
+        with self._log.open("ab") as stderr:
+            self._log_start = stderr.tell()
+            self._process = subprocess.Popen(
+                [str(self._installed.python), "-m", "harness.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=_environment(self._installed, Path(self._path.name), self._threads),
+                text=True,
+                encoding="utf-8",
+            )
+        with contextlib.suppress(BrokenPipeError):
+            _tell(self._process, json.dumps({"module": self._installed.spec.module, "device": self._device}))
+        return self._process
+
+    def _end(self) -> int:
+        """Waits for the process to end and returns its status."""
+        process, self._process = self._process, None
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        process.stdout.close()
+        status = process.wait()
+        if self._path is not None:
+            self._path.cleanup()
+        return status
+
+
+def _tell(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
 
 
 def _environment(installed: Installed, path: Path, threads: int | None) -> dict[str, str]:

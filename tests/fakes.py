@@ -1,5 +1,6 @@
 """What tests of the measuring side share: the fake source in this interpreter, images for it, and a silent run."""
 
+import dataclasses
 import hashlib
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,10 @@ from image_files import SYNSETS
 from harness import environments
 from harness.environments import Installed, SourceSpec
 from harness.errors import MeasurementError
-from harness.records import Source
+from harness.evaluation import Evaluation, evaluate
+from harness.images import ImageSet, open_images
+from harness.measure import Measurer
+from harness.records import Run, Source
 from harness.weights import Checkpoint
 
 SPEC = SourceSpec("fake", "fake_adapter", Path(__file__).parent, "numpy", np.__version__)
@@ -37,6 +41,22 @@ def installed(
     return Installed(spec, Source(spec.name, version), interpreter, tuple(packages), "3.11")
 
 
+def evaluation_task(folder: Path, model: str = "tiny", batch_size: int = 4, **run: Any) -> dict[str, Any]:
+    """What a worker is given to run a network over the images of a folder, in the order of their names."""
+    images = open_images(folder).images
+    plain = {"checkpoint": None, "match": "name", "input_size": None, "runtime": "native", "precision": "fp32"}
+    positions = range(len(images))
+    batches = [list(positions[start : start + batch_size]) for start in range(0, len(images), batch_size)]
+    network = {"model": model, **plain, "conversion": None, "batches": batches, **run}
+    refs = [dataclasses.astuple(ref) for ref in images]
+    return {"kind": "evaluate", "images": refs, "whole": [], "runs": [network]}
+
+
+def evaluate_one(measurer: Measurer, ready: Installed, asked: Evaluation, images: ImageSet) -> Run | None:
+    [run] = evaluate(measurer, ready, [asked], images)
+    return run
+
+
 def use_fakes(
     monkeypatch: pytest.MonkeyPatch, broken: Sequence[str] = (), others: Sequence[SourceSpec] = ()
 ) -> list[str]:
@@ -44,7 +64,8 @@ def use_fakes(
     known = {spec.name: spec for spec in (SPEC, *others)}
     prepared: list[str] = []
 
-    def prepare(spec: SourceSpec, version: str) -> Installed:
+    def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installed:
+        assert runtime == "native"
         assert spec == known[spec.name]
         prepared.append(version)
         if version in broken:

@@ -1,7 +1,7 @@
 """What is measured once and kept, whatever goes wrong in between."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,21 @@ from fakes import (
     Recorder,
     best,
     contents,
+    evaluate_one,
     installed,
     save_checkpoint,
     write_images,
 )
 
-from harness import measure, workers
+from harness import measure
 from harness.environments import Installed
+from harness.evaluation import Evaluation
 from harness.images import ImageSet, open_images
-from harness.measure import Evaluation, Measurer
+from harness.measure import Measurer
 from harness.records import Run, Source
 from harness.store import Store
 from harness.weights import Checkpoint
+from harness.workers import Worker
 
 
 def measurer(tmp_path: Path, batch_size: int = 4, device: str = "cpu") -> Measurer:
@@ -34,6 +37,11 @@ def measurer(tmp_path: Path, batch_size: int = 4, device: str = "cpu") -> Measur
 def progress(of: Measurer) -> list[tuple[str, int, int, int]]:
     assert isinstance(of.progress, Recorder)
     return of.progress.counts
+
+
+def stages(of: Measurer) -> list[str]:
+    assert isinstance(of.progress, Recorder)
+    return of.progress.stages
 
 
 def messages(of: Measurer) -> list[str]:
@@ -62,15 +70,21 @@ def counts(run: Run | None) -> tuple[int, int, int]:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The kinds of tasks of every worker that was asked for."""
+    """The kinds of tasks of every worker that was started."""
     asked: list[list[str]] = []
-    real = workers.run
+    start, do = Worker._start, Worker.do
 
-    def run(ready: Installed, tasks: Sequence[Mapping[str, Any]], *rest: Any, **options: Any) -> Any:
-        asked.append([task["kind"] for task in tasks])
-        return real(ready, tasks, *rest, **options)
+    def starting(worker: Worker) -> Any:
+        asked.append([])
+        return start(worker)
 
-    monkeypatch.setattr(workers, "run", run)
+    def doing(worker: Worker, task: Mapping[str, Any], handle: Any) -> str | None:
+        death = do(worker, task, handle)
+        asked[-1].append(task["kind"])
+        return death
+
+    monkeypatch.setattr(Worker, "_start", starting)
+    monkeypatch.setattr(Worker, "do", doing)
     return asked
 
 
@@ -127,7 +141,7 @@ def test_counts_of_right_answers_are_those_of_the_network(tmp_path: Path) -> Non
     data = open_images(write_images(tmp_path / "data", images, labels))
     one = measurer(tmp_path)
     asked = evaluation(tmp_path)
-    run = one.evaluate(installed(), asked, data)
+    run = evaluate_one(one, installed(), asked, data)
     assert counts(run) == (21, 11, 16)
     assert run is not None
     assert (run.source, run.model, run.documented_model) == (Source("fake", VERSION), "tiny", "documented tiny")
@@ -142,8 +156,8 @@ def test_counts_of_right_answers_are_those_of_the_network(tmp_path: Path) -> Non
 
 def test_an_evaluation_is_made_once(tmp_path: Path, started: list[list[str]]) -> None:
     data = open_images(write_images(tmp_path / "data", *half_right(6)))
-    first = measurer(tmp_path).evaluate(installed(), evaluation(tmp_path), data)
-    again = measurer(tmp_path).evaluate(installed(), evaluation(tmp_path), data)
+    first = evaluate_one(measurer(tmp_path), installed(), evaluation(tmp_path), data)
+    again = evaluate_one(measurer(tmp_path), installed(), evaluation(tmp_path), data)
     assert started == [["evaluate"]]
     assert len([*tmp_path.rglob("*.parquet")]) == 1, "the batches are one file in the end"
     assert first is not None
@@ -155,28 +169,23 @@ def test_a_killed_evaluation_keeps_what_it_had_and_goes_on_from_there(
 ) -> None:
     data = open_images(write_images(tmp_path / "data", *half_right(21)))
     asked = evaluation(tmp_path, "killer")
-    monkeypatch.setenv("FAKE_KILL_AFTER", "10")
+    monkeypatch.setenv("FAKE_KILL_AFTER", "3")
     first = measurer(tmp_path)
-    assert first.evaluate(installed(), asked, data) is None
+    assert evaluate_one(first, installed(), asked, data) is None
     (failure,) = first.failures
     assert (failure.model, failure.stage) == ("documented killer", "evaluate")
     assert "was killed by SIGKILL" in failure.message
     assert "try a smaller --batch-size" in failure.message
-    assert failure.message.endswith("(8 of 21 images are kept)")
-    monkeypatch.setenv("FAKE_KILL_AFTER", "9")
+    assert started == [["evaluate"], ["evaluate"]], "what does not get on is tried twice"
+    monkeypatch.setenv("FAKE_KILL_AFTER", "10")
     second = measurer(tmp_path)
-    assert second.evaluate(installed(), asked, data) is None
-    assert messages(second)[0].endswith("(16 of 21 images are kept)")
-    monkeypatch.delenv("FAKE_KILL_AFTER")
-    third = measurer(tmp_path)
-    resumed = third.evaluate(installed(), asked, data)
-    assert third.failures == []
+    resumed = evaluate_one(second, installed(), asked, data)
+    assert second.failures == []
     assert resumed is not None
-    assert resumed.measured_now == 5
-    assert [added for _, _, _, added in progress(third)] == [0, 4, 1]
-    assert progress(third)[0][1] == 16
-    assert started == [["evaluate"]] * 3
-    whole = measurer(tmp_path / "uninterrupted").evaluate(installed(), asked, data)
+    assert resumed.measured_now == 21
+    assert len(started) == 5, "8, 8 and 5 images: as long as it gets on it is started again"
+    assert [text.count("was killed by SIGKILL") for text in stages(second)] == [1, 1]
+    whole = evaluate_one(measurer(tmp_path / "uninterrupted"), installed(), asked, data)
     assert counts(resumed) == counts(whole) == (21, 11, 16)
 
 
@@ -190,8 +199,8 @@ def test_an_interrupted_evaluation_keeps_what_it_had(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(first.progress, "images", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        first.evaluate(installed(), evaluation(tmp_path, "slow"), data)
-    second = measurer(tmp_path).evaluate(installed(), evaluation(tmp_path, "slow"), data)
+        evaluate_one(first, installed(), evaluation(tmp_path, "slow"), data)
+    second = evaluate_one(measurer(tmp_path), installed(), evaluation(tmp_path, "slow"), data)
     assert second is not None
     assert second.measured_now == 13
     assert counts(second) == (21, 11, 16)
@@ -205,7 +214,7 @@ def test_images_that_cannot_be_decoded_are_named_once_and_never_scored(tmp_path:
     data = open_images(write_images(tmp_path / "data", images, labels))
     for _ in range(2):
         one = measurer(tmp_path)
-        run = one.evaluate(installed(), evaluation(tmp_path), data)
+        run = evaluate_one(one, installed(), evaluation(tmp_path), data)
         assert counts(run) == (6, 4, 4)
         assert run is not None
         assert {name[-7:]: why for name, why in run.decode_errors.items()} == {
@@ -222,7 +231,7 @@ def test_images_that_cannot_be_decoded_are_named_once_and_never_scored(tmp_path:
 def test_a_set_without_one_image_that_can_be_decoded(tmp_path: Path) -> None:
     data = open_images(write_images(tmp_path / "data", [b"BAD1", b"BAD2"], [1, 2]))
     one = measurer(tmp_path)
-    assert counts(one.evaluate(installed(), evaluation(tmp_path), data)) == (0, 0, 0)
+    assert counts(evaluate_one(one, installed(), evaluation(tmp_path), data)) == (0, 0, 0)
     assert len(one.failures) == 2
 
 
@@ -230,7 +239,7 @@ def test_labels_that_are_off_by_one_are_told_from_the_predictions(tmp_path: Path
     images = contents(40)
     labels = [(guess[0] + 1) % 1000 for guess in best(images)]
     data = open_images(write_images(tmp_path / "data", images, labels))
-    run = measurer(tmp_path, batch_size=40).evaluate(installed(), evaluation(tmp_path), data)
+    run = evaluate_one(measurer(tmp_path, batch_size=40), installed(), evaluation(tmp_path), data)
     assert run is not None
     assert (run.label_note or "").startswith("labels look off by one: of 40 predictions 100.0% equal label -1")
 
@@ -239,7 +248,7 @@ def test_a_checkpoint_that_does_not_fit_is_described(tmp_path: Path) -> None:
     data = open_images(write_images(tmp_path / "data", *half_right(3)))
     checkpoint = save_checkpoint(tmp_path / "tiny.bin", "tiny")
     one = measurer(tmp_path)
-    assert one.evaluate(installed(), Evaluation("wide", "tiny_wide", checkpoint, None, 8), data) is None
+    assert evaluate_one(one, installed(), Evaluation("wide", "tiny_wide", checkpoint, None, 8), data) is None
     (message,) = messages(one)
     assert message.startswith(f"{checkpoint.file} does not fit the network, 3 differences: mean has shape (48,),")
     assert "weight has shape (1000, 48), expected (1000, 192)" in message
@@ -249,7 +258,7 @@ def test_a_checkpoint_that_does_not_fit_is_described(tmp_path: Path) -> None:
 def test_a_stand_in_is_known_by_its_mark(tmp_path: Path) -> None:
     data = open_images(write_images(tmp_path / "data", *half_right(3)))
     checkpoint = save_checkpoint(tmp_path / "tiny.bin", "tiny", stand_in="stand-in: made up here")
-    run = measurer(tmp_path).evaluate(installed(), Evaluation("tiny", "tiny", checkpoint, None, 8), data)
+    run = evaluate_one(measurer(tmp_path), installed(), Evaluation("tiny", "tiny", checkpoint, None, 8), data)
     assert run is not None
     assert run.checkpoint.stand_in == "stand-in: made up here"
 
@@ -259,7 +268,7 @@ def test_a_checkpoint_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "tiny.bin").write_bytes(b"<html>not found</html>")
     one = measurer(tmp_path)
     checkpoint = Checkpoint(str(tmp_path / "tiny.bin"), "0" * 64, None, "")
-    assert one.evaluate(installed(), Evaluation("tiny", "tiny", checkpoint, None, 8), data) is None
+    assert evaluate_one(one, installed(), Evaluation("tiny", "tiny", checkpoint, None, 8), data) is None
     assert "tiny.bin: not a NumPy archive of arrays alone" in messages(one)[0]
 
 
@@ -272,7 +281,7 @@ def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
     except OSError as error:
         pytest.skip(f"this file system takes UTF-8 names alone: {error}")
     one = measurer(tmp_path)
-    run = one.evaluate(installed(), evaluation(tmp_path), open_images(folder))
+    run = evaluate_one(one, installed(), evaluation(tmp_path), open_images(folder))
     assert counts(run) == (2, 1, 2)
     assert r"caf\xe9002.jpg was not scored" in messages(one)[0]
 
@@ -339,13 +348,12 @@ SAME: dict[str, Change] = {
 def test_predictions_are_known_by_everything_that_makes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    def run(_: Installed, tasks: Sequence[Mapping[str, Any]], handle: Any, *__: object, **___: object) -> None:
-        (task,) = tasks
+    def do(_: Worker, task: Mapping[str, Any], handle: Any) -> None:
         evaluated.append(len(task["images"]))
-        handle(0, {"event": "network", "preprocessing": {}, "stand_in": None})
+        handle({"event": "network", "run": 0, "preprocessing": {}, "stand_in": None})
         rows = [[image[0], [1, 2, 3, 4, 5], [5.0, 4.0, 3.0, 2.0, 1.0]] for image in task["images"]]
-        handle(0, {"event": "predictions", "rows": rows, "undecodable": [], "seconds": 1.0})
-        handle(0, {"event": "done"})
+        handle({"event": "predictions", "run": 0, "rows": rows, "undecodable": [], "seconds": 1.0})
+        handle({"event": "done"})
 
     def evaluate(
         ready: Installed | None = None,
@@ -355,10 +363,10 @@ def test_predictions_are_known_by_everything_that_makes_them(
         checkpoint = dataclasses.replace(Checkpoint("/tiny.bin", "0" * 64, None, ""), **changed.get("checkpoint", {}))
         asked = dataclasses.replace(Evaluation("tiny", "tiny", checkpoint, None, 8), **changed.get("evaluation", {}))
         one = measurer(tmp_path, **changed.get("measurer", {}))
-        assert one.evaluate(ready or installed(), asked, images or data) is not None
+        assert evaluate_one(one, ready or installed(), asked, images or data) is not None
 
     evaluated: list[int] = []
-    monkeypatch.setattr(workers, "run", run)
+    monkeypatch.setattr(Worker, "do", do)
     data = open_images(write_images(tmp_path / "data", contents(3), [1, 2, 3]))
     evaluate()
     assert evaluated == [3]
@@ -366,6 +374,6 @@ def test_predictions_are_known_by_everything_that_makes_them(
     assert len(evaluated) == (2 if name in CHANGES else 1)
     evaluated.clear()
     monkeypatch.undo()
-    monkeypatch.setattr(workers, "run", run)
+    monkeypatch.setattr(Worker, "do", do)
     evaluate()
     assert evaluated == [], "what was measured before is still there"

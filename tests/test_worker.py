@@ -1,6 +1,7 @@
 """What is measured inside a source's environment, here run in this one."""
 
 import random
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -11,13 +12,13 @@ from typing import Any
 import fake_adapter
 import numpy as np
 import pytest
-from fakes import CUT_JPEG, JPEG, contents, logits, save_checkpoint, write_images
+from fakes import CUT_JPEG, JPEG, contents, evaluation_task, logits, save_checkpoint, write_images
 
-from adapters.base import CheckpointError
 from harness.batches import KEPT
 from harness.errors import InputError, MeasurementError
+from harness.evaluating import Networks, evaluate
 from harness.images import open_images
-from harness.worker import evaluate, list_models, make_stand_in, measure_static, ridge
+from harness.worker import list_models, make_stand_in, measure_static, ridge
 
 Events = list[dict[str, Any]]
 
@@ -30,14 +31,13 @@ def static(documented: str, sizes: Sequence[int] = (), **rest: Any) -> dict[str,
     return event["static"]
 
 
-def evaluation(folder: Path, model: str = "tiny", batch_size: int = 4, **rest: Any) -> dict[str, Any]:
-    images = [astuple(ref) for ref in open_images(folder).images]
-    return {"model": model, "checkpoint": None, "batch_size": batch_size, "images": images, **rest}
+def images_of(folder: Path) -> dict[str, Any]:
+    return {"images": [astuple(ref) for ref in open_images(folder).images], "batch_size": 4}
 
 
 def evaluated(task: dict[str, Any]) -> Events:
     sent: Events = []
-    evaluate(fake_adapter.Adapter(), task, sent.append)
+    evaluate(Networks(fake_adapter.Adapter()), task, sent.append, lambda _: None)
     return sent
 
 
@@ -89,7 +89,7 @@ def test_models_are_listed() -> None:
 
 def test_the_best_classes_come_with_their_logits(tmp_path: Path) -> None:
     images = contents(10)
-    network, *batches = evaluated(evaluation(write_images(tmp_path, images, range(10))))
+    network, *batches = evaluated(evaluation_task(write_images(tmp_path, images, range(10))))
     assert network["event"] == "network"
     assert network["input_size"] == 8
     assert network["stand_in"] == "random weights"
@@ -111,7 +111,7 @@ def test_images_keep_their_order_however_long_each_takes(tmp_path: Path, monkeyp
         time.sleep(draw.random() / 100)
         return real(network, image)
 
-    task = evaluation(write_images(tmp_path, contents(40), range(40)), batch_size=8)
+    task = evaluation_task(write_images(tmp_path, contents(40), range(40)), batch_size=8)
     steady = [event["rows"] for event in evaluated(task)[1:]]
     monkeypatch.setattr(fake_adapter.FakeNetwork, "preprocess", unsteady)
     assert [event["rows"] for event in evaluated(task)[1:]] == steady
@@ -131,7 +131,7 @@ def test_the_next_batch_is_prepared_during_a_forward_pass(tmp_path: Path, monkey
         return forward(network, batch)
 
     images = contents(4)
-    task = evaluation(write_images(tmp_path, images, range(4)), batch_size=2)
+    task = evaluation_task(write_images(tmp_path, images, range(4)), batch_size=2)
     monkeypatch.setattr(fake_adapter.FakeNetwork, "preprocess", prepare)
     monkeypatch.setattr(fake_adapter.FakeNetwork, "forward", wait)
     assert len(evaluated(task)) == 3
@@ -139,7 +139,7 @@ def test_the_next_batch_is_prepared_during_a_forward_pass(tmp_path: Path, monkey
 
 def test_what_cannot_be_decoded_is_named_and_not_scored(tmp_path: Path) -> None:
     images = [b"FAKE" + bytes(192), CUT_JPEG, JPEG, b"BAD", b"", b"\x89PNG IDAT", b"FAKE too few"]
-    (_, event) = evaluated(evaluation(write_images(tmp_path, images, range(7)), batch_size=7))
+    (_, event) = evaluated(evaluation_task(write_images(tmp_path, images, range(7)), batch_size=7))
     assert [name[-7:] for name, _, _ in event["rows"]] == ["000.jpg", "002.jpg"]
     assert {name[-7:]: why for name, why in event["undecodable"]} == {
         "001.jpg": f"the JPEG is truncated: no end marker in its {len(CUT_JPEG)} bytes",
@@ -152,13 +152,13 @@ def test_what_cannot_be_decoded_is_named_and_not_scored(tmp_path: Path) -> None:
 
 def test_a_batch_of_nothing_but_broken_images(tmp_path: Path) -> None:
     images = [b"BAD1", b"BAD2", *contents(1)]
-    _, broken, whole = evaluated(evaluation(write_images(tmp_path, images, range(3)), batch_size=2))
+    _, broken, whole = evaluated(evaluation_task(write_images(tmp_path, images, range(3)), batch_size=2))
     assert (len(broken["rows"]), len(broken["undecodable"])) == (0, 2)
     assert (len(whole["rows"]), len(whole["undecodable"])) == (1, 0)
 
 
 def test_a_file_that_cannot_be_read_says_nothing_about_its_image(tmp_path: Path) -> None:
-    task = evaluation(write_images(tmp_path, contents(3), range(3)))
+    task = evaluation_task(write_images(tmp_path, contents(3), range(3)))
     gone = next(tmp_path.glob("*/001.jpg"))
     gone.unlink()
     with pytest.raises(InputError, match=r"001\.jpg: cannot be read: No such file"):
@@ -166,14 +166,15 @@ def test_a_file_that_cannot_be_read_says_nothing_about_its_image(tmp_path: Path)
 
 
 def test_logits_that_are_no_numbers_are_no_prediction(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"not all finite numbers for n\d{8}/000\.jpg"):
-        evaluated(evaluation(write_images(tmp_path, contents(3), range(3)), "blind"))
+    _, event = evaluated(evaluation_task(write_images(tmp_path, contents(3), range(3)), "blind"))
+    assert event["event"] == "run_failed"
+    assert re.search(r"not all finite numbers for n\d{8}/000\.jpg", event["message"])
 
 
 def test_another_input_size(tmp_path: Path) -> None:
     folder = write_images(tmp_path, contents(3), range(3))
-    own, *_ = evaluated(evaluation(folder))
-    larger, *_ = evaluated(evaluation(folder, input_size=16))
+    own, *_ = evaluated(evaluation_task(folder))
+    larger, *_ = evaluated(evaluation_task(folder, input_size=16))
     assert (own["input_size"], larger["input_size"]) == (8, 16)
     assert larger["preprocessing"]["crop"] == 16
 
@@ -182,7 +183,7 @@ def test_the_checkpoint_decides_the_predictions(tmp_path: Path) -> None:
     images = contents(6)
     folder = write_images(tmp_path / "data", images, range(6))
     checkpoint = save_checkpoint(tmp_path / "tiny.bin", seed=3)
-    network, _, last = evaluated(evaluation(folder, checkpoint=checkpoint.file))
+    network, _, last = evaluated(evaluation_task(folder, checkpoint=checkpoint.file))
     assert network["stand_in"] is None
     expected = logits(images, checkpoint=Path(checkpoint.file))
     assert [classes[0] for _, classes, _ in last["rows"]] == expected[4:].argmax(axis=1).tolist()
@@ -192,10 +193,11 @@ def test_the_checkpoint_decides_the_predictions(tmp_path: Path) -> None:
 def test_a_checkpoint_matches_by_name_or_by_order(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "data", contents(3), range(3))
     checkpoint = save_checkpoint(tmp_path / "tiny.bin", seed=3)
-    with pytest.raises(CheckpointError, match=r"10 differences: missing stem\.conv\.weight \(3, 3\); .*and 7 more"):
-        evaluated(evaluation(folder, "twin", checkpoint=checkpoint.file))
-    by_order = evaluated(evaluation(folder, "twin", checkpoint=checkpoint.file, match="order"))
-    by_name = evaluated(evaluation(folder, "tiny", checkpoint=checkpoint.file))
+    (event,) = evaluated(evaluation_task(folder, "twin", checkpoint=checkpoint.file))
+    assert event["event"] == "run_failed"
+    assert re.search(r"10 differences: missing stem\.conv\.weight \(3, 3\); .*and 7 more", event["message"])
+    by_order = evaluated(evaluation_task(folder, "twin", checkpoint=checkpoint.file, match="order"))
+    by_name = evaluated(evaluation_task(folder, "tiny", checkpoint=checkpoint.file))
     assert by_order[1]["rows"] == by_name[1]["rows"]
 
 
@@ -233,7 +235,7 @@ def test_a_stand_in_is_marked_and_far_from_chance(tmp_path: Path) -> None:
     images = [*contents(30), b"BAD"]
     folder = write_images(tmp_path / "data", images, [*range(0, 900, 30), 15])
     task = {
-        **evaluation(folder),
+        **images_of(folder),
         "documented": "tiny",
         "seed": 1,
         "calibration_images": 10,
@@ -247,7 +249,7 @@ def test_a_stand_in_is_marked_and_far_from_chance(tmp_path: Path) -> None:
     assert event["file"] == str(tmp_path / "made" / "tiny-stand-in.bin")
     assert event["stand_in"].startswith("stand-in: seed 1, normalisation calibrated on 11 images")
     assert "ridge regression on 30 images; no training" in event["stand_in"]
-    network, *batches = evaluated(evaluation(folder, checkpoint=event["file"]))
+    network, *batches = evaluated(evaluation_task(folder, checkpoint=event["file"]))
     assert network["stand_in"] == event["stand_in"]
     right = [classes[0] == 30 * int(name[-7:-4]) for batch in batches for name, classes, _ in batch["rows"]]
     assert (len(right), sum(right)) == (30, 30)
@@ -255,7 +257,7 @@ def test_a_stand_in_is_marked_and_far_from_chance(tmp_path: Path) -> None:
 
 def test_a_stand_in_needs_images_that_can_be_decoded(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "data", [b"BAD1", b"BAD2", *contents(4)], range(6))
-    task = {**evaluation(folder, batch_size=2), "documented": "tiny", "seed": 0, "calibration_images": 6}
+    task = {**images_of(folder), "batch_size": 2, "documented": "tiny", "seed": 0, "calibration_images": 6}
     sent: Events = []
     make_stand_in(fake_adapter.Adapter(), {**task, "classes": 1000, "out": str(tmp_path / "x")}, sent.append)
     assert "ridge regression on 4 images" in sent[0]["stand_in"]

@@ -5,13 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from fakes import VERSION, contents, installed, write_images
+from fakes import VERSION, contents, evaluation_task, installed, write_images
 
 from harness import workers
 from harness.environments import Installed, SourceSpec
-from harness.images import open_images
 from harness.records import Source
 
 Heard = list[tuple[int, Mapping[str, Any]]]
@@ -22,14 +20,7 @@ def static(model: str) -> dict[str, Any]:
 
 
 def evaluation(folder: Path, model: str, number: int, batch_size: int) -> dict[str, Any]:
-    images = open_images(write_images(folder, contents(number), [5] * number)).images
-    return {
-        "kind": "evaluate",
-        "model": model,
-        "checkpoint": None,
-        "batch_size": batch_size,
-        "images": [(ref.name, ref.label, ref.file, ref.offset, ref.length) for ref in images],
-    }
+    return evaluation_task(write_images(folder, contents(number), [5] * number), model, batch_size)
 
 
 def hear(
@@ -54,12 +45,8 @@ def script(tmp_path: Path, body: str) -> Installed:
 
 
 def test_events_come_in_the_order_of_the_tasks(tmp_path: Path) -> None:
-    heard: Heard = []
-    log = tmp_path / "logs" / "worker.log"
     tasks = [{"kind": "models"}, static("twin"), evaluation(tmp_path / "data", "tiny", 5, 2)]
-    ready = workers.run(installed(), tasks, lambda *event: heard.append(event), log)
-    assert ready["packages"]["numpy"] == np.__version__
-    assert ready["python"].startswith("3.")
+    heard = hear(tasks, tmp_path)
     assert kinds(heard) == [
         (0, "models"),
         (0, "done"),
@@ -152,7 +139,7 @@ def test_a_worker_that_never_reads_its_job(tmp_path: Path) -> None:
 def test_half_an_event_is_none(tmp_path: Path) -> None:
     ready = script(
         tmp_path,
-        """cat > /dev/null
+        """read job; read task
         echo '{"event": "ready"}'
         echo '{"event": "models", "task": 0, "models": ["tiny"]}'
         printf '{"event": "models", "ta'

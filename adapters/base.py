@@ -25,6 +25,12 @@ Steps = Mapping[str, npt.NDArray[Any]]
 #: How checkpoint entries find their place: by name, or by position where the file uses other names.
 Match = Literal["name", "order"]
 
+#: What a network computes in; bf16 is mixed precision, as whatever runs the network does it.
+Precision = Literal["fp32", "bf16"]
+
+#: What runs a network: the source's own framework, or another to which the source's own network was converted.
+Runtime = Literal["native", "openvino", "onnxruntime"]
+
 
 class CheckpointError(Exception):
     """A checkpoint does not fit its network; the message lists the first differences."""
@@ -57,6 +63,17 @@ class Parameters:
     classifier: int  #: the last linear layer, a part of learnable
     by_type: Mapping[str, int] = field(default_factory=dict)  #: layer class name -> learnable scalars held directly
     by_counter: Mapping[str, int] = field(default_factory=dict)  #: counting tool -> what it reports
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A network as something runs it: weights and precision are fixed, training and altering are over.
+
+    What happens to the network afterwards does not reach it.
+    """
+
+    engine: str  #: what runs it, in words, e.g. "torch 2.14.1, channels_last" or "OpenVINO 2026.4.1"
+    forward: Callable[[Array], Array]  #: (N, 3, H, W) float32 -> (N, classes) float32 logits, for any N >= 1
 
 
 @dataclass(frozen=True)
@@ -118,6 +135,24 @@ class Network(Protocol):
         slope), and {"factor": "precision", "value": "bf16" | "fp16"} (mixed precision as the framework's autocast
         does it). No other network is altered, and alterations that hold at once all apply.
         Raises NotImplementedError for what the source cannot alter, saying what.
+        """
+        ...
+
+    def inference(self, precision: Precision, example: Array) -> Inference:
+        """This network in its present state, in evaluation, as the source's own framework runs it fastest.
+
+        `example`, (N, 3, H, W) float32, is a batch to try it on. Alterations do not apply. An adapter may lack this
+        method: then forward() is all there is. Raises NotImplementedError, saying why, for a precision that the
+        framework does not have on this device.
+        """
+        ...
+
+    def export(self, runtime: Runtime, folder: Path) -> Path:
+        """Writes the network, in fp32, for another runtime into an empty folder.
+
+        Returns the file that adapters.runtimes.load() takes; it takes any number of images, at the network's input
+        size. Alterations do not apply. An adapter may lack this method: then nothing else runs its networks. Raises
+        NotImplementedError, saying why, where the network cannot be written for this runtime.
         """
         ...
 

@@ -14,8 +14,22 @@ import numpy as np
 import torch
 from torch import nn
 
-from adapters import torch_altered, torch_counters, torch_trace
-from adapters.base import Alterations, Array, CheckpointError, LayerCall, Match, Parameters, Preprocessing, Steps, fit
+from adapters import torch_altered, torch_counters, torch_export, torch_trace
+from adapters.base import (
+    Alterations,
+    Array,
+    CheckpointError,
+    Inference,
+    LayerCall,
+    Match,
+    Parameters,
+    Precision,
+    Preprocessing,
+    Runtime,
+    Steps,
+    fit,
+)
+from adapters.quiet import quiet
 from adapters.streaming import stream
 
 STAND_IN = "parity_stand_in"
@@ -90,6 +104,40 @@ class TorchNetwork:
                 self.logits(self._tensor(batch))
 
         return stream(run)
+
+    # -- other ways to run it --------------------------------------------------------------------
+
+    def inference(self, precision: Precision, example: Array) -> Inference:
+        engine = f"torch {torch.__version__}, channels_last"
+        casting: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
+        if precision != "fp32":
+            casting = torch_altered.applying({"factor": "precision", "value": precision}, self.device)
+            engine += f", {precision} autocast"
+        layout = torch.channels_last
+        network = copy.deepcopy(self.logits).to(memory_format=layout)
+
+        def forward(batch: Array) -> Array:
+            with torch.inference_mode(), casting():
+                return network(self._tensor(batch).contiguous(memory_format=layout)).float().cpu().numpy()
+
+        try:
+            forward(example)
+        except RuntimeError:  # some networks look at a tensor in a way that only the usual layout allows
+            layout = torch.contiguous_format
+            network = copy.deepcopy(self.logits)
+            engine = engine.replace(", channels_last", "")
+        return Inference(engine, forward)
+
+    def export(self, runtime: Runtime, folder: Path) -> Path:
+        exporting = torch_export.EXPORTERS.get(runtime)
+        if exporting is None:
+            raise NotImplementedError(f"runtime {runtime}: PyTorch networks go to {', '.join(torch_export.EXPORTERS)}")
+        try:
+            with quiet(), torch.no_grad():
+                return exporting(self._fresh(), self.input_size, folder)
+        except Exception as error:  # a converter may raise anything
+            reason = (str(error).strip().splitlines() or [""])[0]
+            raise NotImplementedError(f"runtime {runtime}: the network cannot be converted. {reason}") from error
 
     # -- counts ----------------------------------------------------------------------------------
 

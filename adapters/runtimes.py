@@ -56,12 +56,11 @@ def converted(network: Any, runtime: Runtime, folder: Path) -> Path:
         for left_over in (folder, partial):
             shutil.rmtree(left_over, ignore_errors=True)
         partial.mkdir()
-        file = network.export(runtime, partial)
+        name = str(network.export(runtime, partial).relative_to(partial))
         sizes = {str(path.relative_to(partial)): path.stat().st_size for path in partial.rglob("*") if path.is_file()}
-        mark = {"file": str(file.relative_to(partial)), "sizes": sizes}
-        (partial / _COMPLETE).write_text(json.dumps(mark), encoding="utf-8")
+        (partial / _COMPLETE).write_text(json.dumps({"file": name, "sizes": sizes}), encoding="utf-8")
         partial.rename(folder)
-    return folder / mark["file"]
+    return folder / name
 
 
 def _complete(folder: Path) -> Path | None:

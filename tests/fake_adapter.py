@@ -22,6 +22,7 @@ import numpy as np
 from adapters.base import (
     Array,
     CheckpointError,
+    Inference,
     LayerCall,
     Match,
     Parameters,
@@ -95,6 +96,24 @@ class FakeNetwork:
         features, weight = (_rounded(values, self.precision) for values in (self.features(batch), self.weight))
         logits: Array = features @ weight.T + self.bias
         return np.full_like(logits, np.nan) if self.model == "blind" else logits
+
+    def inference(self, precision: str, example: Array) -> Inference:
+        """In bf16 as `FAKE_BF16` says: off by that many logits, "refused", "killed", or "another function"."""
+        how = os.environ.get("FAKE_BF16", "0.001")
+        assert example.shape[1:] == (3, self.input_size, self.input_size)
+        if precision == "bf16" and how == "refused":
+            raise NotImplementedError("fake: it has no bf16 here")
+
+        def forward(batch: Array) -> Array:
+            if how == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            logits = self.forward(batch)
+            if how == "another function":
+                return logits[:, ::-1]
+            shift: Array = logits + np.float32(how) * np.sin(1e4 * logits)
+            return shift
+
+        return Inference(f"fake {precision}", forward if precision == "bf16" else self.forward)
 
     @contextlib.contextmanager
     def altered(self, alteration: Mapping[str, Any]) -> Iterator[None]:

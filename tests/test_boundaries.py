@@ -13,7 +13,7 @@ FRAMEWORKS = (
     "torch", "torchvision", "timm", "mmcv", "mmcls", "paddle", "ppcls", "paddleclas", "onnxruntime", "openvino",
 )  # fmt: skip
 #: modules of adapters/ that no source owns and that load no framework
-SHARED = ("base", "recipe")
+SHARED = ("base", "recipe", "runtimes")
 #: what the harness may use where workers cannot
 HARNESS_ONLY = (
     "pandas",

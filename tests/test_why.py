@@ -18,13 +18,15 @@ from fakes import SPEC, Recorder, best, contents, save_checkpoint, use_fakes, wr
 
 from adapters import recipe
 from adapters.base import Steps
-from harness import images, report, varying, why, worker, workers
+from harness import images, report, varying, why, worker
 from harness.attribution import Attribution
-from harness.environments import Installed, SourceSpec
+from harness.environments import SourceSpec
 from harness.errors import InputError
+from harness.evaluating import Networks, evaluate
 from harness.pipeline import Results, execute
 from harness.plan import Options
 from harness.records import Outcome, Verdict
+from harness.workers import Worker
 
 HEADING = "| model | source | top1 | top5 | input size |\n| - | - | - | - | - |\n"
 #: of every 20 images, those that are right by top1, and those that are so by top5 alone
@@ -34,11 +36,11 @@ IMAGES = 20
 #: a copy of the fake source
 TWIN = SourceSpec("twin", "fake_adapter", SPEC.folder, "numpy", SPEC.default_version)
 
-in_processes = workers.run
+in_a_process = Worker.do
 KINDS: dict[str, Callable[[Any, dict[str, Any], Callable[[dict[str, Any]], None]], None]] = {
     "models": worker.list_models,
     "static": worker.measure_static,
-    "evaluate": worker.evaluate,
+    "evaluate": lambda adapter, task, send: evaluate(Networks(adapter), task, send, lambda _: None),
     "prepare": worker.prepare_images,
     "state": worker.write_state,
     "identify": varying.identify,
@@ -46,21 +48,18 @@ KINDS: dict[str, Callable[[Any, dict[str, Any], Callable[[dict[str, Any]], None]
 }
 
 
-def in_this_process(
-    ready: Installed, tasks: Sequence[Mapping[str, Any]], handle: workers.Handle, *_: object, **__: object
-) -> None:
-    """As workers.run, without the half second that a process takes."""
-    adapter = importlib.import_module(ready.spec.module).Adapter()
-    for index, task in enumerate(json.loads(json.dumps(tasks))):
+def in_this_process(of: Worker, task: Mapping[str, Any], handle: Callable[[Mapping[str, Any]], None]) -> None:
+    """As Worker.do, without the half second that a process takes."""
+    adapter = importlib.import_module(of._installed.spec.module).Adapter()
 
-        def send(event: dict[str, Any], index: int = index) -> None:
-            handle(index, json.loads(json.dumps(event)))
+    def send(event: dict[str, Any]) -> None:
+        handle(json.loads(json.dumps(event)))
 
-        try:
-            KINDS[task["kind"]](adapter, task, send)
-            send({"event": "done"})
-        except Exception as error:
-            send({"event": "failed", "error": type(error).__name__, "message": str(error)})
+    try:
+        KINDS[task["kind"]](adapter, json.loads(json.dumps(task)), send)
+        send({"event": "done"})
+    except Exception as error:
+        send({"event": "failed", "error": type(error).__name__, "message": str(error)})
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +67,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two sources alike, that have no image library whatever this interpreter has, and files that need not last."""
     use_fakes(monkeypatch, others=[TWIN])
     monkeypatch.setattr(recipe, "libraries", lambda: [])
-    monkeypatch.setattr(workers, "run", in_this_process)
+    monkeypatch.setattr(Worker, "do", in_this_process)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     gc.freeze()  # statsmodels collects garbage with every correction
     yield
@@ -79,7 +78,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers as they are, which may be killed."""
     monkeypatch.setenv("FAKE_LACKS", "PIL cv2")
-    monkeypatch.setattr(workers, "run", in_processes)
+    monkeypatch.setattr(Worker, "do", in_a_process)
 
 
 @pytest.fixture
@@ -142,13 +141,13 @@ def texts(found: Mapping[str, Any], status: str) -> list[str]:
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
     """Source, kind and images of every task that a worker is given from now on."""
     seen: list[tuple[str, str, int]] = []
-    real = workers.run
+    real = Worker.do
 
-    def run(ready: Installed, tasks: Sequence[Mapping[str, Any]], *rest: Any, **more: Any) -> Any:
-        seen.extend((ready.source.name, task["kind"], len(task.get("images", ()))) for task in tasks)
-        return real(ready, tasks, *rest, **more)
+    def do(of: Worker, task: Mapping[str, Any], handle: Any) -> str | None:
+        seen.append((of._installed.source.name, task["kind"], len(task.get("images", ()))))
+        return real(of, task, handle)
 
-    monkeypatch.setattr(workers, "run", run)
+    monkeypatch.setattr(Worker, "do", do)
     return seen
 
 
@@ -156,7 +155,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(*_: object, **__: object) -> None:
         raise AssertionError("a worker was started")
 
-    monkeypatch.setattr(workers, "run", run)
+    monkeypatch.setattr(Worker, "do", run)
 
 
 def written(results: Results, tmp_path: Path) -> tuple[dict[str, Any], str]:
@@ -516,13 +515,13 @@ def test_a_swap_that_cannot_be_run_makes_nobody_do_the_others_again(
     data = data_for(tmp_path / "data", other_weights / "tiny-other.bin")
     first = run(tmp_path, data)
     tried: list[int] = []
-    real = workers.run
+    real = Worker.do
 
-    def count(ready: Installed, tasks: Sequence[Mapping[str, Any]], *rest: Any, **more: Any) -> Any:
-        tried.extend(len(task["variants"]) for task in tasks if task["kind"] == "vary")
-        return real(ready, tasks, *rest, **more)
+    def count(of: Worker, task: Mapping[str, Any], handle: Any) -> str | None:
+        tried.extend([len(task["variants"])] if task["kind"] == "vary" else [])
+        return real(of, task, handle)
 
-    monkeypatch.setattr(workers, "run", count)
+    monkeypatch.setattr(Worker, "do", count)
     assert run(tmp_path, data).attributions == first.attributions
     assert tried in ([], [1])
 

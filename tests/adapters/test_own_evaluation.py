@@ -10,8 +10,9 @@ import pytest
 
 from harness import environments, standins
 from harness.environments import Installed
+from harness.evaluation import Evaluation, evaluate
 from harness.images import ImageSet
-from harness.measure import Evaluation, Measurer
+from harness.measure import Measurer
 from harness.page import read_page
 from harness.plan import REFERENCE, Options, plan
 from harness.records import Run
@@ -105,7 +106,7 @@ def through_the_harness(
         weights, ready.source.name, own, row.row.model, None, declared,
         environments.cache() / "weights",
     )  # fmt: skip
-    run = measurer.evaluate(ready, Evaluation(row.row.model, own, checkpoint, None, size), sample)
+    [run] = evaluate(measurer, ready, [Evaluation(row.row.model, own, checkpoint, None, size)], sample)
     assert run is not None, measurer.failures
     assert run.images == len(sample.images)
     assert run.preprocessing["crop"] == size

@@ -13,8 +13,9 @@ from benchmark import Counts
 from harness import apart, environments, weights
 from harness.attribution import Attribution
 from harness.environments import Installed, SourceSpec
+from harness.evaluation import Evaluation, evaluate
 from harness.images import ImageSet, open_images
-from harness.measure import Evaluation, Measurer
+from harness.measure import Measurer
 from harness.page import read_page
 from harness.plan import REFERENCE
 from harness.records import Run, Source
@@ -85,7 +86,7 @@ class Copies:
         checkpoint = weights.find("auto", "timm", MODEL, MODEL, None, declared, environments.cache() / "weights")
         name = defect or MODEL
         installed = self.planted if defect else self.ready
-        run = self.measurer.evaluate(installed, Evaluation(name, name, checkpoint, None, 224), self.images)
+        [run] = evaluate(self.measurer, installed, [Evaluation(name, name, checkpoint, None, 224)], self.images)
         assert run is not None, self.measurer.failures
         return run
 

@@ -47,7 +47,7 @@ def evaluate(
     installed: Installed,
     evaluations: Sequence[Evaluation],
     images: ImageSet,
-    enough: Enough = lambda *_: False,
+    enough: Enough | None = None,
 ) -> list[Run | None]:
     """Runs the networks over the images that are not on disk yet; None where one failed, which is noted.
 
@@ -71,7 +71,8 @@ def evaluate(
                 running = [one for one in running if one.failed is None]
             for one in running:
                 one.seen = upto
-            running = [one for one in running if not enough(one.evaluation, *one.counts(upto))]
+            if enough is not None:
+                running = [one for one in running if not enough(one.evaluation, *one.counts(upto))]
         return [one.result() for one in candidates]
 
 

@@ -38,6 +38,7 @@ class Options:
     checks: tuple[str, ...] = DEFAULT_CHECKS
     why: bool = False  #: also why an accuracy differs, one factor swapped at a time
     limit: int | None = None
+    stop_early: bool = False  #: a row's evaluation ends once its accuracies are decided
     batch_size: int = 32
     device: str = "cpu"
     runtime: str = "native"
@@ -80,12 +81,19 @@ def plan(options: Options) -> Plan:
             raise InputError(f"--{name}: unknown {name} {given!r}; {_nearest(given, valid)}")
     if options.device != "cpu" and options.runtime != "native":
         raise InputError(f"--runtime {options.runtime} runs on the CPU; leave --device {options.device} out, or it")
-    if options.why and (options.runtime, options.precision) != ("native", "fp32"):
-        raise InputError("--why compares logits to the last digits; leave --runtime and --precision out")
     if options.batch_size < 1:
         raise InputError(f"--batch-size {options.batch_size}: expected at least 1")
-    if options.why and (options.data is None or "accuracy" not in options.checks or options.weights == "none"):
-        raise InputError("--why: swaps are evaluated; give --data, accuracy among the --checks, and weights")
+    evaluating = options.data is not None and "accuracy" in options.checks and options.weights != "none"
+    for flag, asked_for, what in (
+        ("--why", options.why, "swaps are evaluated"),
+        ("--stop-early", options.stop_early, "it is evaluations that stop"),
+    ):
+        if asked_for and not evaluating:
+            raise InputError(f"{flag}: {what}; give --data, accuracy among the --checks, and weights")
+    if options.why and options.stop_early:
+        raise InputError("--why weighs the counts of all images; leave --stop-early out")
+    if options.why and (options.runtime, options.precision) != ("native", "fp32"):
+        raise InputError("--why compares logits to the last digits; leave --runtime and --precision out")
     asked = [environments.parse_source(text, known) for text in options.sources]
     table = read_table(options.table)
     in_table = sorted({row.source for row in table.rows})

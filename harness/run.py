@@ -23,6 +23,8 @@ examples:
   python -m harness.run --data ILSVRC2012_img_val.tar --labels val.txt --weights checkpoints/
   python -m harness.run --checks numerics --data imagenet/val   do two sources run the same function?
   python -m harness.run --data imagenet/val --why          why does an accuracy differ?
+  python -m harness.run --data imagenet/val --runtime openvino  the same predictions, sooner
+  python -m harness.run --data imagenet/val --stop-early   no more images than it takes to refute a row
   python -m harness.run --table README.md --checks static  another table
 
 exit status:
@@ -57,6 +59,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--why", action="store_true", help="why an accuracy differs: one factor swapped at a time; takes --data")
     add("--limit", type=int, metavar="N", help="evaluate N images in a shuffled order")
+    add(
+        "--stop-early",
+        action="store_true",
+        help="end a row's evaluation once a part of the images, in shuffled order, refutes or confirms its accuracies",
+    )
     add("--batch-size", type=int, default=default.batch_size, metavar="N", help="images per forward pass (default: 32)")
     add("--device", default=default.device, metavar="|".join(DEVICES), help="where networks run (default: cpu)")
     add(

@@ -117,6 +117,7 @@ class Installed:
     python: Path
     packages: tuple[str, ...]  #: name==version of everything that is installed there
     python_version: str  #: of the interpreter in it
+    runtime: str = "native"  #: which it has beside the source
 
     @property
     def packages_digest(self) -> str:

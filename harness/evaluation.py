@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import pandas as pd
 from harness import certified, environments
 from harness.batches import KEPT
 from harness.certified import Deviation
-from harness.engine import Engine, Local, Work
+from harness.engine import BLOCK, Engine, Local, Work
 from harness.environments import Installed
 from harness.images import ImageRef, ImageSet, shuffled
 from harness.labels import label_shift
@@ -22,9 +23,6 @@ from harness.measure import Measurer
 from harness.records import Certificate, CheckpointUsed, Run
 from harness.store import Predictions, key
 from harness.weights import Checkpoint
-
-#: batches after which it is decided what to do next
-BLOCK = 16
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def evaluate(
         running = candidates
         upto = 0
         while running and upto < len(order):
-            upto = min(len(order), upto + BLOCK * measurer.batch_size)
+            upto = min(len(order), upto + _stride(measurer, enough is not None) * measurer.batch_size)
             while works := [(one, ledger, work) for one in running for ledger, work in one.lacking(upto)]:
                 if engine is None:
                     for one in running:
@@ -76,8 +74,17 @@ def evaluate(
         return [one.result() for one in candidates]
 
 
-def _engine(measurer: Measurer, installed: Installed) -> Local:
+def _stride(measurer: Measurer, may_stop: bool) -> int:
+    """Batches after which it is decided what to do next: on a cluster so many that all of it has something to do."""
+    if measurer.cluster is None:
+        return BLOCK
+    return BLOCK * measurer.cluster.slots if may_stop else sys.maxsize
+
+
+def _engine(measurer: Measurer, installed: Installed) -> Engine:
     log = measurer.store.log(f"{installed.source.name}-{installed.source.version}")
+    if measurer.cluster is not None:
+        return measurer.cluster.engine(installed, log, measurer.device)
     return Local(installed, log, measurer.device, measurer.progress.stage)
 
 
@@ -167,7 +174,9 @@ class _Candidate:
             "precision": self._measurer.precision if fast else "fp32",
             "conversion": str(self._conversion()) if runtime != "native" else None,
         }
-        return [(ledger, Work(ledger.predictions, network, batches, frozenset(whole)))]
+        return [
+            (ledger, Work(ledger.predictions, network, self.evaluation.checkpoint.sha256, batches, frozenset(whole)))
+        ]
 
     def _conversion(self) -> Any:
         identity = self._identity("conversion", runtime=self._measurer.runtime)
@@ -196,9 +205,7 @@ class _Candidate:
     # -- what it answers -------------------------------------------------------------------------
 
     def handle(self, ledger: Ledger, event: Mapping[str, Any]) -> None:
-        if event["event"] == "network":
-            ledger.predictions.save_network({name: value for name, value in event.items() if name != "run"})
-        elif event["event"] == "predictions":
+        if event["event"] == "predictions":
             added = ledger.add(event["rows"], event["undecodable"])
             counted = added if ledger is self._main else 0
             self._added += counted

@@ -31,7 +31,7 @@ from harness.environments import Installed
 from harness.errors import InputError, MeasurementError
 from harness.evaluation import Enough, Evaluation, evaluate
 from harness.images import ImageSet, open_images
-from harness.measure import Measurer, Progress
+from harness.measure import Cluster, Measurer, Progress
 from harness.page import check_page
 from harness.plan import Options, Plan, plan
 from harness.preprocessing import Comparison
@@ -85,9 +85,13 @@ def execute(options: Options, progress: Progress) -> Results:
     """Runs all that was asked for. Raises InputError before anything is measured; later trouble is in the results."""
     planned = plan(options)
     choice = _weights(options)
-    store = Store(options.out / "store")
+    local = options.out / "store"
+    store = Store(options.store or local, local)
     images = open_images(options.data, options.labels, options.limit) if options.data else None
-    measurer = Measurer(store, progress, options.device, options.batch_size, options.runtime, options.precision)
+    cluster = _cluster(options, progress)
+    measurer = Measurer(
+        store, progress, options.device, options.batch_size, options.runtime, options.precision, cluster
+    )
     installed = _prepare(planned, measurer)
     built = _build(planned, installed, measurer)
     claims = planned.claims()
@@ -142,6 +146,16 @@ def execute(options: Options, progress: Progress) -> Results:
         images,
         shown,
     )
+
+
+def _cluster(options: Options, progress: Progress) -> Cluster | None:
+    if options.engine != "ray":
+        return None
+    try:
+        from harness import ray_engine
+    except ImportError as error:
+        raise InputError(f"--engine ray: {error}. Install it with: pip install 'parity-harness[ray]'") from error
+    return ray_engine.Cluster(options.ray_address, options.ray_cpus, progress.stage)
 
 
 def _weights(options: Options) -> str:
@@ -248,11 +262,18 @@ def _evaluate(
         sizes = [None] if row.input_size in (None, static.input_size) else [None, row.input_size]
         evaluations = [Evaluation(row.model, static.model, checkpoint, size, static.input_size) for size in sizes]
         asked.setdefault(source, []).extend((row, evaluation) for evaluation in evaluations)
+
+    def one(source: Source) -> list[Run | None]:
+        enough = _enough(planned, options, images, asked[source])
+        evaluations = [evaluation for _, evaluation in asked[source]]
+        return evaluate(measurer, installed[source], evaluations, images, enough)
+
+    # on one machine sources would only take the processors from each other
+    with ThreadPoolExecutor(max_workers=1 if measurer.cluster is None else max(1, len(asked))) as pool:
+        done = dict(zip(asked, pool.map(one, asked), strict=True))
     runs: dict[tuple[Row, Source], list[Run]] = {}
     for source, rows in asked.items():
-        enough = _enough(planned, options, images, rows)
-        done = evaluate(measurer, installed[source], [evaluation for _, evaluation in rows], images, enough)
-        for (row, _), run in zip(rows, done, strict=True):
+        for (row, _), run in zip(rows, done[source], strict=True):
             if run is not None:
                 runs.setdefault((row, source), []).append(run)
     return runs

@@ -17,6 +17,7 @@ from harness import report
 from harness.errors import InputError
 from harness.numerics import Pair
 from harness.pipeline import Results, execute
+from harness.places import place
 from harness.plan import CHECKS, PRECISIONS, RUNTIMES, Options, Plan, plan
 from harness.records import Claim, Outcome, Source, Verdict
 from harness.report.contract import cell
@@ -35,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--parity-table", type=Path, default=default.table, help="Markdown file with the documented table")
     group.addoption("--parity-sources", type=names_of, default=(), help="sources to check: NAME[==VERSION],…")
     group.addoption("--parity-models", type=names_of, default=(), help="models to check: NAME,…")
-    group.addoption("--parity-data", type=Path, default=None, help="labelled images, see python -m harness.run --help")
+    group.addoption("--parity-data", type=place, default=None, help="labelled images, see python -m harness.run --help")
     group.addoption("--parity-labels", type=Path, default=None, help="label file of --parity-data")
     group.addoption("--parity-weights", default=None, help="DIR, auto or none")
     group.addoption("--parity-checks", type=names_of, default=default.checks, help=f"of {', '.join(CHECKS)}")

@@ -17,6 +17,7 @@ from harness import __version__, certified, preprocessing
 from harness.accuracy import accuracy
 from harness.attribution import Agreement
 from harness.pipeline import Results
+from harness.places import Place
 from harness.plan import Options
 from harness.records import METRICS, Outcome, Row, Run, Verdict
 from harness.report import contract
@@ -179,11 +180,14 @@ def command(results: Results) -> str:
     parts += ["--stop-early"] if options.stop_early else []
     parts += [f"--runtime {options.runtime}"] if options.runtime != Options().runtime else []
     parts += [f"--precision {options.precision}"] if options.precision != Options().precision else []
+    parts += [f"--engine {options.engine}"] if options.engine != Options().engine else []
     return " ".join(parts)
 
 
-def shown_path(path: Path) -> str:
-    """A path as somebody elsewhere can use it: relative to here, or its name alone."""
+def shown_path(path: Place) -> str:
+    """A path as somebody elsewhere can use it: relative to here, or its name alone; a URL as it is."""
+    if not isinstance(path, Path):
+        return str(path)
     relative = os.path.relpath(path)
     return path.name if relative.startswith("../../..") else relative
 

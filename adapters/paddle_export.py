@@ -42,8 +42,8 @@ def _onnx(module: paddle.nn.Layer, size: int, folder: Path) -> Path:
                     optimize_tool="None",
                 )
         except (Exception, SystemExit) as error:
-            told = [line for line in said.getvalue().splitlines() if "Failed" in line]
-            raise NotImplementedError(f"paddle2onnx: {told[-1] if told else reason(error)}") from error
+            _, _, told = said.getvalue().partition("Failed to convert PaddlePaddle model: ")
+            raise NotImplementedError(f"paddle2onnx: {told.splitlines()[0] if told else reason(error)}") from error
     return file
 
 

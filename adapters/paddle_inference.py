@@ -44,7 +44,8 @@ def fastest(
     """
     device = paddle.get_device()
     expected = {"batch": plain(example), "one": plain(example[:1])}
-    name = f"paddle {paddle.__version__}, paddle.inference" + (" with oneDNN" if device == "cpu" else "")
+    name = "paddle.inference" + (" with oneDNN" if device == "cpu" else "")
+    rounded = [precision] if precision != "fp32" else []
     reasons = []
     for suffix in PROGRAMS:
         with tempfile.TemporaryDirectory(prefix="parity-paddle-") as folder:
@@ -52,13 +53,13 @@ def fastest(
                 program = save(module, size, Path(folder), suffix)
                 _check(expected, _tried(program, precision, device, example), precision)
                 forward = load(program, precision, device)
-                return Inference(name if precision == "fp32" else f"{name}, {precision}", forward)
+                return Inference(", ".join([f"paddle {paddle.__version__}", name, *rounded]), forward)
             except NotImplementedError as error:
-                reasons.append(f"{suffix}: {error}")
-    why = f"{name} cannot: {'; '.join(reasons)}"
+                reasons.append(f"as {suffix} {error}")
+    why = f"{name}: {'; '.join(reasons)}"
     if precision != "fp32":
         raise NotImplementedError(f"precision {precision} on {device}: {why}")
-    return Inference(f"paddle {paddle.__version__}, eager, because {why.partition(', ')[2]}", plain)
+    return Inference(f"paddle {paddle.__version__}, eager; {why}", plain)
 
 
 def save(module: paddle.nn.Layer, size: int, folder: Path, suffix: str) -> Path:

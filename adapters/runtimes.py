@@ -33,7 +33,8 @@ def inference(network: Any, runtime: Runtime, precision: Precision, folder: Path
     """
     if runtime == "native":
         if hasattr(network, "inference"):
-            return network.inference(precision, example)  # type: ignore[no-any-return]
+            found: Inference = network.inference(precision, example)
+            return found
         if precision != "fp32":
             raise NotImplementedError(f"precision {precision}: the adapter runs its networks in fp32 alone")
         return Inference("native", network.forward)
@@ -115,7 +116,7 @@ def threads() -> int:
 
 
 def _openvino(file: Path, precision: Precision) -> Inference:
-    import openvino  # type: ignore[import-not-found]
+    import openvino
 
     options = {
         # the plugin's own choice is bf16 wherever the processor has it
@@ -136,7 +137,7 @@ def _openvino(file: Path, precision: Precision) -> Inference:
 
 
 def _onnxruntime(file: Path, precision: Precision) -> Inference:
-    import onnxruntime  # type: ignore[import-not-found]
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads()

@@ -26,7 +26,6 @@ from pathlib import Path
 import platformdirs
 import uv
 
-from adapters.base import Runtime
 from harness.errors import InputError, MeasurementError
 from harness.records import Source
 
@@ -62,7 +61,7 @@ class SourceSpec:
         pattern = rf"(?m)^{re.escape(self.distribution)}==[^\s;#]+"
         return re.sub(pattern, f"{self.distribution}=={version}", text, count=1)
 
-    def runtime_requirements(self, runtime: Runtime) -> str | None:
+    def runtime_requirements(self, runtime: str) -> str | None:
         """What another runtime needs besides: as the source has it, its folder, or the harness; None if nobody does."""
         beside = self.file(f".{runtime}.txt") or self.folder / f"{runtime}.txt"
         for path in (beside, ADAPTERS / f"{runtime}.txt"):
@@ -134,7 +133,7 @@ class Installed:
         return hashlib.sha256("\n".join(self.packages).encode()).hexdigest()
 
 
-def prepare(spec: SourceSpec, version: str, runtime: Runtime = "native") -> Installed:
+def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installed:
     """The environment of a source at a version, with what another runtime needs, made if it is not there yet.
 
     Raises MeasurementError that says which requirement could not be installed.
@@ -183,7 +182,7 @@ def prepare(spec: SourceSpec, version: str, runtime: Runtime = "native") -> Inst
             version_line = _python_version(folder)
             (folder / "complete").write_text(f"{version_line}\n{frozen}", encoding="utf-8")
         python_version, *packages = (folder / "complete").read_text(encoding="utf-8").split("\n")
-    return Installed(spec, source, python, tuple(line for line in packages if line), python_version)
+    return Installed(spec, source, python, tuple(line for line in packages if line), python_version, runtime)
 
 
 def _python_version(folder: Path) -> str:

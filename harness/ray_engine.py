@@ -91,7 +91,7 @@ class _Parts:
         parts = _split(works, self._cluster.slots * _PARTS)
         failed: set[int] = set()
         running: dict[Any, list[int]] = {}
-        task = _perform.options(
+        task = ray.remote(_part_on_a_node).options(
             num_cpus=self._cluster.cpus,
             num_gpus=1 if self._device == "cuda" else 0,
             max_retries=_RETRIES,
@@ -153,8 +153,7 @@ def _split(works: Sequence[Work], parts: int) -> list[list[tuple[int, list[Seque
 _kept: dict[str, Worker] = {}
 
 
-@ray.remote
-def _perform(
+def _part_on_a_node(
     installed: Installed,
     works: Sequence[Work],
     refs: Mapping[int, ImageRef],
@@ -202,7 +201,7 @@ def _here(installed: Installed) -> Installed:
         other = sorted(set(made.packages) ^ set(installed.packages))
         raise MeasurementError(
             f"the node {os.uname().nodename} would measure with something else than the rest: "
-            f"{', '.join(other[:6]) or 'another release of the adapters'}. Install the same release of the harness there"
+            f"{', '.join(other[:6]) or 'another release of the adapters'}. Install the same release of the harness"
         )
     return made
 

@@ -81,7 +81,10 @@ def parser() -> argparse.ArgumentParser:
         help="of the arithmetic; the predictions are those of native fp32 (default: fp32)",
     )
     add(
-        "--engine", default=default.engine, metavar="|".join(ENGINES), help="where evaluations run: here or on a Ray cluster"
+        "--engine",
+        default=default.engine,
+        metavar="|".join(ENGINES),
+        help="where evaluations run: here or on a Ray cluster",
     )
     add("--ray-address", metavar="ADDRESS", help="the cluster (default: RAY_ADDRESS, else one on this machine)")
     add("--ray-cpus", type=int, metavar="N", help="processors for each part (default: those of the smallest node)")

@@ -39,8 +39,8 @@ class Deviation:
 
     @property
     def margin(self) -> float:
-        """What deciding gaps have to exceed."""
-        return SAFETY * self.largest
+        """What deciding gaps have to exceed; where no image was compared, none does."""
+        return SAFETY * self.largest if self.images else float("inf")
 
     @property
     def broken(self) -> bool:
@@ -54,7 +54,7 @@ def deviation(pairs: Iterable[tuple[Floats, Floats]]) -> Deviation:
     for fast, native in pairs:
         difference = fast.astype(np.float64) - native
         images += 1
-        largest = max(largest, float(np.ptp(difference)))
+        largest = float(np.maximum(largest, np.ptp(difference)))  # max() would lose what is no number
         squares += float(difference.var())
         own += float(native.astype(np.float64).var())
     return Deviation(images, largest, (squares / own) ** 0.5 if own else float("inf"))

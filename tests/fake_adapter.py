@@ -2,12 +2,15 @@
 
 An image is `FAKE` and 192 bytes, which are its 8 x 8 RGB pixels; of any other file the digest stands in for
 the pixels, and a file that begins with `BAD` cannot be decoded. `FAKE_LACKS` names modules that are not there.
+Building and every forward pass take `FAKE_DELAY` seconds. Every forward pass that begins adds a line to the file
+`FAKE_FORWARDS`, a JSON list: the worker's process, model and precision, a digest of each image.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import signal
 import sys
@@ -87,7 +90,9 @@ class FakeNetwork:
         normalised = ((repeated / 255 - 0.5) / 0.25).astype(np.float32)
         return {"decode": square.transpose(1, 2, 0), "resize": resized, "crop": resized, "normalise": normalised}
 
-    def forward(self, batch: Array) -> Array:
+    def forward(self, batch: Array, precision: str = "fp32") -> Array:
+        _note(f"{self.model} {precision}", batch)
+        _delay()
         if self.model == "slow":
             time.sleep(0.05)
         if self.model == "killer" and self.seen + len(batch) > int(os.environ.get("FAKE_KILL_AFTER", "1000000")):
@@ -107,7 +112,7 @@ class FakeNetwork:
         def forward(batch: Array) -> Array:
             if how == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
-            logits = self.forward(batch)
+            logits = self.forward(batch, precision)
             if how == "another function":
                 return logits[:, ::-1]
             shift: Array = logits + np.float32(how) * np.sin(1e4 * logits)
@@ -232,6 +237,7 @@ class Adapter:
             raise KeyError(model)
         if model.endswith("boom"):
             raise RuntimeError(f"{model} cannot be built")
+        _delay()
         if model == "loud":
             print("a framework says hello on standard output", flush=True)
             os.write(1, b'{"event": "static", "task": 0}\n')
@@ -240,6 +246,18 @@ class Adapter:
             entries = {name: array for name, array in _read(checkpoint).items() if name != MARK}
             network.load_state(entries, match, str(checkpoint))
         return network
+
+
+def _delay() -> None:
+    time.sleep(float(os.environ.get("FAKE_DELAY", "0")))
+
+
+def _note(network: str, batch: Array) -> None:
+    if path := os.environ.get("FAKE_FORWARDS"):
+        digests = [hashlib.sha256(image.tobytes()).hexdigest()[:16] for image in batch]
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(file, (json.dumps([os.getpid(), network, digests]) + "\n").encode())  # whole, whoever else writes
+        os.close(file)
 
 
 def _rounded(values: Array, precision: str) -> Array:

@@ -126,7 +126,10 @@ def _openvino(file: Path, precision: Precision) -> Inference:
         # processes that run side by side would all be tied to the same cores
         "ENABLE_CPU_PINNING": False,
     }
-    compiled = openvino.Core().compile_model(str(file), "CPU", options)
+    core = openvino.Core()
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise NotImplementedError("precision bf16: this processor does not have it, OpenVINO would compute in fp32")
+    compiled = core.compile_model(str(file), "CPU", options)
 
     def forward(batch: Array) -> Array:
         # read where it lies, while the results are copied out of memory that the next call overwrites

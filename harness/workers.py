@@ -162,7 +162,9 @@ def _environment(installed: Installed, path: Path, threads: int | None) -> dict[
         (path / "adapters").symlink_to(package.parent / "adapters")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS") if threads}
-    return {**_KEEP_MEMORY, **inherited, **limits, "PYTHONPATH": str(path), "PYTHONUNBUFFERED": "1"}
+    # Paddle takes one thread where nothing is said, the others as many as there are
+    processors = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
+    return {**_KEEP_MEMORY, **processors, **inherited, **limits, "PYTHONPATH": str(path), "PYTHONUNBUFFERED": "1"}
 
 
 def _describe(installed: Installed, status: int, log: Path, start: int) -> str:

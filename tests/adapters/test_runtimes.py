@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 #: of those of ppcls, the first can be saved as a program of the old kind and the second as one of the new kind alone
 NETWORKS = [
     ("timm", "resnet18"),
-    ("mmcls", "shufflenet-v2-1x_16xb64_in1k"),
+    ("mmcls", "resnet18_8xb32_in1k"),
     ("ppcls", "ResNet18"),
     ("ppcls", "MobileNetV3_small_x0_35"),
 ]

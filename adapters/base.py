@@ -32,6 +32,10 @@ Precision = Literal["fp32", "bf16"]
 Runtime = Literal["native", "openvino", "onnxruntime"]
 
 
+#: A deviation of logits that rounding in another order explains. Real ones are a few 1e-6, planted defects above 1e-3.
+ROUNDING = 1e-4
+
+
 class CheckpointError(Exception):
     """A checkpoint does not fit its network; the message lists the first differences."""
 
@@ -67,10 +71,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Inference:
-    """A network as something runs it: weights and precision are fixed, training and altering are over.
-
-    What happens to the network afterwards does not reach it.
-    """
+    """A network, in the state that it had, as something runs it. One that is changed afterwards asks for another."""
 
     engine: str  #: what runs it, in words, e.g. "torch 2.14.1, channels_last" or "OpenVINO 2026.4.1"
     forward: Callable[[Array], Array]  #: (N, 3, H, W) float32 -> (N, classes) float32 logits, for any N >= 1
@@ -141,9 +142,10 @@ class Network(Protocol):
     def inference(self, precision: Precision, example: Array) -> Inference:
         """This network in its present state, in evaluation, as the source's own framework runs it fastest.
 
-        `example`, (N, 3, H, W) float32, is a batch to try it on. Alterations do not apply. An adapter may lack this
-        method: then forward() is all there is. Raises NotImplementedError, saying why, for a precision that the
-        framework does not have on this device.
+        `example`, (N, 3, H, W) float32, is a batch to try it on; a few images will do. What is not forward() itself
+        is taken only where its logits in fp32 agree with those of forward(). Alterations do not apply. An adapter
+        may lack this method: then forward() is all there is. Raises NotImplementedError, saying why, for a precision
+        that the framework does not have on this device.
         """
         ...
 
@@ -254,6 +256,17 @@ class Alterations:
             for applying in self._held:
                 stack.enter_context(applying())
             yield
+
+
+def deviation(expected: Array, given: Array) -> float:
+    """The largest difference of two arrays of logits as a share of the range of the expected ones.
+
+    Infinite where either is not finite.
+    """
+    if not (np.isfinite(expected).all() and np.isfinite(given).all()):
+        return float("inf")
+    largest, reach = float(np.abs(given - expected).max()), float(np.ptp(expected))
+    return largest / reach if reach else float("inf") if largest else 0.0
 
 
 def differences(expected: Mapping[str, Sequence[int]], given: Mapping[str, Sequence[int]]) -> list[str]:

@@ -15,15 +15,18 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from adapters import paddle_altered, paddle_trace, safe_pickle
+from adapters import paddle_altered, paddle_export, paddle_inference, paddle_trace, safe_pickle
 from adapters.base import (
     Alterations,
     Array,
     CheckpointError,
+    Inference,
     LayerCall,
     Match,
     Parameters,
+    Precision,
     Preprocessing,
+    Runtime,
     Steps,
     UndecodableImage,
     fit,
@@ -147,6 +150,21 @@ class PaddleNetwork:
                 self.module(paddle.to_tensor(np.ascontiguousarray(batch)))
 
         return stream(run)
+
+    # -- other ways to run it --------------------------------------------------------------------
+
+    def inference(self, precision: Precision, example: Array) -> Inference:
+        return paddle_inference.fastest(self.module, self.input_size, self.forward, precision, example)
+
+    def export(self, runtime: Runtime, folder: Path) -> Path:
+        exporting = paddle_export.EXPORTERS.get(runtime)
+        if exporting is None:
+            raise NotImplementedError(f"runtime {runtime}: Paddle networks go to {', '.join(paddle_export.EXPORTERS)}")
+        try:
+            return exporting(self.module, self.input_size, folder)
+        except Exception as error:  # a converter may raise anything
+            reason = paddle_inference.reason(error)
+            raise NotImplementedError(f"runtime {runtime}: the network cannot be converted. {reason}") from error
 
     # -- counts ----------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.base import Array, Inference, Precision, Runtime
+from adapters.base import ROUNDING, Array, Inference, Precision, Runtime, deviation
 
 #: says which file of a conversion load() takes and how large each file is, in bytes; written last
 _COMPLETE = "complete.json"
@@ -33,7 +33,8 @@ def inference(network: Any, runtime: Runtime, precision: Precision, folder: Path
     """
     if runtime == "native":
         if hasattr(network, "inference"):
-            return network.inference(precision, example)  # type: ignore[no-any-return]
+            found: Inference = network.inference(precision, example)
+            return found
         if precision != "fp32":
             raise NotImplementedError(f"precision {precision}: the adapter runs its networks in fp32 alone")
         return Inference("native", network.forward)
@@ -42,11 +43,14 @@ def inference(network: Any, runtime: Runtime, precision: Precision, folder: Path
     _require(runtime, precision)
     if not hasattr(network, "export"):
         raise NotImplementedError(f"runtime {runtime}: the adapter cannot export its networks")
-    return load(converted(network, runtime, folder), runtime, precision)
+    return load(converted(network, runtime, folder, example), runtime, precision)
 
 
-def converted(network: Any, runtime: Runtime, folder: Path) -> Path:
-    """The file of the conversion that is kept in `folder`, made if it is not there or not complete."""
+def converted(network: Any, runtime: Runtime, folder: Path, example: Array) -> Path:
+    """The file of the conversion that is kept in `folder`, made if it is not there or not complete.
+
+    Raises NotImplementedError where the network cannot be converted or the conversion computes something else.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder.with_name(f"{folder.name}.lock")):
         found = _complete(folder)
@@ -56,9 +60,19 @@ def converted(network: Any, runtime: Runtime, folder: Path) -> Path:
         for left_over in (folder, partial):
             shutil.rmtree(left_over, ignore_errors=True)
         partial.mkdir()
-        name = str(network.export(runtime, partial).relative_to(partial))
+        file = network.export(runtime, partial)
+        for images in (example[:2], example[:1]):
+            apart = deviation(network.forward(images), load(file, runtime, "fp32").forward(images))
+            if not apart < ROUNDING:
+                shutil.rmtree(partial)
+                raise NotImplementedError(
+                    f"runtime {runtime}: the conversion computes something else. Logits differ by {apart:.2g} of "
+                    "their range"
+                )
         sizes = {str(path.relative_to(partial)): path.stat().st_size for path in partial.rglob("*") if path.is_file()}
-        (partial / _COMPLETE).write_text(json.dumps({"file": name, "sizes": sizes}), encoding="utf-8")
+        name = str(file.relative_to(partial))
+        mark = {"file": name, "sizes": sizes}
+        (partial / _COMPLETE).write_text(json.dumps(mark), encoding="utf-8")
         partial.rename(folder)
     return folder / name
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from adapters import torch_altered, torch_counters, torch_export, torch_trace
+from adapters import torch_altered, torch_counters, torch_export, torch_inference, torch_trace
 from adapters.base import (
     Alterations,
     Array,
@@ -108,25 +108,7 @@ class TorchNetwork:
     # -- other ways to run it --------------------------------------------------------------------
 
     def inference(self, precision: Precision, example: Array) -> Inference:
-        engine = f"torch {torch.__version__}, channels_last"
-        casting: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
-        if precision != "fp32":
-            casting = torch_altered.applying({"factor": "precision", "value": precision}, self.device)
-            engine += f", {precision} autocast"
-        layout = torch.channels_last
-        network = copy.deepcopy(self.logits).to(memory_format=layout)
-
-        def forward(batch: Array) -> Array:
-            with torch.inference_mode(), casting():
-                return network(self._tensor(batch).contiguous(memory_format=layout)).float().cpu().numpy()
-
-        try:
-            forward(example)
-        except RuntimeError:  # some networks look at a tensor in a way that only the usual layout allows
-            layout = torch.contiguous_format
-            network = copy.deepcopy(self.logits)
-            engine = engine.replace(", channels_last", "")
-        return Inference(engine, forward)
+        return torch_inference.fastest(self.logits, self._tensor, precision, example)
 
     def export(self, runtime: Runtime, folder: Path) -> Path:
         exporting = torch_export.EXPORTERS.get(runtime)

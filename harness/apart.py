@@ -70,7 +70,7 @@ def _compare(
     mine, theirs = (table[table["image"].isin(names)] for table in (mine, theirs))
     own = agreements.agreement("", "", mine, theirs)
     bench.measurer.progress.stage(f"why {run.source} and {other.source} differ, {run.documented_model}")
-    scratch = Path(tempfile.mkdtemp(prefix="why-", dir=bench.measurer.store.root))
+    scratch = Path(tempfile.mkdtemp(prefix="why-", dir=bench.measurer.store.local))
     try:
         both = _gather(run, other, refs, bench, scratch)
         if run.source not in both.known or other.source not in both.known:

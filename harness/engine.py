@@ -11,9 +11,12 @@ from typing import Any, Protocol
 
 from harness.environments import Installed
 from harness.images import ImageRef
+from harness.places import fetched
 from harness.store import Predictions
 from harness.workers import Worker
 
+#: batches after which it is decided what to do next
+BLOCK = 16
 #: a worker that dies is started again as long as it gets on; this often without
 _PATIENCE = 2
 
@@ -26,6 +29,7 @@ class Work:
 
     predictions: Predictions  #: where its predictions belong
     network: Mapping[str, Any]  #: fields of a run in evaluating.evaluate, all but its batches
+    sha256: str  #: of the checkpoint
     batches: Sequence[Sequence[int]]  #: positions in the order of evaluation
     whole: frozenset[int] = frozenset()  #: positions of which all logits are kept
 
@@ -35,9 +39,17 @@ Handle = Callable[[int, Event], None]
 
 
 class Engine(Protocol):
+    """Something that runs networks; a context manager for as long as it is needed."""
+
     def do(self, works: Sequence[Work], order: Sequence[ImageRef], handle: Handle) -> None:
         """Does all of it or says of each work why not."""
         ...
+
+    def __enter__(self) -> Engine: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class Local:
@@ -63,7 +75,7 @@ class Local:
 def perform(
     worker: Worker,
     works: Sequence[Work],
-    order: Sequence[ImageRef],
+    order: Sequence[ImageRef] | Mapping[int, ImageRef],
     handle: Handle,
     say: Callable[[str], None],
 ) -> None:
@@ -88,7 +100,9 @@ def perform(
             if "run" not in event:
                 return
             index = running[event["run"]]
-            if event["event"] == "predictions":
+            if event["event"] == "network":
+                works[index].predictions.save_network({name: event[name] for name in event if name != "run"})
+            elif event["event"] == "predictions":
                 got_on = True
                 left[index].pop(0)
                 rows = [(name, classes, logits) for name, classes, logits in event["rows"]]
@@ -97,7 +111,9 @@ def perform(
                 left[index].clear()
             handle(index, event)
 
-        death = worker.do(_task(works, left, running, order), handled)
+        wanted = sorted({position for index in running for batch in left[index] for position in batch})
+        with fetched([order[position] for position in wanted]) as images:
+            death = worker.do(_task(works, left, running, wanted, images), handled)
         if death is None:
             together, alone = [], alone if together else alone[1:]
             deaths = 0
@@ -123,15 +139,15 @@ def _task(
     works: Sequence[Work],
     left: Mapping[int, Sequence[Sequence[int]]],
     running: Sequence[int],
-    order: Sequence[ImageRef],
+    wanted: Sequence[int],
+    images: Sequence[ImageRef],
 ) -> dict[str, Any]:
-    """The works as evaluating.evaluate takes them, with those images alone that they are about."""
-    wanted = sorted({position for index in running for batch in left[index] for position in batch})
+    """The works as evaluating.evaluate takes them, with the images at the wanted positions alone."""
     place = {position: i for i, position in enumerate(wanted)}
     whole = {position for index in running for position in works[index].whole}
     return {
         "kind": "evaluate",
-        "images": [dataclasses.astuple(order[position]) for position in wanted],
+        "images": [dataclasses.astuple(ref) for ref in images],
         "whole": [place[position] for position in sorted(whole) if position in place],
         "runs": [
             {**works[index].network, "batches": [[place[position] for position in batch] for batch in left[index]]}

@@ -2,7 +2,8 @@
 
 A source is found by its entry point in the group `parity.adapters`, whose value names its module; the files
 beside the module say what it runs in: `<source>.txt` (the source itself first), and where needed
-`<source>.overrides.txt`, `<source>.build-constraints.txt` and a `constraints.txt` shared by a folder.
+`<source>.overrides.txt`, `<source>.build-constraints.txt` and a `constraints.txt` shared by a folder. Where another
+runtime is to run its networks, `<source>.<runtime>.txt` or `<runtime>.txt` says what is needed besides.
 The module itself is never imported here, because that would import a framework.
 """
 
@@ -59,6 +60,14 @@ class SourceSpec:
         text = (self.folder / f"{self.name}.txt").read_text(encoding="utf-8")
         pattern = rf"(?m)^{re.escape(self.distribution)}==[^\s;#]+"
         return re.sub(pattern, f"{self.distribution}=={version}", text, count=1)
+
+    def runtime_requirements(self, runtime: str) -> str | None:
+        """What another runtime needs besides: as the source has it, its folder, or the harness; None if nobody does."""
+        beside = self.file(f".{runtime}.txt") or self.folder / f"{runtime}.txt"
+        for path in (beside, ADAPTERS / f"{runtime}.txt"):
+            if path.is_file():
+                return path.read_text(encoding="utf-8")
+        return None
 
     def code_digest(self) -> str:
         """Digest of the code that measures, so that a changed adapter never reuses an old measurement."""
@@ -117,19 +126,27 @@ class Installed:
     python: Path
     packages: tuple[str, ...]  #: name==version of everything that is installed there
     python_version: str  #: of the interpreter in it
+    runtime: str = "native"  #: which it has beside the source
 
     @property
     def packages_digest(self) -> str:
         return hashlib.sha256("\n".join(self.packages).encode()).hexdigest()
 
 
-def prepare(spec: SourceSpec, version: str) -> Installed:
-    """The environment of a source at a version, made if it is not there yet.
+def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installed:
+    """The environment of a source at a version, with what another runtime needs, made if it is not there yet.
 
     Raises MeasurementError that says which requirement could not be installed.
     """
     source = Source(spec.name, version)
     requirements = spec.requirements(version)
+    name = f"{spec.name}-{version}"
+    if runtime != "native":
+        more = spec.runtime_requirements(runtime)
+        if more is None:
+            raise MeasurementError(f"{source}: no requirement file {spec.name}.{runtime}.txt or {runtime}.txt")
+        requirements = f"{requirements.rstrip()}\n{more}"
+        name += f"-{runtime}"
     parts = [requirements, PYTHON]
     options: list[str] = []
     for flag, path in (
@@ -142,7 +159,7 @@ def prepare(spec: SourceSpec, version: str) -> Installed:
             parts.append(path.read_text(encoding="utf-8"))
     backend = os.environ.get("UV_TORCH_BACKEND", "")
     key = hashlib.sha256("\0".join([*parts, backend]).encode()).hexdigest()[:16]
-    folder = cache() / "environments" / f"{spec.name}-{version}-{key}"
+    folder = cache() / "environments" / f"{name}-{key}"
     python = folder / "bin" / "python"
     with _locked(folder.with_suffix(".lock")):
         if not (folder / "complete").is_file():
@@ -165,7 +182,7 @@ def prepare(spec: SourceSpec, version: str) -> Installed:
             version_line = _python_version(folder)
             (folder / "complete").write_text(f"{version_line}\n{frozen}", encoding="utf-8")
         python_version, *packages = (folder / "complete").read_text(encoding="utf-8").split("\n")
-    return Installed(spec, source, python, tuple(line for line in packages if line), python_version)
+    return Installed(spec, source, python, tuple(line for line in packages if line), python_version, runtime)
 
 
 def _python_version(folder: Path) -> str:

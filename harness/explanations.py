@@ -6,11 +6,11 @@ import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 
+from harness.accuracy import count
 from harness.attribution import DOCUMENT, Agreement, Attribution, Outcome, Swap, Target, images_seen
 from harness.paired import rounded
 from harness.records import Finding, Metric, Run, Verdict
 from harness.records import Outcome as CellOutcome
-from harness.verdicts import count
 
 #: factors by which many networks do better than they were published with (Touvron et al., 2019, on resolutions)
 _OFTEN_BETTER = ("input size", "short side")

@@ -10,12 +10,18 @@ import os
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from harness.errors import InputError, readable
 from harness.labels import LabelLine, label_trap, not_imagenet_val, read_labels, synset_indices
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+    Place: TypeAlias = Path | UPath
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -51,10 +57,24 @@ class _Place(NamedTuple):
     length: int | None = None
 
 
+def is_url(text: str) -> bool:
+    return "://" in text
+
+
+def _opened(file: str) -> AbstractContextManager[IO[bytes]]:
+    if not is_url(file):
+        return Path(file).open("rb")
+    import fsspec  # only where somebody names a URL; no worker does
+
+    opened: AbstractContextManager[IO[bytes]] = fsspec.open(file, "rb")
+    return opened
+
+
 def read_image(ref: ImageRef) -> bytes:
     """The encoded image; opens its file anew, so any thread may call it. Raises InputError."""
-    with readable(ref.file), Path(ref.file).open("rb") as file:
-        file.seek(ref.offset or 0)
+    with readable(ref.file), _opened(ref.file) as file:
+        if ref.offset:
+            file.seek(ref.offset)
         content = file.read(-1 if ref.length is None else ref.length)
     if ref.length not in (None, len(content)):
         raise InputError(
@@ -69,7 +89,7 @@ def shuffled(images: Iterable[ImageRef]) -> list[ImageRef]:
     return sorted(images, key=lambda ref: hashlib.sha256(ref.name.encode()).digest())
 
 
-def open_images(data: Path, labels: Path | None = None, limit: int | None = None) -> ImageSet:
+def open_images(data: Place, labels: Path | None = None, limit: int | None = None) -> ImageSet:
     """Finds the images of a folder per synset, or of any folder or tar with a label file, and reads all once.
 
     `limit` takes the first images of a shuffle by SHA-256 of the name, because a folder of synsets is sorted
@@ -77,8 +97,8 @@ def open_images(data: Path, labels: Path | None = None, limit: int | None = None
     """
     if limit is not None and limit < 1:
         raise InputError(f"a limit of {limit} images; expected at least 1")
-    data = data.absolute()
-    with readable(data):
+    data = data.absolute() if isinstance(data, Path) else data
+    with readable(str(data)):
         data.stat()
     layout: Literal["synset folders", "label file", "tar"] = "label file" if data.is_dir() else "tar"
     notes: list[str] = []
@@ -123,9 +143,9 @@ def open_images(data: Path, labels: Path | None = None, limit: int | None = None
     return ImageSet(str(data), layout, tuple(images), digest, not reasons, identity, tuple(notes), drawn_from)
 
 
-def _synset_folders(data: Path) -> tuple[Path, dict[str, _Place], list[str]]:
+def _synset_folders(data: Place) -> tuple[Place, dict[str, _Place], list[str]]:
     """The folder that holds the synset folders, the files in these, and notes."""
-    with readable(data):
+    with readable(str(data)):
         visible = sorted(path for path in data.iterdir() if not path.name.startswith("."))
         folders = [path.name for path in visible if path.is_dir()]
     stray = [path.name for path in visible if _is_image(path.name) and path.name not in folders]
@@ -144,7 +164,7 @@ def _synset_folders(data: Path) -> tuple[Path, dict[str, _Place], list[str]]:
     return data, places, notes
 
 
-def _check_lines(file: Path, lines: Sequence[LabelLine], data: Path, places: dict[str, _Place]) -> None:
+def _check_lines(file: Path, lines: Sequence[LabelLine], data: Place, places: dict[str, _Place]) -> None:
     for why, bad in (
         ("the label is out of 0..999", [line for line in lines if not 0 <= line.label <= 999]),
         (f"not in {data}, which paths are relative to", [line for line in lines if line.name not in places]),
@@ -157,8 +177,13 @@ def _check_lines(file: Path, lines: Sequence[LabelLine], data: Path, places: dic
             )
 
 
-def _files(folder: Path, prefix: str = "", above: frozenset[Path] = frozenset()) -> Iterator[tuple[str, _Place]]:
+def _files(folder: Place, prefix: str = "", above: frozenset[Path] = frozenset()) -> Iterator[tuple[str, _Place]]:
     """Every file below the folder, through symlinks too, by its name inside the data set."""
+    if not isinstance(folder, Path):
+        root = folder.path.rstrip("/")
+        for path in sorted(folder.fs.find(root)):
+            yield prefix + path[len(root) + 1 :], _Place(str(folder.fs.unstrip_protocol(path)))
+        return
     above |= {folder.resolve()}
     with readable(folder):
         entries = sorted((entry.name, entry.is_dir(), entry.is_file()) for entry in os.scandir(folder))
@@ -172,10 +197,14 @@ def _files(folder: Path, prefix: str = "", above: frozenset[Path] = frozenset())
             yield prefix + name, _Place(str(path))
 
 
-def _tar_members(tar: Path) -> dict[str, _Place]:
+def _tar_members(tar: Place) -> dict[str, _Place]:
     places: dict[str, _Place] = {}
     try:
-        with readable(tar), tarfile.open(tar, "r:", encoding="utf-8", errors="surrogateescape") as members:
+        with (
+            readable(str(tar)),
+            _opened(str(tar)) as file,
+            tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as members,
+        ):
             for member in members:
                 path = PurePosixPath(member.name)
                 name = path.as_posix()
@@ -225,7 +254,7 @@ def _is_image(name: str) -> bool:
     return base.lower().endswith(SUFFIXES) and not base.startswith(".")
 
 
-def _no_labels(data: Path) -> InputError:
+def _no_labels(data: Place) -> InputError:
     return InputError(f"{data}: no labels; give a label file with lines `path index`, or a folder per synset")
 
 

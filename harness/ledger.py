@@ -9,10 +9,9 @@ import numpy.typing as npt
 
 from harness.batches import KEPT
 from harness.certified import deciding_gap
-from harness.store import Predictions
+from harness.store import Predictions, Row
 
 Flags = npt.NDArray[np.bool_]
-Row = tuple[str, Sequence[int], Sequence[float]]
 
 
 class Ledger:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from harness import workers
+from harness.engine import Engine
 from harness.environments import Installed
 from harness.records import Failure, Source, Static
 from harness.store import Store
@@ -20,6 +21,14 @@ _MEASURING = (
     *("worker.py", "evaluating.py", "batches.py", "varying.py", "conditioning.py"),
     *("integrity.py", "images.py", "names.py"),
 )
+
+
+class Cluster(Protocol):
+    """Many machines; see harness.ray_engine."""
+
+    slots: int  #: parts that can run at once
+
+    def engine(self, installed: Installed, log: Path, device: str) -> Engine: ...
 
 
 #: what a caller knows a task by
@@ -55,6 +64,7 @@ class Measurer:
         batch_size: int,
         runtime: str = "native",
         precision: str = "fp32",
+        cluster: Cluster | None = None,
     ) -> None:
         self.store = store
         self.progress = progress
@@ -62,6 +72,7 @@ class Measurer:
         self.batch_size = batch_size
         self.runtime = runtime
         self.precision = precision
+        self.cluster = cluster
         self.failures: list[Failure] = []
         self._lock = threading.Lock()
 

@@ -75,7 +75,7 @@ def compare(
             found[pair] = _from_json(pair, known)
     missing = [pair for pair in pairs if pair not in found]
     if missing:
-        scratch = Path(tempfile.mkdtemp(prefix="numerics-", dir=measurer.store.root))
+        scratch = Path(tempfile.mkdtemp(prefix="numerics-", dir=measurer.store.local))
         try:
             for pair, result in _Comparison(missing, installed, images, measurer, scratch).run().items():
                 found[pair] = result

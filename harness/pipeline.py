@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import (
+    accuracy,
     apart,
     demonstration,
     environments,
@@ -28,13 +29,13 @@ from harness.attribution import Attribution, Target
 from harness.claims import Problem
 from harness.environments import Installed
 from harness.errors import InputError, MeasurementError
-from harness.evaluation import Evaluation, evaluate
+from harness.evaluation import Enough, Evaluation, evaluate
 from harness.images import ImageSet, open_images
-from harness.measure import Measurer, Progress
+from harness.measure import Cluster, Measurer, Progress
 from harness.page import check_page
 from harness.plan import Options, Plan, plan
 from harness.preprocessing import Comparison
-from harness.records import Failure, Finding, Metric, Outcome, PairResult, Row, Run, Source, Static, Verdict
+from harness.records import Claim, Failure, Finding, Metric, Outcome, PairResult, Row, Run, Source, Static, Verdict
 from harness.store import Predictions, Store
 from harness.swapping import Bench
 
@@ -84,9 +85,13 @@ def execute(options: Options, progress: Progress) -> Results:
     """Runs all that was asked for. Raises InputError before anything is measured; later trouble is in the results."""
     planned = plan(options)
     choice = _weights(options)
-    store = Store(options.out / "store")
+    local = options.out / "store"
+    store = Store(options.store or local, local)
     images = open_images(options.data, options.labels, options.limit) if options.data else None
-    measurer = Measurer(store, progress, options.device, options.batch_size, options.runtime, options.precision)
+    cluster = _cluster(options, progress)
+    measurer = Measurer(
+        store, progress, options.device, options.batch_size, options.runtime, options.precision, cluster
+    )
     installed = _prepare(planned, measurer)
     built = _build(planned, installed, measurer)
     claims = planned.claims()
@@ -96,15 +101,15 @@ def execute(options: Options, progress: Progress) -> Results:
         judged = _ask_the_neighbours(judged, built, installed, measurer)
     runs: dict[tuple[Row, Source], list[Run]] = {}
     if "accuracy" in options.checks and images is not None and choice != "none":
-        runs = _evaluate(planned, choice, images, built, installed, measurer)
+        runs = _evaluate(planned, options, choice, images, built, installed, measurer)
     shown = None
     demonstration_finding = None
     if "accuracy" in options.checks and images is None:
         shown, demonstration_finding = _demonstrate(installed, measurer)
     compared = _compare_sources(planned, options, built, installed, images, measurer)
     side_by_side = _paired(planned, runs, images)
-    documented_data = images is not None and planned.page.is_about(images)
-    judged += unmeasured.accuracy_verdicts(claims, runs, images, options, choice, measurer.failures, documented_data)
+    population = _population(planned, options, images)
+    judged += unmeasured.accuracy_verdicts(claims, runs, images, options, choice, measurer.failures, population)
     attributions, found_out = _explain(
         planned, options, choice, runs, side_by_side, compared.pairs, images, installed, measurer
     )
@@ -141,6 +146,16 @@ def execute(options: Options, progress: Progress) -> Results:
         images,
         shown,
     )
+
+
+def _cluster(options: Options, progress: Progress) -> Cluster | None:
+    if options.engine != "ray":
+        return None
+    try:
+        from harness import ray_engine
+    except ImportError as error:
+        raise InputError(f"--engine ray: {error}. Install it with: pip install 'parity-harness[ray]'") from error
+    return ray_engine.Cluster(options.ray_address, options.ray_cpus, progress.stage)
 
 
 def _weights(options: Options) -> str:
@@ -217,6 +232,7 @@ def _ask_the_neighbours(
 
 def _evaluate(
     planned: Plan,
+    options: Options,
     choice: str,
     images: ImageSet,
     built: _Built,
@@ -246,13 +262,47 @@ def _evaluate(
         sizes = [None] if row.input_size in (None, static.input_size) else [None, row.input_size]
         evaluations = [Evaluation(row.model, static.model, checkpoint, size, static.input_size) for size in sizes]
         asked.setdefault(source, []).extend((row, evaluation) for evaluation in evaluations)
+
+    def one(source: Source) -> list[Run | None]:
+        enough = _enough(planned, options, images, asked[source])
+        evaluations = [evaluation for _, evaluation in asked[source]]
+        return evaluate(measurer, installed[source], evaluations, images, enough)
+
+    # on one machine sources would only take the processors from each other
+    with ThreadPoolExecutor(max_workers=1 if measurer.cluster is None else max(1, len(asked))) as pool:
+        done = dict(zip(asked, pool.map(one, asked), strict=True))
     runs: dict[tuple[Row, Source], list[Run]] = {}
     for source, rows in asked.items():
-        done = evaluate(measurer, installed[source], [evaluation for _, evaluation in rows], images)
-        for (row, _), run in zip(rows, done, strict=True):
+        for (row, _), run in zip(rows, done[source], strict=True):
             if run is not None:
                 runs.setdefault((row, source), []).append(run)
     return runs
+
+
+def _population(planned: Plan, options: Options, images: ImageSet | None) -> int | None:
+    """Of how many images the accuracies that can be judged are; None where the document is about other images."""
+    if images is None:
+        return None
+    if planned.page.is_about(images):
+        return len(images.images)
+    return images.drawn_from if options.stop_early and planned.page.data is None else None
+
+
+def _enough(planned: Plan, options: Options, images: ImageSet, rows: Sequence[tuple[Row, Evaluation]]) -> Enough | None:
+    """Tells when all accuracies of a row are decided; None where all images are to be seen."""
+    population = _population(planned, options, images)
+    if not options.stop_early or population is None:
+        return None
+    claims: dict[Evaluation, list[Claim]] = {}
+    for row, evaluation in rows:
+        claims.setdefault(evaluation, []).extend(claim for claim in planned.table.claims if claim.row == row)
+
+    def enough(evaluation: Evaluation, seen: int, top1: int, top5: int) -> bool:
+        right = {"top1": top1, "top5": top5}
+        asked = [claim for claim in claims[evaluation] if claim.metric in right]
+        return all(accuracy.decided(claim, population, seen, right[claim.metric]) for claim in asked)
+
+    return enough
 
 
 @dataclass(frozen=True)
@@ -332,7 +382,7 @@ def _explain(
     found: list[Attribution | None] = []
     described: list[Finding] = []
     for (row, source), row_runs in runs.items():
-        run = verdicts.plain_run(row, row_runs)
+        run = accuracy.plain_run(row, row_runs)
         known = bench.identify(run, why.probes(images))
         if known is None:
             continue
@@ -355,7 +405,7 @@ def _target(planned: Plan, row: Row, run: Run, images: ImageSet) -> Target | Non
     claims = [claim for claim in planned.table.claims if claim.row == row and claim.metric in ("top1", "top5")]
     if population is None or not claims or row.input_size not in (None, run.input_size):
         return None
-    allowed = {claim.metric: verdicts.allowed_counts(claim, population) for claim in claims}
+    allowed = {claim.metric: accuracy.allowed_counts(claim, population) for claim in claims}
     own: dict[Metric, int] = {"top1": run.top1_count, "top5": run.top5_count}
     return Target(population, allowed, own if about and not run.decode_errors else None)
 

@@ -13,6 +13,7 @@ from harness.environments import SourceSpec
 from harness.errors import InputError
 from harness.numerics import Pair, pairs_of
 from harness.page import Page, read_page
+from harness.places import Place
 from harness.records import Claim, Row, Source
 from harness.verdicts import Target
 
@@ -23,6 +24,7 @@ DEFAULT_CHECKS = ("static", "accuracy")
 DEVICES = ("cpu", "cuda")
 RUNTIMES = ("native", "openvino", "onnxruntime")
 PRECISIONS = ("fp32", "bf16")
+ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,21 @@ class Options:
     table: Path = REFERENCE / "cspnet.md"
     sources: tuple[str, ...] = ()  #: empty is every source of the table that is known
     models: tuple[str, ...] = ()  #: empty is every model of the table
-    data: Path | None = None
+    data: Place | None = None
     labels: Path | None = None
     weights: str | None = None  #: "auto", "none" or a folder; None is auto with data and none without
     checks: tuple[str, ...] = DEFAULT_CHECKS
     why: bool = False  #: also why an accuracy differs, one factor swapped at a time
     limit: int | None = None
+    stop_early: bool = False  #: a row's evaluation ends once its accuracies are decided
     batch_size: int = 32
     device: str = "cpu"
     runtime: str = "native"
     precision: str = "fp32"
+    engine: str = "local"
+    ray_address: str | None = None
+    ray_cpus: int | None = None  #: processors of a node for each part; None is as many as the smallest node has
+    store: Place | None = None  #: None is a folder of `out`
     out: Path = Path("parity-report")
 
 
@@ -74,18 +81,29 @@ def plan(options: Options) -> Plan:
     for check in options.checks:
         if check not in CHECKS:
             raise InputError(f"--checks: unknown check {check!r}; {_nearest(check, CHECKS)}")
-    for name, valid in (("device", DEVICES), ("runtime", RUNTIMES), ("precision", PRECISIONS)):
+    for name, valid in (("device", DEVICES), ("runtime", RUNTIMES), ("precision", PRECISIONS), ("engine", ENGINES)):
         given = getattr(options, name)
         if given not in valid:
             raise InputError(f"--{name}: unknown {name} {given!r}; {_nearest(given, valid)}")
     if options.device != "cpu" and options.runtime != "native":
         raise InputError(f"--runtime {options.runtime} runs on the CPU; leave --device {options.device} out, or it")
-    if options.why and (options.runtime, options.precision) != ("native", "fp32"):
-        raise InputError("--why compares logits to the last digits; leave --runtime and --precision out")
     if options.batch_size < 1:
         raise InputError(f"--batch-size {options.batch_size}: expected at least 1")
-    if options.why and (options.data is None or "accuracy" not in options.checks or options.weights == "none"):
-        raise InputError("--why: swaps are evaluated; give --data, accuracy among the --checks, and weights")
+    if options.engine != "ray" and (options.ray_address or options.ray_cpus):
+        raise InputError("--ray-address, --ray-cpus: give --engine ray as well")
+    if options.ray_cpus is not None and options.ray_cpus < 1:
+        raise InputError(f"--ray-cpus {options.ray_cpus}: expected at least 1")
+    evaluating = options.data is not None and "accuracy" in options.checks and options.weights != "none"
+    for flag, asked_for, what in (
+        ("--why", options.why, "swaps are evaluated"),
+        ("--stop-early", options.stop_early, "it is evaluations that stop"),
+    ):
+        if asked_for and not evaluating:
+            raise InputError(f"{flag}: {what}; give --data, accuracy among the --checks, and weights")
+    if options.why and options.stop_early:
+        raise InputError("--why weighs the counts of all images; leave --stop-early out")
+    if options.why and (options.runtime, options.precision) != ("native", "fp32"):
+        raise InputError("--why compares logits to the last digits; leave --runtime and --precision out")
     asked = [environments.parse_source(text, known) for text in options.sources]
     table = read_table(options.table)
     in_table = sorted({row.source for row in table.rows})

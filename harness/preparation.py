@@ -51,10 +51,10 @@ def compare(
     refs = shuffled(images.images)[:IMAGES]
     measurer.progress.stage(f"preprocessing: {len(refs)} images, step by step")
     wanted = dict.fromkeys([*networks, *((source, p.model, p.input_size) for p in pairs for source in (p.a, p.b))])
-    scratch = Path(tempfile.mkdtemp(prefix="preprocessing-", dir=measurer.store.root))
+    scratch = Path(tempfile.mkdtemp(prefix="preprocessing-", dir=measurer.store.local))
     try:
         files, hashes = _prepare(list(wanted), refs, installed, measurer, scratch)
-        pd.DataFrame(hashes, columns=Hash._fields).to_csv(measurer.store.root / HASHES, index=False)
+        pd.DataFrame(hashes, columns=Hash._fields).to_csv(measurer.store.local / HASHES, index=False)
         compared = []
         for pair in pairs:
             a, b = (files.get((source, pair.model, pair.input_size), {}) for source in (pair.a, pair.b))

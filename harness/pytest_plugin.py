@@ -17,7 +17,8 @@ from harness import report
 from harness.errors import InputError
 from harness.numerics import Pair
 from harness.pipeline import Results, execute
-from harness.plan import CHECKS, Options, Plan, plan
+from harness.places import place
+from harness.plan import CHECKS, PRECISIONS, RUNTIMES, Options, Plan, plan
 from harness.records import Claim, Outcome, Source, Verdict
 from harness.report.contract import cell
 from harness.report.junit import sentence
@@ -35,11 +36,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--parity-table", type=Path, default=default.table, help="Markdown file with the documented table")
     group.addoption("--parity-sources", type=names_of, default=(), help="sources to check: NAME[==VERSION],…")
     group.addoption("--parity-models", type=names_of, default=(), help="models to check: NAME,…")
-    group.addoption("--parity-data", type=Path, default=None, help="labelled images, see python -m harness.run --help")
+    group.addoption("--parity-data", type=place, default=None, help="labelled images, see python -m harness.run --help")
     group.addoption("--parity-labels", type=Path, default=None, help="label file of --parity-data")
     group.addoption("--parity-weights", default=None, help="DIR, auto or none")
     group.addoption("--parity-checks", type=names_of, default=default.checks, help=f"of {', '.join(CHECKS)}")
     group.addoption("--parity-why", action="store_true", help="why an accuracy differs; takes --parity-data")
+    group.addoption("--parity-stop-early", action="store_true", help="end an evaluation once its row is decided")
+    group.addoption("--parity-runtime", default=default.runtime, help=f"of {', '.join(RUNTIMES)}")
+    group.addoption("--parity-precision", default=default.precision, help=f"of {', '.join(PRECISIONS)}")
     group.addoption("--parity-out", type=Path, default=default.out, help="folder of the reports and the store")
 
 
@@ -209,6 +213,9 @@ def _options(config: pytest.Config) -> Options:
         weights=get("--parity-weights"),
         checks=get("--parity-checks"),
         why=get("--parity-why"),
+        stop_early=get("--parity-stop-early"),
+        runtime=get("--parity-runtime"),
+        precision=get("--parity-precision"),
         out=get("--parity-out"),
     )
 

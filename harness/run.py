@@ -11,7 +11,8 @@ from pathlib import Path
 from harness import report
 from harness.errors import InputError
 from harness.pipeline import execute
-from harness.plan import CHECKS, DEFAULT_CHECKS, DEVICES, PRECISIONS, RUNTIMES, Options
+from harness.places import place
+from harness.plan import CHECKS, DEFAULT_CHECKS, DEVICES, ENGINES, PRECISIONS, RUNTIMES, Options
 from harness.terminal import Terminal, show
 
 EXAMPLES = """\
@@ -23,6 +24,9 @@ examples:
   python -m harness.run --data ILSVRC2012_img_val.tar --labels val.txt --weights checkpoints/
   python -m harness.run --checks numerics --data imagenet/val   do two sources run the same function?
   python -m harness.run --data imagenet/val --why          why does an accuracy differ?
+  python -m harness.run --data imagenet/val --runtime openvino  the same predictions, sooner
+  python -m harness.run --data imagenet/val --stop-early   no more images than it takes to refute a row
+  python -m harness.run --engine ray --data s3://bucket/val --store s3://bucket/store   many machines
   python -m harness.run --table README.md --checks static  another table
 
 exit status:
@@ -45,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     add("--table", type=Path, default=default.table, help="Markdown file with the documented table (default: CSPNet)")
     add("--sources", type=names_of, default=(), metavar="NAME[==VERSION],…", help="sources to check (default: all)")
     add("--models", type=names_of, default=(), metavar="NAME,…", help="models to check (default: all)")
-    add("--data", type=Path, help="ImageNet val or any labelled images: a folder per synset, a folder, or a tar")
+    add("--data", type=place, help="ImageNet val or any labelled images: a folder per synset, a folder, or a tar")
     add("--labels", type=Path, metavar="FILE", help="lines of 'path index' for a flat folder or a tar")
     add("--weights", metavar="DIR|auto|none", help="where checkpoints come from (default: auto with --data, else none)")
     add(
@@ -57,6 +61,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--why", action="store_true", help="why an accuracy differs: one factor swapped at a time; takes --data")
     add("--limit", type=int, metavar="N", help="evaluate N images in a shuffled order")
+    add(
+        "--stop-early",
+        action="store_true",
+        help="end a row's evaluation once a part of the images, in shuffled order, refutes or confirms its accuracies",
+    )
     add("--batch-size", type=int, default=default.batch_size, metavar="N", help="images per forward pass (default: 32)")
     add("--device", default=default.device, metavar="|".join(DEVICES), help="where networks run (default: cpu)")
     add(
@@ -71,6 +80,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="|".join(PRECISIONS),
         help="of the arithmetic; the predictions are those of native fp32 (default: fp32)",
     )
+    add(
+        "--engine",
+        default=default.engine,
+        metavar="|".join(ENGINES),
+        help="where evaluations run: here or on a Ray cluster",
+    )
+    add("--ray-address", metavar="ADDRESS", help="the cluster (default: RAY_ADDRESS, else one on this machine)")
+    add("--ray-cpus", type=int, metavar="N", help="processors for each part (default: those of the smallest node)")
+    add("--store", type=place, metavar="DIR|URL", help="where measurements are kept (default: OUT/store)")
     add("--out", type=Path, default=default.out, metavar="DIR", help="reports and store (default: parity-report/)")
     return parser
 

@@ -69,7 +69,7 @@ class Standing:
 
 
 def judge(allowed: tuple[float, float], population: int, seen: int, right: int, alpha: float = ALPHA) -> Standing:
-    """The standing of the claim whose counts of `population` images are `allowed`, see verdicts.allowed_counts().
+    """The standing of the claim whose counts of `population` images are `allowed`, see accuracy.allowed_counts().
 
     Refuted where no allowed count is left in the confidence set, true where no other is. Once all images were seen
     the set is their count alone. Raises ValueError for numbers that no run can give.

@@ -13,16 +13,23 @@ appear whole or not at all (written beside, then renamed).
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
 from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.places import Place
+
+#: image, its best classes, their logits
+Row: TypeAlias = tuple[str, Sequence[int], Sequence[float]]
 
 
 def key(identity: Mapping[str, Any]) -> str:
@@ -30,13 +37,15 @@ def key(identity: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """One folder of measurements. Raises InputError where it cannot be written."""
+    """One folder of measurements, which may be on another machine. Raises InputError where it cannot be written."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Place, local: Path | None = None) -> None:
+        """`local` is a folder of this machine for logs and what is needed for a moment; `root` where that is one."""
         self.root = root
+        self.local = root if local is None and isinstance(root, Path) else local or Path()
         try:
-            for folder in ("static", "predictions", "logs"):
-                (root / folder).mkdir(parents=True, exist_ok=True)
+            for folder in (root / "static", root / "predictions", self.local / "logs"):
+                folder.mkdir(parents=True, exist_ok=True)
             probe = root / f".{uuid.uuid4().hex}"
             probe.touch()
             probe.unlink()
@@ -44,7 +53,7 @@ class Store:
             raise InputError(f"--out: cannot write to {root}: {error}. Give a folder that can be written") from error
 
     def log(self, name: str) -> Path:
-        return self.root / "logs" / f"{name}.log"
+        return self.local / "logs" / f"{name}.log"
 
     def static(self, identity: Mapping[str, Any]) -> Any:
         """What was saved under this identity; None where nothing was."""
@@ -72,12 +81,11 @@ class Predictions:
     order), error (why it could not be decoded; null where it could).
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
 
-    def append(
-        self, rows: Sequence[tuple[str, list[int], list[float]]], undecodable: Sequence[tuple[str, str]]
-    ) -> None:
+    def append(self, rows: Sequence[Row], undecodable: Sequence[tuple[str, str]]) -> None:
+        """Adds what was predicted for the images of one batch."""
         table = pd.DataFrame(
             {
                 "image": [name for name, _, _ in rows] + [name for name, _ in undecodable],
@@ -87,14 +95,32 @@ class Predictions:
             }
         )
         if len(table):
-            # a batch has one name, so that it is there once however often it is done
-            self._write(table, f"part-{key({'images': sorted(table['image'])})}.parquet")
+            self._write(table, _part(table["image"]))
+
+    def store(self, rows: Sequence[Row], undecodable: Sequence[tuple[str, str]]) -> None:
+        """As append(), unless it is there already."""
+        names = [row[0] for row in rows] + [name for name, _ in undecodable]
+        if names and not (self.folder / _part(names)).is_file():
+            self.append(rows, undecodable)
+
+    def batch(self, names: Iterable[str]) -> tuple[list[Row], list[tuple[str, str]]] | None:
+        """Rows and undecodable images of the batch of these images; None where it was not stored as such."""
+        path = self.folder / _part(names)
+        if not path.is_file():
+            return None
+        table = _parquet(path)
+        rows, undecodable = table[table["error"].isna()], table[table["error"].notna()]
+        columns = (rows[name] for name in ("image", "classes", "logits"))
+        return (
+            [(image, list(classes), list(logits)) for image, classes, logits in zip(*columns, strict=True)],
+            list(zip(undecodable["image"], undecodable["error"], strict=True)),
+        )
 
     def read(self) -> pd.DataFrame:
         """Every image once, in the order of their names."""
         while True:
             try:
-                parts = [pd.read_parquet(path) for path in sorted(self.folder.glob("*.parquet"))]
+                parts = [_parquet(path) for path in self._files()]
                 break
             except FileNotFoundError:  # another process has just put it into a larger file
                 continue
@@ -112,27 +138,43 @@ class Predictions:
         return content
 
     def save_network(self, network: Mapping[str, Any]) -> None:
-        _write(self.folder / "network.json", json.dumps(network, indent=1).encode())
+        if network != self.network():
+            _write(self.folder / "network.json", json.dumps(network, indent=1).encode())
 
     def compact(self) -> None:
         """One file instead of one per batch. Interrupted halfway it leaves rows twice, which read() ignores."""
         # listed before it is read: another process may append meanwhile
-        old = sorted(self.folder.glob("*.parquet"))
+        old = self._files()
         if any(path.name.startswith("part-") for path in old):
             self._write(self.read(), f"whole-{uuid.uuid4().hex}.parquet", replaces=old)
 
     def replace(self, table: pd.DataFrame) -> None:
         """Has these predictions and no others, in the columns of read()."""
-        old = sorted(self.folder.glob("*.parquet"))
+        old = self._files()
         self._write(table, f"whole-{uuid.uuid4().hex}.parquet", replaces=old)
 
-    def _write(self, table: pd.DataFrame, name: str, replaces: Sequence[Path] = ()) -> None:
+    def _files(self) -> list[Place]:
+        return sorted(self.folder.glob("*.parquet"), key=lambda path: path.name)
+
+    def _write(self, table: pd.DataFrame, name: str, replaces: Sequence[Place] = ()) -> None:
         _write(self.folder / name, table.to_parquet(index=False))
         for path in replaces:
             path.unlink(missing_ok=True)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _part(names: Iterable[str]) -> str:
+    """The file of a batch: the same however often it is done, so that it is there once."""
+    return f"part-{key({'images': sorted(names)})}.parquet"
+
+
+def _parquet(path: Place) -> pd.DataFrame:
+    return pd.read_parquet(io.BytesIO(path.read_bytes()))
+
+
+def _write(path: Place, content: bytes) -> None:
+    if not isinstance(path, Path):
+        path.write_bytes(content)  # an object is there whole or not at all
+        return
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with beside.open("wb") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -78,10 +79,10 @@ class Terminal:
             if run not in self._bars:
                 self._bars[run] = self._progress.add_task(run, total=total, completed=done, rate=rate)
             self._progress.update(self._bars[run], completed=done, rate=rate)
-            if not self.console.is_terminal and (added or done == total):
+            if not self.console.is_terminal and (added or done == total) and self._said.get(run) != math.inf:
                 now = time.monotonic()
                 if done == total or now - self._said.get(run, 0.0) > self.EVERY:
-                    self._said[run] = now
+                    self._said[run] = now if done < total else math.inf  # what is run again is no news
                     left = f", {(total - done) * spent / measured:.0f} s left" if measured and done < total else ""
                     self.console.print(Text(f"{run}: {done}/{total} images{', ' if rate else ''}{rate}{left}"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness import verdicts
+from harness.accuracy import judge_accuracy
 from harness.images import ImageSet
 from harness.plan import Options, Plan
 from harness.records import Claim, Failure, Outcome, Row, Run, Source, Verdict
@@ -17,7 +17,7 @@ def accuracy_verdicts(
     options: Options,
     choice: str,
     failures: Sequence[Failure],
-    documented_data: bool,
+    population: int | None,
 ) -> list[Verdict]:
     judged = []
     for claim, source in claims:
@@ -25,7 +25,7 @@ def accuracy_verdicts(
             continue
         if images is not None and runs.get((claim.row, source)):
             about = runs[claim.row, source]
-            judged.append(verdicts.judge_accuracy(claim, source, about, documented_data, images.identity))
+            judged.append(judge_accuracy(claim, source, about, population, images.identity))
         elif "accuracy" not in options.checks:
             judged.append(_not_asked(claim, source, "accuracy is not in --checks"))
         elif images is None:

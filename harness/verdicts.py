@@ -11,12 +11,7 @@ from typing import Literal
 
 from harness import complexity
 from harness.errors import InputError
-from harness.records import Claim, Finding, Outcome, PairResult, Row, Run, Source, Static, Verdict
-
-#: Images by which re-running one model in one framework may differ: 0.008 points, the 95th percentile of reported
-#: repetitions across hardware and library versions; on other numbers of images in proportion.
-NOISE_IMAGES = 4
-NOISE_OF = 50_000
+from harness.records import Claim, Finding, Outcome, PairResult, Row, Source, Static, Verdict
 
 
 @dataclass(frozen=True)
@@ -157,77 +152,6 @@ def _is_static_miss(verdict: Verdict) -> bool:
     return verdict.claim.metric in ("flops", "params") and verdict.outcome is Outcome.CONTRADICTED
 
 
-# -- accuracy cells --------------------------------------------------------------------------------
-
-
-def plain_run(row: Row, runs: Sequence[Run]) -> Run:
-    """The run that a row's accuracies mean: the one at its input size, if there is one."""
-    return next((run for run in runs if row.input_size in (None, run.input_size)), runs[0])
-
-
-def allowed_counts(claim: Claim, images: int) -> tuple[float, float]:
-    """Least and greatest number of right images out of `images` that agrees with a documented percentage."""
-    documented = claim.value / 100 * images
-    allowed = claim.step / 2 / 100 * images + NOISE_IMAGES * images / NOISE_OF
-    return documented - allowed, documented + allowed
-
-
-def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], documented_data: bool, identity: str) -> Verdict:
-    """The verdict on a top1 or top5 claim from the runs of its row, the row's own input size being the plain one.
-
-    `documented_data`: the images are those that the document is about, which `identity` says more of.
-    """
-    run = plain_run(claim.row, runs)
-    at_size = [run] if claim.row.input_size in (None, run.input_size) else []
-    measured = accuracy(run, claim.metric) if at_size else None
-    evidence = {
-        "images": run.images,
-        "count": count(run, claim.metric),
-        "input_size": run.input_size,
-        "checkpoint_sha256": run.checkpoint.sha256,
-    }
-
-    def unjudged(reason: str) -> Verdict:
-        return Verdict(claim, source, Outcome.NOT_MEASURED, None, None, reason, evidence, requested=True)
-
-    if run.checkpoint.stand_in:
-        return unjudged("stand-in weights, which say nothing about the documented accuracy")
-    if not documented_data:
-        return unjudged(f"the data is not ImageNet val ({identity})")
-    if run.decode_errors:
-        return unjudged(f"{len(run.decode_errors)} images could not be decoded, so the count is not a census")
-    if run.label_note:
-        return unjudged(run.label_note)
-    low, high = allowed_counts(claim, run.images)
-    documented, allowed = (low + high) / 2, (high - low) / 2
-    off = count(run, claim.metric) - documented
-    evidence |= {"documented_count": documented, "off_by_images": off, "allowed_images": allowed}
-    described = (
-        f"off by {abs(off):.0f} of {run.images:,} images; allowed {allowed:.0f} "
-        f"(half the last digit and a noise floor of {NOISE_IMAGES} in {NOISE_OF:,})"
-    )
-    if at_size and abs(off) <= allowed:
-        return Verdict(claim, source, Outcome.REPRODUCED, measured, f"at {run.input_size} pixels", described, evidence)
-    for other in runs:
-        if other not in at_size and not other.decode_errors and abs(count(other, claim.metric) - documented) <= allowed:
-            text = f"at {other.input_size} pixels, the source's own input size"
-            return Verdict(
-                claim, source, Outcome.EXPLAINED, measured, text, f"{described}; reproduced {text}", evidence
-            )
-    if not at_size:
-        return unjudged(f"it was measured at {run.input_size} pixels alone, not at the row's {claim.row.input_size}")
-    return Verdict(claim, source, Outcome.CONTRADICTED, measured, f"at {run.input_size} pixels", described, evidence)
-
-
-def count(run: Run, metric: str) -> int:
-    return run.top1_count if metric == "top1" else run.top5_count
-
-
-def accuracy(run: Run, metric: str) -> float | None:
-    """Percent of the scored images; None where there are none."""
-    return 100 * count(run, metric) / run.images if run.images else None
-
-
 # -- known gaps and the end result -----------------------------------------------------------------
 
 
@@ -241,8 +165,10 @@ def apply_known_gaps(verdicts: Sequence[Verdict], gaps: Iterable[KnownGap]) -> l
             applied.append(verdict)
             continue
         printed = verdict.claim.printed(verdict.measured) if verdict.measured is not None else "nothing"
+        low, high = verdict.evidence.get("possible_percent", (None, None))
+        same = printed == gap.measured if low is None else low <= float(gap.measured) <= high
         evidence = {**verdict.evidence, "known_gap": {"reason": gap.reason, "url": gap.url}}
-        if verdict.outcome is Outcome.CONTRADICTED and printed == gap.measured:
+        if verdict.outcome is Outcome.CONTRADICTED and same:
             applied.append(dataclasses.replace(verdict, outcome=Outcome.KNOWN_GAP, evidence=evidence))
         else:
             cause = (

@@ -1,5 +1,7 @@
 """Sources as they are named, and what they run in."""
 
+import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import pytest
 import uv
 from fakes import Recorder
 
+from adapters.base import Runtime
 from harness import environments
 from harness.environments import Installed, SourceSpec, cache, parse_source, prepare, sources
 from harness.errors import InputError, MeasurementError
@@ -237,6 +240,55 @@ def test_whatever_an_environment_is_made_of_makes_another(
     monkeypatch.setenv("UV_TORCH_BACKEND", "cpu")
     pythons.append(prepare(spec, "1.0").python)
     assert len(set(pythons)) == len(pythons) == 7
+
+
+def test_another_runtime_has_an_environment_of_its_own(
+    tmp_path: Path, fake_uv: FakeUv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "ADAPTERS", tmp_path / "harness")
+    spec = source_at(tmp_path / "zoo", "zoo-models==1.0\n\n")
+    source_at(tmp_path / "harness", "")
+    pythons = [prepare(spec, "1.1").python]
+    for path in (
+        environments.ADAPTERS / "openvino.txt",
+        spec.folder / "openvino.txt",
+        spec.folder / "zoo.openvino.txt",
+    ):
+        path.write_text(f"openvino=={len(pythons)}\n")
+        pythons.append(prepare(spec, "1.1", "openvino").python)
+        assert fake_uv.requirements[-1] == f"zoo-models==1.1\nopenvino=={len(pythons) - 1}\n"
+        assert pythons[-1].parent.parent.name.startswith("zoo-1.1-openvino-")
+    assert len(set(pythons)) == len(fake_uv.requirements) == 4
+    assert prepare(spec, "1.1", "openvino").python == pythons[-1]
+    assert prepare(spec, "1.1", "native").python == pythons[0]
+    assert len(fake_uv.requirements) == 4
+
+
+@pytest.mark.usefixtures("fake_uv")
+def test_the_environment_without_another_runtime_is_the_one_that_it_was(tmp_path: Path) -> None:
+    spec = source_at(tmp_path / "zoo", "zoo-models==1.0\n")
+    made = prepare(spec, "1.0").python
+    key = hashlib.sha256(b"zoo-models==1.0\n\x003.11\x00").hexdigest()[:16]
+    assert made == tmp_path / "cache" / "environments" / f"zoo-1.0-{key}" / "bin" / "python"
+
+
+def test_a_runtime_that_nobody_has_requirements_for(
+    tmp_path: Path, fake_uv: FakeUv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "ADAPTERS", tmp_path / "harness")
+    spec = source_at(tmp_path / "zoo", "zoo-models==1.0\n")
+    with pytest.raises(MeasurementError, match=r"zoo==1\.0: no requirement file zoo\.openvino\.txt or openvino\.txt"):
+        prepare(spec, "1.0", "openvino")
+    assert fake_uv.calls == []
+
+
+@pytest.mark.parametrize("name", ["timm", "mmcls", "ppcls"])
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_what_a_runtime_needs_is_pinned(name: str, runtime: Runtime) -> None:
+    text = sources()[name].runtime_requirements(runtime)
+    lines = [line for line in (text or "").splitlines() if not line.startswith("#")]
+    assert any(line.startswith(f"{runtime}==") for line in lines)
+    assert all(re.match(r"[\w-]+==[\w.]+(  #.*)?$", line) for line in lines)
 
 
 def test_an_environment_that_was_not_finished_is_made_anew(tmp_path: Path, fake_uv: FakeUv) -> None:

@@ -11,9 +11,9 @@ import pytest
 from builders import TIMM, claim, run
 from scipy import stats
 
+from harness.accuracy import allowed_counts, judge_accuracy
 from harness.records import Outcome
 from harness.sequential import ALPHA, PRIOR_IMAGES, Standing, confidence_set, judge, log_ratio, prior, sentence
-from harness.verdicts import allowed_counts, judge_accuracy
 
 UNIFORM = (1.0, 1.0)
 IMAGENET = 50_000
@@ -269,7 +269,7 @@ def test_after_all_images_the_verdict_is_that_of_the_census(text: str) -> None:
     verdicts = set()
     for count in sorted(edges & set(range(IMAGENET + 1))):
         standing = judge((low, high), IMAGENET, IMAGENET, count)
-        census = judge_accuracy(of, TIMM, [run(top1_count=count)], True, "").outcome
+        census = judge_accuracy(of, TIMM, [run(top1_count=count)], 50_000, "").outcome
         assert standing.decision == {Outcome.REPRODUCED: "holds", Outcome.CONTRADICTED: "refuted"}[census]
         assert (standing.possible, standing.bounds, standing.certain) == ((count, count), (count, count), True)
         verdicts.add(standing.decision)

@@ -7,22 +7,19 @@ from typing import Any
 import pytest
 from builders import TIMM, claim, row, run, static, verdict
 
+from harness.accuracy import NOISE_IMAGES, allowed_counts, judge_accuracy, plain_run
 from harness.attribution import DOCUMENT, NOTHING, Attribution, Swap
 from harness.attribution import Outcome as Answer
 from harness.errors import InputError
 from harness.explanations import attribution_findings, with_causes
 from harness.records import CheckpointUsed, Claim, Outcome, Row, Run, Source, Static, Verdict
 from harness.verdicts import (
-    NOISE_IMAGES,
     KnownGap,
-    allowed_counts,
     apply_known_gaps,
     attribute_to_neighbours,
     exit_status,
     findings,
-    judge_accuracy,
     judge_static,
-    plain_run,
     read_known_gaps,
 )
 
@@ -30,7 +27,8 @@ TOP1 = claim("79.582", "top1")  # 39,791 of 50,000 images
 
 
 def judged(runs: list[Run], of: Claim = TOP1, is_imagenet_val: bool = True) -> Verdict:
-    return judge_accuracy(of, TIMM, runs, is_imagenet_val, "1,000 images of 1,000 classes; not ImageNet val")
+    population = runs[0].images if is_imagenet_val else None
+    return judge_accuracy(of, TIMM, runs, population, "1,000 images of 1,000 classes; not ImageNet val")
 
 
 # --- accuracy: how far off a count may be

@@ -9,10 +9,10 @@ from typing import Any
 from scipy import stats
 
 from harness import __version__
+from harness.accuracy import accuracy
 from harness.paired import sentence
 from harness.pipeline import PairedRuns, Results
 from harness.records import UNITS, PairResult, Run, Verdict
-from harness.verdicts import accuracy
 
 SCHEMA = 1
 
@@ -112,7 +112,26 @@ def run_entry(run: Run) -> dict[str, Any]:
         "images_per_second": run.measured_now / run.seconds if run.seconds else None,
         "runtime": run.runtime,
         "precision": run.precision,
+        "engine": run.engine,
+        "planned": run.planned,
+        "certificate": certificate_entry(run),
     }
+
+
+def certificate_entry(run: Run) -> dict[str, Any] | None:
+    """Why the predictions are the native network's; drops are the faster network's alone, in points of percent."""
+    found = run.certificate
+    if found is None:
+        return None
+    entry = dataclasses.asdict(found)
+    # what is no number has no place in JSON
+    entry["relative"] = found.relative if found.checked else None
+    for metric, alone, own in (
+        ("top1", found.top1_count, run.top1_count),
+        ("top5", found.top5_count, run.top5_count),
+    ):
+        entry[f"{metric}_drop"] = None if alone is None or not run.images else 100 * (own - alone) / run.images
+    return entry
 
 
 def pair_entry(pair: PairResult) -> dict[str, Any]:

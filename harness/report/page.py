@@ -13,13 +13,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
-from harness import __version__, preprocessing
+from harness import __version__, certified, preprocessing
+from harness.accuracy import accuracy
 from harness.attribution import Agreement
 from harness.pipeline import Results
+from harness.places import Place
 from harness.plan import Options
 from harness.records import METRICS, Outcome, Row, Run, Verdict
 from harness.report import contract
-from harness.verdicts import accuracy
 
 SIGNS = {
     Outcome.REPRODUCED: "✓",
@@ -81,6 +82,7 @@ def markdown(results: Results) -> str:
         ],
         command=command(results),
         printed=printed,
+        safety=f"{certified.SAFETY:g}",
     )
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -175,11 +177,17 @@ def command(results: Results) -> str:
     parts += [f"--checks {','.join(options.checks)}"]
     parts += ["--why"] if options.why else []
     parts += [f"--limit {options.limit}"] if options.limit else []
+    parts += ["--stop-early"] if options.stop_early else []
+    parts += [f"--runtime {options.runtime}"] if options.runtime != Options().runtime else []
+    parts += [f"--precision {options.precision}"] if options.precision != Options().precision else []
+    parts += [f"--engine {options.engine}"] if options.engine != Options().engine else []
     return " ".join(parts)
 
 
-def shown_path(path: Path) -> str:
-    """A path as somebody elsewhere can use it: relative to here, or its name alone."""
+def shown_path(path: Place) -> str:
+    """A path as somebody elsewhere can use it: relative to here, or its name alone; a URL as it is."""
+    if not isinstance(path, Path):
+        return str(path)
     relative = os.path.relpath(path)
     return path.name if relative.startswith("../../..") else relative
 

@@ -1,0 +1,44 @@
+"""Folders and files that may be on another machine: a path, or a URL of any file system that fsspec knows."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from upath import UPath
+
+from harness.images import ImageRef, is_url, read_image
+
+Place: TypeAlias = Path | UPath
+
+
+def place(text: str) -> Place:
+    """What `--data` and `--store` name. A listing is never taken from a cache, since others may write there, too."""
+    if text.startswith("file://"):
+        return Path(text.removeprefix("file://"))
+    return UPath(text, use_listings_cache=False) if is_url(text) else Path(text)
+
+
+@contextmanager
+def fetched(refs: Sequence[ImageRef]) -> Iterator[list[ImageRef]]:
+    """The images as local files, those of a URL for as long as this holds; workers know no file system but theirs."""
+    remote = [ref for ref in refs if is_url(ref.file)]
+    if not remote:
+        yield list(refs)
+        return
+    with tempfile.TemporaryDirectory(prefix="parity-images-") as folder, ThreadPoolExecutor(max_workers=16) as pool:
+
+        def fetch(numbered: tuple[int, ImageRef]) -> ImageRef:
+            number, ref = numbered
+            if not is_url(ref.file):
+                return ref
+            file = Path(folder) / str(number)
+            file.write_bytes(read_image(ref))
+            return dataclasses.replace(ref, file=str(file), offset=None, length=None)
+
+        yield list(pool.map(fetch, enumerate(refs)))

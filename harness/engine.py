@@ -28,7 +28,7 @@ class Work:
     """One network in one runtime, and the batches that it is to be run over."""
 
     predictions: Predictions  #: where its predictions belong
-    network: Mapping[str, Any]  #: fields of a run in evaluating.evaluate, all but its batches
+    network: Mapping[str, Any]  #: the other fields of a run in evaluating.evaluate
     sha256: str  #: of the checkpoint
     batches: Sequence[Sequence[int]]  #: positions in the order of evaluation
     whole: frozenset[int] = frozenset()  #: positions of which all logits are kept
@@ -144,13 +144,15 @@ def _task(
 ) -> dict[str, Any]:
     """The works as evaluating.evaluate takes them, with the images at the wanted positions alone."""
     place = {position: i for i, position in enumerate(wanted)}
-    whole = {position for index in running for position in works[index].whole}
     return {
         "kind": "evaluate",
         "images": [dataclasses.astuple(ref) for ref in images],
-        "whole": [place[position] for position in sorted(whole) if position in place],
         "runs": [
-            {**works[index].network, "batches": [[place[position] for position in batch] for batch in left[index]]}
+            {
+                **works[index].network,
+                "batches": [[place[position] for position in batch] for batch in left[index]],
+                "whole": [place[position] for position in sorted(works[index].whole) if position in place],
+            }
             for index in running
         ],
     }

@@ -47,9 +47,9 @@ def evaluation_task(folder: Path, model: str = "tiny", batch_size: int = 4, **ru
     plain = {"checkpoint": None, "match": "name", "input_size": None, "runtime": "native", "precision": "fp32"}
     positions = range(len(images))
     batches = [list(positions[start : start + batch_size]) for start in range(0, len(images), batch_size)]
-    network = {"model": model, **plain, "conversion": None, "batches": batches, **run}
+    network = {"model": model, **plain, "conversion": None, "batches": batches, "whole": [], **run}
     refs = [dataclasses.astuple(ref) for ref in images]
-    return {"kind": "evaluate", "images": refs, "whole": [], "runs": [network]}
+    return {"kind": "evaluate", "images": refs, "runs": [network]}
 
 
 def evaluate_one(measurer: Measurer, ready: Installed, asked: Evaluation, images: ImageSet) -> Run | None:

@@ -94,8 +94,8 @@ def perform(
 
         def handled(event: Event, running: Sequence[int] = running) -> None:
             nonlocal got_on
-            if event["event"] == "failed":  # the task as a whole
-                for index in running:
+            if event["event"] == "failed":  # the task as a whole, though some of it may be done
+                for index in (index for index in running if left[index]):
                     handle(index, {"event": "run_failed", "message": event["message"]})
             if "run" not in event:
                 return

@@ -2,6 +2,7 @@
 
 An image is `FAKE` and 192 bytes, which are its 8 x 8 RGB pixels; of any other file the digest stands in for
 the pixels, and a file that begins with `BAD` cannot be decoded. `FAKE_LACKS` names modules that are not there.
+`FAKE_LOG` names a file that gets a line of every forward pass before it is made: model, precision, its images.
 """
 
 from __future__ import annotations
@@ -105,6 +106,9 @@ class FakeNetwork:
             raise NotImplementedError("fake: it has no bf16 here")
 
         def forward(batch: Array) -> Array:
+            self._log(precision, batch)
+            if precision == "fp32":
+                return self.forward(batch)
             if how == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
             logits = self.forward(batch)
@@ -113,7 +117,12 @@ class FakeNetwork:
             shift: Array = logits + np.float32(how) * np.sin(1e4 * logits)
             return shift
 
-        return Inference(f"fake {precision}", forward if precision == "bf16" else self.forward)
+        return Inference(f"fake {precision}", forward)
+
+    def _log(self, precision: str, batch: Array) -> None:
+        if "FAKE_LOG" in os.environ:
+            with Path(os.environ["FAKE_LOG"]).open("a") as file:
+                print(self.model, precision, *(image_digest(image) for image in batch), file=file)
 
     @contextlib.contextmanager
     def altered(self, alteration: Mapping[str, Any]) -> Iterator[None]:
@@ -240,6 +249,10 @@ class Adapter:
             entries = {name: array for name, array in _read(checkpoint).items() if name != MARK}
             network.load_state(entries, match, str(checkpoint))
         return network
+
+
+def image_digest(prepared: Array) -> str:
+    return hashlib.sha256(prepared.tobytes()).hexdigest()[:16]
 
 
 def _rounded(values: Array, precision: str) -> Array:

@@ -6,16 +6,22 @@
     predictions/<key>/*.parquet      one row per image, appended batch by batch
 
 A key is a digest of its identity: source, packages, code, model, checkpoint, preprocessing size, device and the
-bytes of the images. Whatever changes one of these gets another key, so nothing is ever reused wrongly. Files
-appear whole or not at all (written beside, then renamed).
+bytes of the images. Whatever changes one of these gets another key, so nothing is ever reused wrongly.
+
+Files appear whole or not at all (written beside, then renamed), so that any number of processes may use one store
+and any of them may be killed. Should a file be damaged nevertheless, it is renamed to *.damaged, which is said, and
+what was in it is measured again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import logging
 import os
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +36,10 @@ if TYPE_CHECKING:
 
 #: image, its best classes, their logits
 Row: TypeAlias = tuple[str, Sequence[int], Sequence[float]]
+
+#: seconds after which a file that is still being written was left over by a process that is gone
+_LEFT_OVER = 24 * 3600.0
+_COLUMNS = ["image", "classes", "logits", "error"]
 
 
 def key(identity: Mapping[str, Any]) -> str:
@@ -49,6 +59,9 @@ class Store:
             probe = root / f".{uuid.uuid4().hex}"
             probe.touch()
             probe.unlink()
+            if isinstance(root, Path):
+                for pattern in (".*", "static/.*", "predictions/*/.*"):
+                    _clear(root.glob(pattern))
         except OSError as error:
             raise InputError(f"--out: cannot write to {root}: {error}. Give a folder that can be written") from error
 
@@ -57,10 +70,8 @@ class Store:
 
     def static(self, identity: Mapping[str, Any]) -> Any:
         """What was saved under this identity; None where nothing was."""
-        path = self.root / "static" / f"{key(identity)}.json"
-        if not path.is_file():
-            return None
-        return json.loads(path.read_text(encoding="utf-8"))["measured"]
+        content = _json(self.root / "static" / f"{key(identity)}.json")
+        return content and content["measured"]
 
     def save_static(self, identity: Mapping[str, Any], measured: Any) -> None:
         content = {"identity": identity, "measured": measured}
@@ -68,9 +79,13 @@ class Store:
 
     def predictions(self, identity: Mapping[str, Any]) -> Predictions:
         folder = self.root / "predictions" / key(identity)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "identity.json").is_file():
-            _write(folder / "identity.json", json.dumps(identity, indent=1).encode())
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            if isinstance(folder, Path):
+                _sync(folder.parent)
+        content = json.dumps(identity, indent=1)
+        if _json(folder / "identity.json") != json.loads(content):
+            _write(folder / "identity.json", content.encode())
         return Predictions(folder)
 
 
@@ -106,9 +121,9 @@ class Predictions:
     def batch(self, names: Iterable[str]) -> tuple[list[Row], list[tuple[str, str]]] | None:
         """Rows and undecodable images of the batch of these images; None where it was not stored as such."""
         path = self.folder / _part(names)
-        if not path.is_file():
+        table = _table(path) if path.is_file() else None
+        if table is None:
             return None
-        table = _parquet(path)
         rows, undecodable = table[table["error"].isna()], table[table["error"].notna()]
         columns = (rows[name] for name in ("image", "classes", "logits"))
         return (
@@ -119,56 +134,86 @@ class Predictions:
     def read(self) -> pd.DataFrame:
         """Every image once, in the order of their names."""
         while True:
+            paths = self._files()
             try:
-                parts = [_parquet(path) for path in self._files()]
-                break
+                parts = [part for part in map(_table, paths) if part is not None]
             except FileNotFoundError:  # another process has just put it into a larger file
                 continue
+            # a folder that changes is not listed at one moment: who misses a new whole file may miss its parts too
+            if all(path in paths for path in self._files() if path.name.startswith("whole-")):
+                break
         if not parts:
-            return pd.DataFrame({"image": [], "classes": [], "logits": [], "error": []})
+            return pd.DataFrame({name: [] for name in _COLUMNS})
         whole = pd.concat([part.astype({"error": object}) for part in parts], ignore_index=True)
         return whole.drop_duplicates("image").sort_values("image", ignore_index=True)
 
     def network(self) -> dict[str, Any] | None:
         """How the network that made these predictions was built; None where it never was."""
-        path = self.folder / "network.json"
-        if not path.is_file():
-            return None
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] | None = _json(self.folder / "network.json")
         return content
 
     def save_network(self, network: Mapping[str, Any]) -> None:
-        if network != self.network():
+        if self.network() != network:
             _write(self.folder / "network.json", json.dumps(network, indent=1).encode())
 
     def compact(self) -> None:
         """One file instead of one per batch. Interrupted halfway it leaves rows twice, which read() ignores."""
         # listed before it is read: another process may append meanwhile
         old = self._files()
-        if any(path.name.startswith("part-") for path in old):
+        if len(old) > 1:
             self._write(self.read(), f"whole-{uuid.uuid4().hex}.parquet", replaces=old)
 
     def replace(self, table: pd.DataFrame) -> None:
         """Has these predictions and no others, in the columns of read()."""
-        old = self._files()
-        self._write(table, f"whole-{uuid.uuid4().hex}.parquet", replaces=old)
+        self._write(table, f"whole-{uuid.uuid4().hex}.parquet", replaces=self._files())
 
     def _files(self) -> list[Place]:
         return sorted(self.folder.glob("*.parquet"), key=lambda path: path.name)
 
     def _write(self, table: pd.DataFrame, name: str, replaces: Sequence[Place] = ()) -> None:
-        _write(self.folder / name, table.to_parquet(index=False))
+        _write(self.folder / name, table.to_parquet(index=False, write_page_checksum=True))
         for path in replaces:
             path.unlink(missing_ok=True)
+
+
+def _table(path: Place) -> pd.DataFrame | None:
+    """The rows of a Parquet file; None where it is damaged."""
+    content = path.read_bytes()  # what cannot be read at all is no fault of the file
+    try:
+        return pd.read_parquet(io.BytesIO(content), columns=_COLUMNS, page_checksum_verification=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # of damaged bytes its reader may say anything
+        _set_aside(path, error)
+        return None
+
+
+def _json(path: Place) -> Any:
+    """What a file says; None where there is none, or a damaged one."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        _set_aside(path, error)
+        return None
+
+
+def _set_aside(path: Place, why: Exception) -> None:
+    logging.getLogger(__name__).warning(
+        "%s is damaged (%s); it is renamed to *.damaged and what was in it is measured again", path, why
+    )
+    with contextlib.suppress(FileNotFoundError):  # another process was faster
+        damaged = f"{path.name}.damaged"
+        if isinstance(path, Path):
+            path.rename(path.with_name(damaged))
+        else:
+            path.rename(path.with_name(damaged))
 
 
 def _part(names: Iterable[str]) -> str:
     """The file of a batch: the same however often it is done, so that it is there once."""
     return f"part-{key({'images': sorted(names)})}.parquet"
-
-
-def _parquet(path: Place) -> pd.DataFrame:
-    return pd.read_parquet(io.BytesIO(path.read_bytes()))
 
 
 def _write(path: Place, content: bytes) -> None:
@@ -182,11 +227,23 @@ def _write(path: Place, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # or a power cut takes the name back
-        finally:
-            os.close(folder)
+        _sync(path.parent)
     except BaseException:  # a full disk above all: what was begun would keep it full
         beside.unlink(missing_ok=True)
         raise
+
+
+def _sync(folder: Path) -> None:
+    """What was named in it stays named there when the power goes."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _clear(beside: Iterable[Path]) -> None:
+    for path in beside:
+        with contextlib.suppress(FileNotFoundError):  # it has just been written
+            if time.time() - path.stat().st_mtime > _LEFT_OVER:
+                path.unlink()

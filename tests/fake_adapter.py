@@ -2,13 +2,15 @@
 
 An image is `FAKE` and 192 bytes, which are its 8 x 8 RGB pixels; of any other file the digest stands in for
 the pixels, and a file that begins with `BAD` cannot be decoded. `FAKE_LACKS` names modules that are not there.
-`FAKE_LOG` names a file that gets a line of every forward pass before it is made: model, precision, its images.
+Building and every forward pass take `FAKE_DELAY` seconds. Every forward pass that begins adds a line to the file
+`FAKE_FORWARDS`, a JSON list: the worker's process, model and precision, a digest of each image.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import signal
 import sys
@@ -88,7 +90,9 @@ class FakeNetwork:
         normalised = ((repeated / 255 - 0.5) / 0.25).astype(np.float32)
         return {"decode": square.transpose(1, 2, 0), "resize": resized, "crop": resized, "normalise": normalised}
 
-    def forward(self, batch: Array) -> Array:
+    def forward(self, batch: Array, precision: str = "fp32") -> Array:
+        _note(f"{self.model} {precision}", batch)
+        _delay()
         if self.model == "slow":
             time.sleep(0.05)
         if self.model == "killer" and self.seen + len(batch) > int(os.environ.get("FAKE_KILL_AFTER", "1000000")):
@@ -106,23 +110,15 @@ class FakeNetwork:
             raise NotImplementedError("fake: it has no bf16 here")
 
         def forward(batch: Array) -> Array:
-            self._log(precision, batch)
-            if precision == "fp32":
-                return self.forward(batch)
             if how == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
-            logits = self.forward(batch)
+            logits = self.forward(batch, precision)
             if how == "another function":
                 return logits[:, ::-1]
             shift: Array = logits + np.float32(how) * np.sin(1e4 * logits)
             return shift
 
-        return Inference(f"fake {precision}", forward)
-
-    def _log(self, precision: str, batch: Array) -> None:
-        if "FAKE_LOG" in os.environ:
-            with Path(os.environ["FAKE_LOG"]).open("a") as file:
-                print(self.model, precision, *(image_digest(image) for image in batch), file=file)
+        return Inference(f"fake {precision}", forward if precision == "bf16" else self.forward)
 
     @contextlib.contextmanager
     def altered(self, alteration: Mapping[str, Any]) -> Iterator[None]:
@@ -241,6 +237,7 @@ class Adapter:
             raise KeyError(model)
         if model.endswith("boom"):
             raise RuntimeError(f"{model} cannot be built")
+        _delay()
         if model == "loud":
             print("a framework says hello on standard output", flush=True)
             os.write(1, b'{"event": "static", "task": 0}\n')
@@ -251,8 +248,16 @@ class Adapter:
         return network
 
 
-def image_digest(prepared: Array) -> str:
-    return hashlib.sha256(prepared.tobytes()).hexdigest()[:16]
+def _delay() -> None:
+    time.sleep(float(os.environ.get("FAKE_DELAY", "0")))
+
+
+def _note(network: str, batch: Array) -> None:
+    if path := os.environ.get("FAKE_FORWARDS"):
+        digests = [hashlib.sha256(image.tobytes()).hexdigest()[:16] for image in batch]
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(file, (json.dumps([os.getpid(), network, digests]) + "\n").encode())  # whole, whoever else writes
+        os.close(file)
 
 
 def _rounded(values: Array, precision: str) -> Array:

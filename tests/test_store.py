@@ -1,6 +1,10 @@
 """What is on disk, found again by what it is a measurement of, whatever interrupted the writing."""
 
+import errno
+import json
 import os
+import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +142,7 @@ def test_compacting_loses_nothing_that_another_process_appends(
     predictions: Predictions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictions.append([row("a.jpg", 1)], [])
+    predictions.append([row("c.jpg", 3)], [])
     real = Predictions.read
 
     def read(this: Predictions) -> pd.DataFrame:
@@ -148,11 +153,12 @@ def test_compacting_loses_nothing_that_another_process_appends(
     with monkeypatch.context() as patch:
         patch.setattr(Predictions, "read", read)
         predictions.compact()
-    assert [name for name, *_ in content(predictions)] == ["a.jpg", "b.jpg"]
+    assert [name for name, *_ in content(predictions)] == ["a.jpg", "b.jpg", "c.jpg"]
 
 
 def test_writing_interrupted_leaves_what_was_there(predictions: Predictions, monkeypatch: pytest.MonkeyPatch) -> None:
     predictions.append([row("a.jpg", 1)], [])
+    predictions.append([row("c.jpg", 3)], [])
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -168,11 +174,122 @@ def test_writing_interrupted_leaves_what_was_there(predictions: Predictions, mon
                 write()
     assert not [path for path in predictions.folder.iterdir() if path.name.startswith(".")]
     (predictions.folder / ".part-1.parquet.1").write_bytes(b"PAR1")  # and where it was killed
-    assert [name for name, *_ in content(predictions)] == ["a.jpg"]
+    assert [name for name, *_ in content(predictions)] == ["a.jpg", "c.jpg"]
     assert predictions.network() is None
     predictions.append([row("b.jpg", 2)], [])
     predictions.compact()
-    assert [name for name, *_ in content(predictions)] == ["a.jpg", "b.jpg"]
+    assert [name for name, *_ in content(predictions)] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_a_listing_that_misses_what_is_renamed_meanwhile(
+    predictions: Predictions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large folder is listed piece by piece; what is compacted between two pieces is in neither."""
+    for n in range(4):
+        predictions.append([row(f"{n}.jpg", n)], [])
+    before = content(predictions)
+    real, listed = Predictions._files, []
+
+    def files_of(this: Predictions) -> list[Path]:
+        listed.append(real(this))
+        if len(listed) > 1:
+            return listed[-1]
+        with monkeypatch.context() as patch:
+            patch.setattr(Predictions, "_files", real)
+            this.compact()
+        return listed[0][:0]
+
+    monkeypatch.setattr(Predictions, "_files", files_of)
+    assert content(predictions) == before
+    assert len(listed) > 2
+
+
+def test_what_a_killed_process_was_writing_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    folder = store.predictions(IDENTITY).folder
+    left = [tmp_path / ".1", tmp_path / "static" / ".a.json.1", folder / ".part-1.parquet.1"]
+    for path in left:
+        path.touch()
+    Store(tmp_path)
+    assert all(path.exists() for path in left), "whoever writes them may be alive"
+    for path in left:
+        os.utime(path, (time.time() - 86_500,) * 2)
+    Store(tmp_path)
+    assert not [path for path in left if path.exists()]
+    assert (folder / "identity.json").is_file()
+
+
+# --- damage, as a disk that loses power may do it
+
+
+DAMAGES = {
+    "emptied": lambda content: content[:0],
+    "cut off": lambda content: content[: len(content) // 2],
+    "its end is zeros": lambda content: content[: len(content) // 2] + bytes(len(content) - len(content) // 2),
+    "its beginning is zeros": lambda content: bytes(len(content) // 2) + content[len(content) // 2 :],
+}
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_file_is_set_aside_and_the_others_are_read(
+    predictions: Predictions, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    for n in range(3):
+        predictions.append([row(f"{n}.jpg", *range(n, n + 200))], [])
+    path = predictions.folder / files(predictions.folder)[1]
+    whole = path.read_bytes()
+    before = content(predictions)
+    path.write_bytes(DAMAGES[how](whole))
+    left = content(predictions)
+    assert len(left) == 2
+    assert [one for one in before if one in left] == left
+    assert f"{path} is damaged (" in caplog.text
+    assert path.with_name(f"{path.name}.damaged").read_bytes() == DAMAGES[how](whole)
+    predictions.append(*[[row(one[0], *one[1])] for one in before if one not in left], [])
+    predictions.compact()
+    assert content(predictions) == before
+
+
+def test_a_changed_byte_is_no_other_prediction(predictions: Predictions) -> None:
+    predictions.append([row(f"{n}.jpg", *range(n, n + 6)) for n in range(40)], [])
+    before = content(predictions)
+    path = predictions.folder / files(predictions.folder)[0]
+    whole = path.read_bytes()
+    for position in random.Random(0).sample(range(len(whole) // 2), 40):
+        changed = bytearray(whole)
+        changed[position] ^= 1
+        path.write_bytes(changed)
+        assert content(predictions) in ([], before)
+
+
+def test_damaged_words_are_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = Store(tmp_path)
+    store.save_static(IDENTITY, [1, 2])
+    predictions = store.predictions(IDENTITY)
+    predictions.save_network({"input_size": 8})
+    for path in tmp_path.rglob("*.json"):
+        path.write_bytes(b"")
+    assert store.static(IDENTITY) is None
+    assert predictions.network() is None
+    assert store.predictions(IDENTITY).folder == predictions.folder
+    assert json.loads((predictions.folder / "identity.json").read_text()) == IDENTITY
+    assert len([*tmp_path.rglob("*.damaged")]) == 3 == caplog.text.count("is damaged")
+
+
+def test_what_cannot_be_read_is_not_taken_for_damaged(
+    predictions: Predictions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictions.append([row("a.jpg", 1)], [])
+    before = files(predictions.folder)
+
+    def fail(_: Path) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", fail)
+        with pytest.raises(OSError, match="Input/output error"):
+            predictions.read()
+    assert files(predictions.folder) == before
 
 
 def test_how_a_network_was_built_is_kept(predictions: Predictions) -> None:
@@ -180,6 +297,9 @@ def test_how_a_network_was_built_is_kept(predictions: Predictions) -> None:
     predictions.save_network({"input_size": 8})
     predictions.save_network({"input_size": 16})
     assert predictions.network() == {"input_size": 16}
+    before = (predictions.folder / "network.json").stat().st_ino
+    predictions.save_network({"input_size": 16})
+    assert (predictions.folder / "network.json").stat().st_ino == before, "nothing is written about nothing new"
 
 
 # --- the folder

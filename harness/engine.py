@@ -28,7 +28,7 @@ class Work:
     """One network in one runtime, and the batches that it is to be run over."""
 
     predictions: Predictions  #: where its predictions belong
-    network: Mapping[str, Any]  #: fields of a run in evaluating.evaluate, all but its batches
+    network: Mapping[str, Any]  #: the other fields of a run in evaluating.evaluate
     sha256: str  #: of the checkpoint
     batches: Sequence[Sequence[int]]  #: positions in the order of evaluation
     whole: frozenset[int] = frozenset()  #: positions of which all logits are kept
@@ -94,8 +94,8 @@ def perform(
 
         def handled(event: Event, running: Sequence[int] = running) -> None:
             nonlocal got_on
-            if event["event"] == "failed":  # the task as a whole
-                for index in running:
+            if event["event"] == "failed":  # the task as a whole, though some of it may be done
+                for index in (index for index in running if left[index]):
                     handle(index, {"event": "run_failed", "message": event["message"]})
             if "run" not in event:
                 return
@@ -144,13 +144,15 @@ def _task(
 ) -> dict[str, Any]:
     """The works as evaluating.evaluate takes them, with the images at the wanted positions alone."""
     place = {position: i for i, position in enumerate(wanted)}
-    whole = {position for index in running for position in works[index].whole}
     return {
         "kind": "evaluate",
         "images": [dataclasses.astuple(ref) for ref in images],
-        "whole": [place[position] for position in sorted(whole) if position in place],
         "runs": [
-            {**works[index].network, "batches": [[place[position] for position in batch] for batch in left[index]]}
+            {
+                **works[index].network,
+                "batches": [[place[position] for position in batch] for batch in left[index]],
+                "whole": [place[position] for position in sorted(works[index].whole) if position in place],
+            }
             for index in running
         ],
     }

@@ -1,8 +1,8 @@
 """Runs inside a source's environment: best classes of every image, of several networks that share the decoding.
 
-A task is {"images", "whole", "runs"}: whole are the positions of images of which all logits are wanted, a run is
-{"model", "checkpoint", "match", "input_size", "runtime", "precision", "conversion", "batches"}, its batches lists of
-positions. Nothing here knows a claim.
+A task is {"images", "runs"}, a run {"model", "checkpoint", "match", "input_size", "runtime", "precision",
+"conversion", "batches", "whole"}: its batches are lists of positions of images, whole the positions of which all
+logits are wanted. Nothing here knows a claim.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def evaluate(networks: Networks, task: Mapping[str, Any], send: Emit, stored: Ca
     whatever happens at most one batch of each network has to be done again.
     """
     refs = [ImageRef(*fields) for fields in task["images"]]
-    whole = {refs[position].name for position in task["whole"]}
+    whole = [{refs[position].name for position in run["whole"]} for run in task["runs"]]
     failed: set[int] = set()
 
     def fail(run: int, error: Exception) -> None:
@@ -98,7 +98,7 @@ def evaluate(networks: Networks, task: Mapping[str, Any], send: Emit, stored: Ca
             stored(run)
             started = time.perf_counter()
             try:
-                rows = predictions(names, forward[run](batch), KEPT, whole) if names else []
+                rows = predictions(names, forward[run](batch), KEPT, whole[run]) if names else []
             except Exception as error:
                 fail(run, error)
                 continue

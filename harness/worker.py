@@ -88,7 +88,10 @@ def evaluate(networks: evaluating.Networks, task: dict[str, Any], send: Emit) ->
                 raise SystemExit("whoever asked for this is gone")
             sent.popleft()
 
-    evaluating.evaluate(networks, task, emit, stored)
+    try:
+        evaluating.evaluate(networks, task, emit, stored)
+    finally:
+        stored(None)  # or the answers of a task that failed would be taken for the next one
 
 
 def list_models(adapter: Any, _task: dict[str, Any], send: Emit) -> None:

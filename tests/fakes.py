@@ -2,8 +2,10 @@
 
 import dataclasses
 import hashlib
+import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,15 @@ from image_files import SYNSETS
 
 from harness import environments
 from harness.environments import Installed, SourceSpec
-from harness.errors import MeasurementError
+from harness.errors import InputError, MeasurementError
+from harness.evaluating import Networks
+from harness.evaluating import evaluate as evaluate_in_a_worker
 from harness.evaluation import Evaluation, evaluate
 from harness.images import ImageSet, open_images
 from harness.measure import Measurer
 from harness.records import Run, Source
 from harness.weights import Checkpoint
+from harness.workers import Worker
 
 SPEC = SourceSpec("fake", "fake_adapter", Path(__file__).parent, "numpy", np.__version__)
 VERSION = SPEC.default_version
@@ -47,9 +52,9 @@ def evaluation_task(folder: Path, model: str = "tiny", batch_size: int = 4, **ru
     plain = {"checkpoint": None, "match": "name", "input_size": None, "runtime": "native", "precision": "fp32"}
     positions = range(len(images))
     batches = [list(positions[start : start + batch_size]) for start in range(0, len(images), batch_size)]
-    network = {"model": model, **plain, "conversion": None, "batches": batches, **run}
+    network = {"model": model, **plain, "conversion": None, "batches": batches, "whole": [], **run}
     refs = [dataclasses.astuple(ref) for ref in images]
-    return {"kind": "evaluate", "images": refs, "whole": [], "runs": [network]}
+    return {"kind": "evaluate", "images": refs, "runs": [network]}
 
 
 def evaluate_one(measurer: Measurer, ready: Installed, asked: Evaluation, images: ImageSet) -> Run | None:
@@ -90,6 +95,60 @@ class Recorder:
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:
         assert seconds >= 0
         self.counts.append((run, done, total, added))
+
+
+class Killed(BaseException):
+    """What becomes of a worker that is this very process when it kills itself."""
+
+
+class Here:
+    """Makes workers evaluate in this process, without the half second that one of their own takes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, log: Path) -> None:
+        self.tasks: list[dict[str, Any]] = []  #: of all workers, in order
+        self.started = 0  #: processes that there would have been
+        self._log = log
+        self._networks: dict[Worker, Networks] = {}
+
+        def kill(*_: int) -> None:
+            raise Killed
+
+        monkeypatch.setenv("FAKE_FORWARDS", str(log))
+        monkeypatch.setattr(os, "kill", kill)
+        monkeypatch.setattr(os, "fsync", lambda _: None)  # files that need not last
+        monkeypatch.setattr(Worker, "do", lambda worker, task, handle: self._do(worker, task, handle))
+
+    def _do(self, worker: Worker, task: Mapping[str, Any], handle: Callable[[Mapping[str, Any]], None]) -> str | None:
+        self.tasks.append(json.loads(json.dumps(task)))
+        if worker not in self._networks:
+            self._networks[worker] = Networks(Adapter())
+            self.started += 1
+            assert self.started < 100, "workers are started again and again"
+        worker.was_ready = True
+
+        def send(event: dict[str, Any]) -> None:
+            handle(json.loads(json.dumps(event)))
+
+        try:
+            evaluate_in_a_worker(self._networks[worker], self.tasks[-1], send, lambda _: None)
+        except Killed:
+            del self._networks[worker]
+            return "the worker was killed."
+        except InputError as error:
+            send({"event": "failed", "error": "InputError", "message": str(error)})
+            return None
+        send({"event": "done"})
+        return None
+
+    def passes(self, network: str = "") -> list[tuple[str, tuple[str, ...]]]:
+        """Model and precision, and digests of the images, of every forward pass that was begun."""
+        return [one for one in passes(self._log) if one[0].startswith(network)]
+
+
+def passes(log: Path) -> list[tuple[str, tuple[str, ...]]]:
+    """See FAKE_FORWARDS."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [(network, tuple(images)) for _, network, images in map(json.loads, lines)]
 
 
 def contents(number: int) -> list[bytes]:

@@ -6,7 +6,7 @@ import pytest
 from harness import certified
 from harness.batches import KEPT, predictions
 from harness.certified import CALIBRATION, CHECKED, EVERY_BATCHES, SAFETY, checks, deciding_gap, deviation, uncertain
-from harness.evaluation import BLOCK
+from harness.engine import BLOCK
 
 
 def array(*values: float) -> np.ndarray:

@@ -9,6 +9,8 @@ import pytest
 from harness.ledger import Ledger, Row
 from harness.store import Predictions, Store
 
+Broken = Sequence[tuple[str, str]]
+
 NAMES = [f"{n}.jpg" for n in range(8)]
 LABELS = [3, 1, 4, 1, 5, 9, 2, 6]
 
@@ -28,9 +30,7 @@ ROWS = [
 BROKEN = [("3.jpg", "no pixels in it"), ("6.jpg", "cut off")]
 
 
-def stored(
-    folder: Path, rows: Sequence[Row] = (), broken: Sequence[tuple[str, str]] = (), known: bool = True
-) -> Ledger:
+def stored(folder: Path, rows: Sequence[Row] = (), broken: Broken = (), known: bool = True) -> Ledger:
     """The ledger of a store that got these."""
     predictions = Store(folder).predictions({"kind": "predictions"})
     if known:
@@ -46,7 +46,7 @@ def opened(predictions: Predictions) -> Ledger:
     return Ledger(predictions, {name: i for i, name in enumerate(NAMES)}, np.asarray(LABELS, np.int64))
 
 
-def told(folder: Path, rows: Sequence[Row] = (), broken: Sequence[tuple[str, str]] = ()) -> Ledger:
+def told(folder: Path, rows: Sequence[Row] = (), broken: Broken = ()) -> Ledger:
     """The ledger of a store that is empty, told of these one by one."""
     ledger = stored(folder)
     for one in rows:
@@ -91,7 +91,7 @@ def test_logits_are_by_class_where_all_were_kept(tmp_path: Path, way: type[Ledge
 
 
 @pytest.mark.parametrize(("rows", "broken"), [(ROWS, BROKEN), (ROWS, []), ([], BROKEN), ([], [])])
-def test_what_is_read_is_what_was_told(tmp_path: Path, rows: Sequence[Row], broken: Sequence[tuple[str, str]]) -> None:
+def test_what_is_read_is_what_was_told(tmp_path: Path, rows: Sequence[Row], broken: Broken) -> None:
     one, other = told(tmp_path / "told", rows, broken), stored(tmp_path / "stored", rows, broken)
     assert content(one) == content(other)
     one.predictions.append([(name, list(c), list(v)) for name, c, v in rows], broken)

@@ -59,20 +59,22 @@ def converted(network: Any, runtime: Runtime, folder: Path, example: Array) -> P
         for left_over in (folder, partial):
             shutil.rmtree(left_over, ignore_errors=True)
         partial.mkdir()
-        file = network.export(runtime, partial)
-        for images in (example[:2], example[:1]):
-            apart = deviation(network.forward(images), load(file, runtime, "fp32").forward(images))
-            if not apart < ROUNDING:
-                shutil.rmtree(partial)
-                raise NotImplementedError(
-                    f"runtime {runtime}: the conversion computes something else. Logits differ by {apart:.2g} of "
-                    "their range"
-                )
-        sizes = {str(path.relative_to(partial)): path.stat().st_size for path in partial.rglob("*") if path.is_file()}
-        name = str(file.relative_to(partial))
-        mark = {"file": name, "sizes": sizes}
-        (partial / _COMPLETE).write_text(json.dumps(mark), encoding="utf-8")
-        partial.rename(folder)
+        try:
+            file = network.export(runtime, partial)
+            for images in (example[:2], example[:1]):
+                apart = deviation(network.forward(images), load(file, runtime, "fp32").forward(images))
+                if not apart < ROUNDING:
+                    raise NotImplementedError(
+                        f"runtime {runtime}: the conversion computes something else. Logits differ by {apart:.2g} of "
+                        "their range"
+                    )
+            written = [path for path in partial.rglob("*") if path.is_file()]
+            name = str(file.relative_to(partial))
+            mark = {"file": name, "sizes": {str(path.relative_to(partial)): path.stat().st_size for path in written}}
+            (partial / _COMPLETE).write_text(json.dumps(mark), encoding="utf-8")
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return folder / name
 
 

@@ -129,6 +129,16 @@ def test_a_conversion_that_computes_something_else_is_refused(tmp_path: Path, wr
     assert [path.name for path in tmp_path.iterdir()] == ["network.lock"]
 
 
+def test_a_conversion_that_cannot_be_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(_file: Path, _precision: Precision) -> Inference:
+        raise RuntimeError("\n  no such operation \nat line 7\n")
+
+    monkeypatch.setitem(runtimes._LOADERS, "openvino", load)
+    with pytest.raises(NotImplementedError, match=r"openvino: the conversion cannot be run\. no such operation$"):
+        run(Network(), tmp_path / "network")
+    assert [path.name for path in tmp_path.iterdir()] == ["network.lock"]
+
+
 def test_one_image_alone_is_compared_too(tmp_path: Path) -> None:
     class ByNumber(Network):
         def forward(self, batch: Array) -> Array:

@@ -110,8 +110,10 @@ def test_an_export_that_ends_half_way_leaves_nothing_to_use(tmp_path: Path) -> N
     network.breaks = True
     with pytest.raises(NotImplementedError, match="half way"):
         run(network, folder)
-    assert not folder.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["network.lock"]
     network.breaks = False
+    (tmp_path / "network.partial").mkdir()  # of a process that was killed
+    (tmp_path / "network.partial" / "left over").touch()
     assert np.array_equal(run(network, folder).forward(EXAMPLE), network.forward(EXAMPLE))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["network", "network.lock"]
 
@@ -124,7 +126,17 @@ def test_a_conversion_that_computes_something_else_is_refused(tmp_path: Path, wr
         with pytest.raises(NotImplementedError, match=r"runtime openvino: the conversion computes something else\. "):
             run(network, folder)
     assert network.exports == 2
-    assert not folder.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["network.lock"]
+
+
+def test_a_conversion_that_cannot_be_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(_file: Path, _precision: Precision) -> Inference:
+        raise RuntimeError("\n  no such operation \nat line 7\n")
+
+    monkeypatch.setitem(runtimes._LOADERS, "openvino", load)
+    with pytest.raises(NotImplementedError, match=r"openvino: the conversion cannot be run\. no such operation$"):
+        run(Network(), tmp_path / "network")
+    assert [path.name for path in tmp_path.iterdir()] == ["network.lock"]
 
 
 def test_one_image_alone_is_compared_too(tmp_path: Path) -> None:

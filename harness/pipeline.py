@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from harness import (
     verdicts,
     weights,
     why,
+    workers,
 )
 from harness.attribution import Attribution, Target
 from harness.claims import Problem
@@ -185,8 +185,8 @@ def _prepare(planned: Plan, measurer: Measurer) -> dict[Source, Installed]:
             measurer.fail(source, None, "environment", str(error))
             return None
 
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        return {source: ready for source, ready in zip(wanted, pool.map(one, wanted), strict=True) if ready}
+    ready = zip(wanted, workers.side_by_side(one, wanted), strict=True)
+    return {source: installed for source, installed in ready if installed}
 
 
 _Built = dict[tuple[Row, Source], Static]
@@ -203,8 +203,7 @@ def _build(planned: Plan, installed: Mapping[Source, Installed], measurer: Measu
         statics = measurer.statics(installed[source], wanted, side_by_side=len(installed))
         return {row: statics[row.model] for row in rows if row.model in statics}
 
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        found = dict(zip(installed, pool.map(one, installed), strict=True))
+    found = dict(zip(installed, workers.side_by_side(one, installed), strict=True))
     return {(row, source): static for source, rows in found.items() for row, static in rows.items()}
 
 

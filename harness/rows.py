@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from harness import accuracy, environments, weights
+from harness import accuracy, environments, weights, workers
 from harness.environments import Installed
 from harness.errors import MeasurementError
 from harness.evaluation import Enough, Evaluation, evaluate
@@ -55,8 +54,8 @@ def evaluate_rows(
         return dict(zip(evaluations, done, strict=True))
 
     # on one machine sources would only take the processors from each other
-    with ThreadPoolExecutor(max_workers=1 if measurer.cluster is None else max(1, len(asked))) as pool:
-        done = dict(zip(asked, pool.map(one, asked), strict=True))
+    evaluated = map(one, asked) if measurer.cluster is None else workers.side_by_side(one, asked)
+    done = dict(zip(asked, evaluated, strict=True))
     runs: dict[tuple[Row, Source], list[Run]] = {}
     for source, rows in asked.items():
         for row, evaluation in rows:

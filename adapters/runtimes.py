@@ -76,15 +76,22 @@ def converted(network: Any, runtime: Runtime, folder: Path, example: Array) -> P
 def _certify(network: Any, runtime: Runtime, file: Path, example: Array) -> None:
     """Raises NotImplementedError where a conversion does not give the network's own logits, of any number of images."""
     for images in (example[:2], example[:1]):
+        expected = network.forward(images)
         try:
-            apart = deviation(network.forward(images), load(file, runtime, "fp32").forward(images))
+            apart = deviation(expected, load(file, runtime, "fp32").forward(images))
         except Exception as error:  # a runtime may raise anything at what it cannot run
-            said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise NotImplementedError(f"runtime {runtime}: the conversion cannot be run. {said}") from error
+            raise NotImplementedError(f"runtime {runtime}: the conversion cannot be run. {reason(error)}") from error
         if not apart < ROUNDING:
             raise NotImplementedError(
-                f"runtime {runtime}: the conversion computes something else. Logits differ by {apart:.2g} of their range"
+                f"runtime {runtime}: the conversion computes something else. "
+                f"Logits differ by {apart:.2g} of their range"
             )
+
+
+def reason(error: BaseException) -> str:
+    """The line of a message that says what is wrong; OpenVINO's begin with where it was noticed."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line and not line.startswith("Exception from")), type(error).__name__)
 
 
 def _complete(folder: Path) -> Path | None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from adapters import torch_altered, torch_counters, torch_export, torch_inference, torch_trace
+from adapters import runtimes, torch_altered, torch_counters, torch_export, torch_inference, torch_trace
 from adapters.base import (
     Alterations,
     Array,
@@ -118,7 +118,7 @@ class TorchNetwork:
             with quiet(), torch.no_grad():
                 return exporting(self._fresh(), self.input_size, folder)
         except Exception as error:  # a converter may raise anything
-            reason = (str(error).strip().splitlines() or [""])[0]
+            reason = runtimes.reason(error)
             raise NotImplementedError(f"runtime {runtime}: the network cannot be converted. {reason}") from error
 
     # -- counts ----------------------------------------------------------------------------------

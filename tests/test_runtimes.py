@@ -131,7 +131,7 @@ def test_a_conversion_that_computes_something_else_is_refused(tmp_path: Path, wr
 
 def test_a_conversion_that_cannot_be_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(_file: Path, _precision: Precision) -> Inference:
-        raise RuntimeError("\n  no such operation \nat line 7\n")
+        raise RuntimeError("Exception from x.cpp:1:\n  no such operation \nat line 7\n")
 
     monkeypatch.setitem(runtimes._LOADERS, "openvino", load)
     with pytest.raises(NotImplementedError, match=r"openvino: the conversion cannot be run\. no such operation$"):

@@ -124,7 +124,7 @@ def _tried(program: Path, precision: Precision, device: str, example: Array) -> 
     if done.returncode < 0:
         raise NotImplementedError(f"it died by {signal.Signals(-done.returncode).name}")
     if done.returncode:
-        raise NotImplementedError(f"it failed: {done.stderr.strip().splitlines()[-1]}")
+        raise NotImplementedError(f"it failed: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
     with np.load(logits) as found:
         return dict(found)
 

@@ -60,21 +60,31 @@ def converted(network: Any, runtime: Runtime, folder: Path, example: Array) -> P
         for left_over in (folder, partial):
             shutil.rmtree(left_over, ignore_errors=True)
         partial.mkdir()
-        file = network.export(runtime, partial)
-        for images in (example[:2], example[:1]):
-            apart = deviation(network.forward(images), load(file, runtime, "fp32").forward(images))
-            if not apart < ROUNDING:
-                shutil.rmtree(partial)
-                raise NotImplementedError(
-                    f"runtime {runtime}: the conversion computes something else. Logits differ by {apart:.2g} of "
-                    "their range"
-                )
-        sizes = {str(path.relative_to(partial)): path.stat().st_size for path in partial.rglob("*") if path.is_file()}
-        name = str(file.relative_to(partial))
-        mark = {"file": name, "sizes": sizes}
-        (partial / _COMPLETE).write_text(json.dumps(mark), encoding="utf-8")
-        partial.rename(folder)
+        try:
+            file = network.export(runtime, partial)
+            _certify(network, runtime, file, example)
+            written = [path for path in partial.rglob("*") if path.is_file()]
+            name = str(file.relative_to(partial))
+            mark = {"file": name, "sizes": {str(path.relative_to(partial)): path.stat().st_size for path in written}}
+            (partial / _COMPLETE).write_text(json.dumps(mark), encoding="utf-8")
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return folder / name
+
+
+def _certify(network: Any, runtime: Runtime, file: Path, example: Array) -> None:
+    """Raises NotImplementedError where a conversion does not give the network's own logits, of any number of images."""
+    for images in (example[:2], example[:1]):
+        try:
+            apart = deviation(network.forward(images), load(file, runtime, "fp32").forward(images))
+        except Exception as error:  # a runtime may raise anything at what it cannot run
+            said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise NotImplementedError(f"runtime {runtime}: the conversion cannot be run. {said}") from error
+        if not apart < ROUNDING:
+            raise NotImplementedError(
+                f"runtime {runtime}: the conversion computes something else. Logits differ by {apart:.2g} of their range"
+            )
 
 
 def _complete(folder: Path) -> Path | None:
@@ -126,7 +136,10 @@ def _openvino(file: Path, precision: Precision) -> Inference:
         # processes that run side by side would all be tied to the same cores
         "ENABLE_CPU_PINNING": False,
     }
-    compiled = openvino.Core().compile_model(str(file), "CPU", options)
+    core = openvino.Core()
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise NotImplementedError("precision bf16: this processor does not have it, OpenVINO would compute in fp32")
+    compiled = core.compile_model(str(file), "CPU", options)
 
     def forward(batch: Array) -> Array:
         # read where it lies, while the results are copied out of memory that the next call overwrites

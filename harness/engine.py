@@ -88,6 +88,7 @@ def perform(
     together = list(left)
     alone: list[int] = []
     deaths = 0
+    false_starts = 0
     while together or alone:
         running = together or alone[:1]
         got_on = False
@@ -104,7 +105,8 @@ def perform(
                 works[index].predictions.save_network({name: event[name] for name in event if name != "run"})
             elif event["event"] == "predictions":
                 got_on = True
-                left[index].pop(0)
+                done = {name for name, *_ in (*event["rows"], *event["undecodable"])}
+                left[index] = [batch for batch in left[index] if order[batch[0]].name not in done]
                 rows = [(name, classes, logits) for name, classes, logits in event["rows"]]
                 works[index].predictions.append(rows, [(name, why) for name, why in event["undecodable"]])
             elif event["event"] == "run_failed":
@@ -118,10 +120,14 @@ def perform(
             together, alone = [], alone if together else alone[1:]
             deaths = 0
             continue
-        if not worker.was_ready:  # none of them can ever be run
+        false_starts = 0 if worker.was_ready else false_starts + (1 if worker.was_killed else _PATIENCE)
+        if false_starts >= _PATIENCE:  # none of them can ever be run
             for index in [*together, *alone]:
                 handle(index, {"event": "run_failed", "message": death})
             return
+        if false_starts:  # which says nothing of the networks
+            say(f"{death} It is started again.")
+            continue
         deaths = 0 if got_on else deaths + 1
         if together and len(together) > 1:
             together, alone, deaths = [], [index for index in together if left[index]], 0

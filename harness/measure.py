@@ -6,7 +6,6 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -127,8 +126,7 @@ class Measurer:
 
             self.run(installed[source], [task for _, task in mine], handled, threads)
 
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            list(pool.map(one, tasks))
+        workers.side_by_side(one, tasks)
 
     def statics(
         self, installed: Installed, wanted: Mapping[str, Iterable[int]], trace: bool = True, side_by_side: int = 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,22 +19,24 @@ from harness import (
     paired,
     plausibility,
     preparation,
+    rows,
     unmeasured,
     verdicts,
     weights,
     why,
+    workers,
 )
 from harness.attribution import Attribution, Target
 from harness.claims import Problem
 from harness.environments import Installed
 from harness.errors import InputError, MeasurementError
-from harness.evaluation import Enough, Evaluation, evaluate
+from harness.evaluation import Evaluation, evaluate
 from harness.images import ImageSet, open_images
 from harness.measure import Cluster, Measurer, Progress
 from harness.page import check_page
 from harness.plan import Options, Plan, plan
 from harness.preprocessing import Comparison
-from harness.records import Claim, Failure, Finding, Metric, Outcome, PairResult, Row, Run, Source, Static, Verdict
+from harness.records import Failure, Finding, Metric, Outcome, PairResult, Row, Run, Source, Static, Verdict
 from harness.store import Predictions, Store
 from harness.swapping import Bench
 
@@ -101,14 +102,14 @@ def execute(options: Options, progress: Progress) -> Results:
         judged = _ask_the_neighbours(judged, built, installed, measurer)
     runs: dict[tuple[Row, Source], list[Run]] = {}
     if "accuracy" in options.checks and images is not None and choice != "none":
-        runs = _evaluate(planned, options, choice, images, built, installed, measurer)
+        runs = rows.evaluate_rows(planned, options, choice, images, built, installed, measurer)
     shown = None
     demonstration_finding = None
     if "accuracy" in options.checks and images is None:
         shown, demonstration_finding = _demonstrate(installed, measurer)
     compared = _compare_sources(planned, options, built, installed, images, measurer)
     side_by_side = _paired(planned, runs, images)
-    population = _population(planned, options, images)
+    population = rows.population(planned, options, images)
     judged += unmeasured.accuracy_verdicts(claims, runs, images, options, choice, measurer.failures, population)
     attributions, found_out = _explain(
         planned, options, choice, runs, side_by_side, compared.pairs, images, installed, measurer
@@ -184,8 +185,8 @@ def _prepare(planned: Plan, measurer: Measurer) -> dict[Source, Installed]:
             measurer.fail(source, None, "environment", str(error))
             return None
 
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        return {source: ready for source, ready in zip(wanted, pool.map(one, wanted), strict=True) if ready}
+    ready = zip(wanted, workers.side_by_side(one, wanted), strict=True)
+    return {source: installed for source, installed in ready if installed}
 
 
 _Built = dict[tuple[Row, Source], Static]
@@ -202,8 +203,7 @@ def _build(planned: Plan, installed: Mapping[Source, Installed], measurer: Measu
         statics = measurer.statics(installed[source], wanted, side_by_side=len(installed))
         return {row: statics[row.model] for row in rows if row.model in statics}
 
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        found = dict(zip(installed, pool.map(one, installed), strict=True))
+    found = dict(zip(installed, workers.side_by_side(one, installed), strict=True))
     return {(row, source): static for source, rows in found.items() for row, static in rows.items()}
 
 
@@ -228,81 +228,6 @@ def _ask_the_neighbours(
                 judged = attributed
                 break
     return judged
-
-
-def _evaluate(
-    planned: Plan,
-    options: Options,
-    choice: str,
-    images: ImageSet,
-    built: _Built,
-    installed: Mapping[Source, Installed],
-    measurer: Measurer,
-) -> dict[tuple[Row, Source], list[Run]]:
-    """Every row's network over the images: at the source's own input size and, if it differs, at the row's."""
-    asked: dict[Source, list[tuple[Row, Evaluation]]] = {}
-    for target in planned.targets:
-        row, source = target.row, target.source
-        static = built.get((row, source))
-        if static is None:
-            continue
-        try:
-            checkpoint = weights.find(
-                choice,
-                source.name,
-                static.model,
-                row.model,
-                static.checkpoint_url,
-                planned.page.weights.get(row.model),
-                environments.cache() / "weights",
-            )
-        except MeasurementError as error:
-            measurer.fail(source, row.model, "weights", str(error))
-            continue
-        sizes = [None] if row.input_size in (None, static.input_size) else [None, row.input_size]
-        evaluations = [Evaluation(row.model, static.model, checkpoint, size, static.input_size) for size in sizes]
-        asked.setdefault(source, []).extend((row, evaluation) for evaluation in evaluations)
-
-    def one(source: Source) -> list[Run | None]:
-        enough = _enough(planned, options, images, asked[source])
-        evaluations = [evaluation for _, evaluation in asked[source]]
-        return evaluate(measurer, installed[source], evaluations, images, enough)
-
-    # on one machine sources would only take the processors from each other
-    with ThreadPoolExecutor(max_workers=1 if measurer.cluster is None else max(1, len(asked))) as pool:
-        done = dict(zip(asked, pool.map(one, asked), strict=True))
-    runs: dict[tuple[Row, Source], list[Run]] = {}
-    for source, rows in asked.items():
-        for (row, _), run in zip(rows, done[source], strict=True):
-            if run is not None:
-                runs.setdefault((row, source), []).append(run)
-    return runs
-
-
-def _population(planned: Plan, options: Options, images: ImageSet | None) -> int | None:
-    """Of how many images the accuracies that can be judged are; None where the document is about other images."""
-    if images is None:
-        return None
-    if planned.page.is_about(images):
-        return len(images.images)
-    return images.drawn_from if options.stop_early and planned.page.data is None else None
-
-
-def _enough(planned: Plan, options: Options, images: ImageSet, rows: Sequence[tuple[Row, Evaluation]]) -> Enough | None:
-    """Tells when all accuracies of a row are decided; None where all images are to be seen."""
-    population = _population(planned, options, images)
-    if not options.stop_early or population is None:
-        return None
-    claims: dict[Evaluation, list[Claim]] = {}
-    for row, evaluation in rows:
-        claims.setdefault(evaluation, []).extend(claim for claim in planned.table.claims if claim.row == row)
-
-    def enough(evaluation: Evaluation, seen: int, top1: int, top5: int) -> bool:
-        right = {"top1": top1, "top5": top5}
-        asked = [claim for claim in claims[evaluation] if claim.metric in right]
-        return all(accuracy.decided(claim, population, seen, right[claim.metric]) for claim in asked)
-
-    return enough
 
 
 @dataclass(frozen=True)

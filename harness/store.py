@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import logging
 import os
@@ -28,6 +27,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from harness.errors import InputError
 
@@ -180,7 +181,10 @@ def _table(path: Place) -> pd.DataFrame | None:
     """The rows of a Parquet file; None where it is damaged."""
     content = path.read_bytes()  # what cannot be read at all is no fault of the file
     try:
-        return pd.read_parquet(io.BytesIO(content), columns=_COLUMNS, page_checksum_verification=True)
+        # a third of the time that pandas takes for a small file
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        found: pd.DataFrame = file.read(_COLUMNS, use_threads=False).to_pandas()[_COLUMNS]
+        return found
     except MemoryError:
         raise
     except Exception as error:  # of damaged bytes its reader may say anything

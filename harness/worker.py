@@ -7,13 +7,17 @@ A task that fails is reported and the next one is read. Nothing here knows a cla
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import importlib.metadata
 import json
 import os
 import platform
+import select
+import signal
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -36,12 +40,17 @@ _TRACE_SIZE_MINIMUM = 32
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
     # frameworks print to standard output; events get a descriptor that nobody else knows
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
+    threading.Thread(target=_end_with_reader, args=(events.fileno(),), daemon=True).start()
 
     def emit(event: dict[str, Any]) -> None:
-        events.write(json.dumps(event) + "\n")
+        try:
+            events.write(json.dumps(event) + "\n")
+        except BrokenPipeError:
+            os._exit(1)
 
     job = json.loads(sys.stdin.readline())
     adapter = importlib.import_module(job["module"]).Adapter(device=job["device"])
@@ -67,10 +76,20 @@ def main() -> None:
             tasks[task["kind"]](adapter, task, emit)
             emit({"event": "done"})
         except Exception as error:  # one model's failure is that model's alone
-            traceback.print_exc(file=sys.stderr)
+            with contextlib.suppress(OSError):  # the disk that the log is on may be full
+                traceback.print_exc(file=sys.stderr)
             name = type(error).__name__
             message = f"{name}: {error}" if isinstance(error, KeyError) else str(error)  # it says the key alone
             emit({"event": "failed", "error": name, "message": message or name})
+
+
+def _end_with_reader(events: int) -> None:
+    """Ends this process once nobody reads its events any more, in the middle of a forward pass too: a parent that
+    was killed tells nobody."""
+    reader = select.poll()
+    reader.register(events, 0)  # of errors alone
+    reader.poll()
+    os._exit(1)
 
 
 def evaluate(networks: evaluating.Networks, task: dict[str, Any], send: Emit) -> None:
@@ -85,7 +104,7 @@ def evaluate(networks: evaluating.Networks, task: dict[str, Any], send: Emit) ->
     def stored(run: int | None) -> None:
         while sent if run is None else run in sent:
             if not sys.stdin.readline():
-                raise SystemExit("whoever asked for this is gone")
+                raise SystemExit(1)  # whoever asked for this is gone
             sent.popleft()
 
     try:

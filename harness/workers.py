@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 from harness.environments import Installed
 
@@ -21,6 +24,34 @@ _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33), "
 
 Event = Mapping[str, Any]
 Handle = Callable[[int, Event], None]
+K = TypeVar("K")
+V = TypeVar("V")
+
+#: the processes that run, and whether no more may be started; both are changed under the lock alone
+_running: set[subprocess.Popen[str]] = set()
+_stopping = False
+_lock = threading.Lock()
+
+
+def side_by_side(one: Callable[[K], V], items: Iterable[K]) -> list[V]:
+    """`one` of every item, each in a thread of its own.
+
+    Where one raises, or the main thread is interrupted, which the others do not learn, all workers are ended, because
+    nobody waits for what they do any more.
+    """
+    global _stopping
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        try:
+            return list(pool.map(one, items))
+        except BaseException:
+            with _lock:
+                _stopping = True
+                for process in _running:
+                    process.terminate()
+            pool.shutdown(cancel_futures=True)
+            raise
+        finally:
+            _stopping = False
 
 
 def run(
@@ -46,10 +77,10 @@ def run(
             death = worker.do(task, handled)
             if death is None:
                 continue
-            failed = range(index, index + 1) if worker.was_ready else range(index, len(tasks))  # it got to none
-            for lost in failed:
+            useless = not (worker.was_ready or worker.was_killed)  # it would get to none of the others either
+            for lost in range(index, len(tasks) if useless else index + 1):
                 handle(lost, {"event": "failed", "error": "WorkerDied", "message": death})
-            if not worker.was_ready:
+            if useless:
                 break
 
 
@@ -58,13 +89,14 @@ class Worker:
 
     def __init__(self, installed: Installed, log: Path, device: str = "cpu", threads: int | None = None) -> None:
         self._installed = installed
-        self._log = log
+        self._log = self._written = log
         self._device = device
         self._threads = threads
         self._process: subprocess.Popen[str] | None = None
         self._path: tempfile.TemporaryDirectory[str] | None = None
         self._log_start = 0
         self.was_ready = False  #: whether the adapter of the present or last process could be imported
+        self.was_killed = False  #: whether a signal ended the last process
 
     def __enter__(self) -> Worker:
         return self
@@ -104,13 +136,14 @@ class Worker:
             process.terminate()
             self._end()
             raise
-        return _describe(self._installed, self._end(), self._log, self._log_start)
+        return _describe(self._installed, self._end(), self._written, self._log_start)
 
     def _start(self) -> subprocess.Popen[str]:
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        self._path = tempfile.TemporaryDirectory(prefix="parity-path-")
         self.was_ready = False
-        with self._log.open("ab") as stderr:
+        with self._open_log() as stderr, _lock:
+            if _stopping:
+                raise KeyboardInterrupt
+            self._path = tempfile.TemporaryDirectory(prefix="parity-path-")
             self._log_start = stderr.tell()
             self._process = subprocess.Popen(
                 [str(self._installed.python), "-m", "harness.worker"],
@@ -121,9 +154,27 @@ class Worker:
                 text=True,
                 encoding="utf-8",
             )
+            _running.add(self._process)
         with contextlib.suppress(BrokenPipeError):
             _tell(self._process, json.dumps({"module": self._installed.spec.module, "device": self._device}))
         return self._process
+
+    def _open_log(self) -> BinaryIO:
+        """The log, or the next to it that no worker of another run writes to: its last words are to be its own."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        number, self._written = 1, self._log
+        while True:
+            file = self._written.open("ab")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the worker inherits it
+            except BlockingIOError:
+                file.close()
+                number += 1
+                self._written = self._log.with_suffix(f".{number}{self._log.suffix}")
+            except OSError:  # not every file system has locks
+                return file
+            else:
+                return file
 
     def _end(self) -> int:
         """Waits for the process to end and returns its status."""
@@ -135,6 +186,9 @@ class Worker:
             process.stdin.close()
         process.stdout.close()
         status = process.wait()
+        self.was_killed = status < 0
+        with _lock:
+            _running.discard(process)
         if self._path is not None:
             self._path.cleanup()
         return status
@@ -162,7 +216,9 @@ def _environment(installed: Installed, path: Path, threads: int | None) -> dict[
         (path / "adapters").symlink_to(package.parent / "adapters")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS") if threads}
-    return {**_KEEP_MEMORY, **inherited, **limits, "PYTHONPATH": str(path), "PYTHONUNBUFFERED": "1"}
+    # Paddle takes one thread where nothing is said, the others as many as there are
+    processors = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
+    return {**_KEEP_MEMORY, **processors, **inherited, **limits, "PYTHONPATH": str(path), "PYTHONUNBUFFERED": "1"}
 
 
 def _describe(installed: Installed, status: int, log: Path, start: int) -> str:

@@ -2,8 +2,8 @@
 
 An image is `FAKE` and 192 bytes, which are its 8 x 8 RGB pixels; of any other file the digest stands in for
 the pixels, and a file that begins with `BAD` cannot be decoded. `FAKE_LACKS` names modules that are not there.
-Building and every forward pass take `FAKE_DELAY` seconds. Every forward pass that begins adds a line to the file
-`FAKE_FORWARDS`, a JSON list: the worker's process, model and precision, a digest of each image.
+Building takes `FAKE_BUILDING` seconds more and a forward pass `FAKE_DELAY`. Every forward pass that begins adds a line
+to the file `FAKE_FORWARDS`, a JSON list: the worker's process, model and precision, a digest of each image.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class FakeNetwork:
 
     def forward(self, batch: Array, precision: str = "fp32") -> Array:
         _note(f"{self.model} {precision}", batch)
-        _delay()
+        time.sleep(float(os.environ.get("FAKE_DELAY", "0")))
         if self.model == "slow":
             time.sleep(0.05)
         if self.model == "killer" and self.seen + len(batch) > int(os.environ.get("FAKE_KILL_AFTER", "1000000")):
@@ -237,7 +237,7 @@ class Adapter:
             raise KeyError(model)
         if model.endswith("boom"):
             raise RuntimeError(f"{model} cannot be built")
-        _delay()
+        time.sleep(float(os.environ.get("FAKE_BUILDING", "0")))
         if model == "loud":
             print("a framework says hello on standard output", flush=True)
             os.write(1, b'{"event": "static", "task": 0}\n')
@@ -246,10 +246,6 @@ class Adapter:
             entries = {name: array for name, array in _read(checkpoint).items() if name != MARK}
             network.load_state(entries, match, str(checkpoint))
         return network
-
-
-def _delay() -> None:
-    time.sleep(float(os.environ.get("FAKE_DELAY", "0")))
 
 
 def _note(network: str, batch: Array) -> None:

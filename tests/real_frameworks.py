@@ -30,13 +30,13 @@ def sample(request: pytest.FixtureRequest) -> ImageSet:
 
 
 @pytest.fixture(scope="session")
-def installed() -> Callable[[str], Installed]:
-    """The environment of a source, made if need be; skips where no package index can be reached."""
+def installed() -> Callable[..., Installed]:
+    """The environment of a source, another runtime beside it where one is named; skips where none can be made."""
 
-    def prepare(name: str) -> Installed:
+    def prepare(name: str, runtime: str = "native") -> Installed:
         spec = environments.sources()[name]
         try:
-            return environments.prepare(spec, spec.default_version)
+            return environments.prepare(spec, spec.default_version, runtime)
         except MeasurementError as error:
             if os.environ.get("CI"):
                 raise

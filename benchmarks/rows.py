@@ -1,0 +1,58 @@
+"""The rows of the documented table as they are timed: which network, which weights, which size, how many FLOPs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import environments, weights
+from harness.errors import MeasurementError
+from harness.measure import Measurer
+from harness.plan import Options, plan
+from harness.store import Store
+from harness.terminal import Silent
+from harness.weights import Checkpoint
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network of one source."""
+
+    source: str
+    version: str
+    documented: str  #: the model as the table calls it
+    model: str  #: the source's own name
+    size: int  #: pixels, the source's own, at which both its evaluator and the harness run it here
+    checkpoint: Checkpoint
+    gflops: float  #: of one image at that size: convolutions and matrix products, a multiply-add being 2 operations
+
+    @property
+    def label(self) -> str:
+        return f"{self.source} {self.version} {self.documented}"
+
+
+def rows(folder: Path, sources: Sequence[str] = (), models: Sequence[str] = ()) -> list[Row]:
+    """Rows of CSPNet's table, all unless sources or models are named, with checkpoints out of a folder.
+
+    Raises InputError or MeasurementError for the first one that cannot be had.
+    """
+    planned = plan(Options(sources=tuple(sources), models=tuple(models)))
+    # counting takes minutes and says the same every time
+    measurer = Measurer(Store(environments.cache() / "benchmarks"), Silent(), "cpu", batch_size=1)
+    found = []
+    for source in dict.fromkeys(target.source for target in planned.targets):
+        mine = [target.row.model for target in planned.targets if target.source == source]
+        ready = environments.prepare(planned.known[source.name], source.version)
+        statics = measurer.statics(ready, dict.fromkeys(mine, ()), trace=False)
+        for failure in measurer.failures:
+            raise MeasurementError(f"{failure.source} {failure.model}: {failure.message}")
+        for model in mine:
+            static = statics[model]
+            counted = static.multiply_adds[static.input_size][static.plain_counter]
+            checkpoint = weights.find(
+                str(folder), source.name, static.model, model, static.checkpoint_url, None, environments.cache()
+            )
+            name = (source.name, source.version, model, static.model)
+            found.append(Row(*name, static.input_size, checkpoint, 2 * counted / 1e9))
+    return found

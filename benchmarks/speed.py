@@ -1,0 +1,230 @@
+"""The harness against the sources' own evaluation of the rows of CSPNet's table: python -m benchmarks.speed.
+
+What the numbers mean stands in README.md here; progress goes to standard error, Markdown to standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import frameworks, images, interleaved, speed_report
+from benchmarks.interleaved import Contestant, Outcome
+from benchmarks.rows import Row, rows
+from benchmarks.speed_report import RowTimes, SourceTime, markdown
+from harness import environments
+from harness.errors import InputError, MeasurementError
+
+PEAK = Path(__file__).with_name("peak.py")
+#: images that every contestant runs before any counts
+WARM_UP = 64
+RUNTIMES = ("native", "openvino", "openvino:bf16")
+OWN = "its own evaluation"
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
+    add = parser.add_argument
+    add("--data", type=Path, default=images.SAMPLE, help="labelled images, as for python -m harness.run")
+    add("--labels", type=Path)
+    add("--weights", type=Path, required=True, help="folder with a checkpoint for every row")
+    add("--images", type=int, default=500, metavar="N", help="how many, repeated where there are fewer (default: 500)")
+    add("--slice", type=int, default=128, metavar="N", help="images of a turn, whole batches (default: 128)")
+    add("--batch-size", type=int, default=32, metavar="N")
+    add("--runtimes", default=",".join(RUNTIMES), help=f"RUNTIME[:PRECISION],… (default: {','.join(RUNTIMES)})")
+    add("--sources", default="", help="some of them (default: all)")
+    add("--models", default="", help="some of them, as the table calls them (default: all)")
+    add("--out", type=Path, metavar="FILE", help="all figures as JSON")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
+    if given.slice % given.batch_size:
+        print(f"error: --slice {given.slice} is no whole number of batches of {given.batch_size}", file=sys.stderr)
+        return 2
+    try:
+        timed = rows(given.weights.absolute(), _named(given.sources), _named(given.models))
+        listed = images.labelled(given.images + WARM_UP, given.data, given.labels)
+        peaks = [measured_peak()]
+        found = [
+            one_source([row for row in timed if row.source == source], listed, given)
+            for source in dict.fromkeys(row.source for row in timed)
+        ]
+        peaks.append(measured_peak())
+    except (InputError, MeasurementError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    row_times = [row for rows_of, _, _ in found for row in rows_of]
+    source_times = [one for _, sources_of, _ in found for one in sources_of]
+    print(report(row_times, source_times, peaks, given))
+    if given.out:
+        content = {
+            "arguments": {name: str(value) for name, value in vars(given).items()},
+            "peaks": peaks,
+            "rows": [dataclasses.asdict(row) for row in row_times],
+            "sources": [dataclasses.asdict(one) for one in source_times],
+            "outcomes": [outcome.summary() for _, _, outcomes in found for outcome in outcomes],
+        }
+        given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _named(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def one_source(
+    mine: Sequence[Row], listed: Sequence[tuple[str, int]], given: argparse.Namespace
+) -> tuple[list[RowTimes], list[SourceTime], list[Outcome]]:
+    """All contestants of the rows of one source, by turns; sources follow each other, or memory would not do."""
+    contestants: list[Contestant] = []
+    own: dict[str, list[tuple[int, str]]] = {}
+    for row in mine:
+        for name, variables in ways(row):
+            own.setdefault(row.documented, []).append((len(contestants), name))
+            contestants.append(evaluator(row, name, variables, listed, given.batch_size))
+    harness: list[tuple[int, str]] = []
+    for asked in _named(given.runtimes):
+        runtime, _, precision = asked.partition(":")
+        name = f"harness, {asked.replace(':', ' ')}"
+        harness.append((len(contestants), name))
+        contestants.append(harness_contestant(mine, runtime, precision or "fp32", name, listed, given))
+    turns = interleaved.slices(given.images, given.slice)
+    warm_up = (given.images, given.images + WARM_UP)
+    outcomes = interleaved.run(contestants, turns, warm_up, told=Told())
+    models = [row.documented for row in mine]
+    by_row: dict[str, list[speed_report.Timed]] = {model: [] for model in models}
+    wholes: list[SourceTime] = []
+    for index, name in harness:
+        parts, whole = speed_report.of_harness(outcomes[index], mine[0].source, name, models)
+        for model, part in zip(models, parts, strict=True):
+            by_row[model].append(part)
+        wholes += [whole] if whole else []
+    found = [
+        RowTimes(
+            row.source,
+            row.label,
+            row.size,
+            row.gflops,
+            [speed_report.of_evaluator(outcomes[index], name) for index, name in own[row.documented]],
+            by_row[row.documented],
+        )
+        for row in mine
+    ]
+    return found, wholes, outcomes
+
+
+def ways(row: Row) -> list[tuple[str, dict[str, str]]]:
+    """The ways in which users run the source's own evaluation; Paddle takes one thread unless it is told otherwise."""
+    cores = str(os.cpu_count() or 1)
+    more = [(f"{OWN}, OMP_NUM_THREADS={cores}", {"OMP_NUM_THREADS": cores})] if row.source == "ppcls" else []
+    return [(OWN, {}), *more]
+
+
+def evaluator(
+    row: Row, name: str, variables: dict[str, str], listed: Sequence[tuple[str, int]], batch_size: int
+) -> Contestant:
+    return frameworks.contestant(
+        row.source,
+        row.model,
+        Path(row.checkpoint.file),
+        listed,
+        batch_size,
+        f"{row.label}, {name}",
+        variables,
+        workers=os.cpu_count() or 1,
+    )
+
+
+def harness_contestant(
+    mine: Sequence[Row],
+    runtime: str,
+    precision: str,
+    name: str,
+    listed: Sequence[tuple[str, int]],
+    given: argparse.Namespace,
+) -> Contestant:
+    job = {
+        "source": mine[0].source,
+        "version": mine[0].version,
+        "rows": [
+            {
+                "documented": row.documented,
+                "model": row.model,
+                "size": row.size,
+                "checkpoint": dataclasses.asdict(row.checkpoint),
+            }
+            for row in mine
+        ],
+        "runtime": runtime,
+        "precision": precision,
+        "images": listed,
+        "counted": given.images,
+        "batch_size": given.batch_size,
+    }
+    command = [sys.executable, str(frameworks.SERVE), "benchmarks.harness_evaluator"]
+    environment = {**frameworks.plain_environment(), "PYTHONPATH": str(Path(__file__).parents[1])}
+    return Contestant(f"{mine[0].source}: {name}", command, environment, job)
+
+
+class Told:
+    """A line to standard error after each turn."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self, outcome: Outcome) -> None:
+        last = f"{outcome.ms_per_image_by_slice[-1]:7.1f} ms per image" if outcome.passes else "started or warmed up"
+        how = f"failed: {outcome.failure}" if outcome.failure else f"{outcome.images:5} images, {last}"
+        print(f"{time.monotonic() - self._began:6.0f} s  {outcome.name}: {how}", file=sys.stderr, flush=True)
+
+
+def measured_peak() -> dict[str, Any]:
+    """What peak.py says, in timm's environment with OpenVINO beside it."""
+    spec = environments.sources()["timm"]
+    ready = environments.prepare(spec, spec.default_version, "openvino")
+    command = [str(ready.python), str(PEAK)]
+    done = subprocess.run(command, env=frameworks.plain_environment(), capture_output=True, text=True)
+    if done.returncode:
+        raise MeasurementError(f"the peak could not be measured: {done.stderr.strip()[-300:]}")
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    print(f"the peak is {told['gflops']} GFLOP/s", file=sys.stderr, flush=True)
+    return told
+
+
+def report(
+    row_times: Sequence[RowTimes],
+    source_times: Sequence[SourceTime],
+    peaks: Sequence[dict[str, Any]],
+    given: argparse.Namespace,
+) -> str:
+    peak = max(one["gflops"] for one in peaks)
+    half = max((one["bf16"]["gflops"] for one in peaks if one["bf16"]), default=None)
+    shown = [
+        [name, f"{one['gflops']:.1f}", f"{one['bf16']['gflops']:.1f}" if one["bf16"] else speed_report.NONE]
+        for name, one in zip(("at the start", "at the end"), peaks, strict=True)
+    ]
+    engines = sorted({one.engine for row in row_times for one in row.harness if one.engine})
+    return "\n\n".join([
+        f"## {given.images} images in batches of {given.batch_size}, by turns of {given.slice}",
+        markdown(["convolution peak, GFLOP/s", "fp32", "bf16"], shown),
+        f"Shares of the peak are of {peak:.1f} GFLOP/s in fp32"
+        + (f"; that of bf16 is {half / peak:.1f} times as much." if half else "."),
+        *(speed_report.row_table(row, peak) for row in row_times),
+        "### In sum: ms per image (ratio), share of the peak, time in no forward pass",
+        speed_report.sum_table(row_times, source_times, peak),
+        f"The harness ran {', '.join(engines)}.",
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""Runs the network of every row over the images, as far as it takes to judge the row's accuracies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from harness import accuracy, environments, weights
+from harness.environments import Installed
+from harness.errors import MeasurementError
+from harness.evaluation import Enough, Evaluation, evaluate
+from harness.images import ImageSet
+from harness.measure import Measurer
+from harness.plan import Options, Plan
+from harness.records import Claim, Row, Run, Source, Static
+
+
+def evaluate_rows(
+    planned: Plan,
+    options: Options,
+    choice: str,
+    images: ImageSet,
+    built: Mapping[tuple[Row, Source], Static],
+    installed: Mapping[Source, Installed],
+    measurer: Measurer,
+) -> dict[tuple[Row, Source], list[Run]]:
+    """Every row's network over the images: at the source's own input size and, if it differs, at the row's."""
+    asked: dict[Source, list[tuple[Row, Evaluation]]] = {}
+    for target in planned.targets:
+        row, source = target.row, target.source
+        static = built.get((row, source))
+        if static is None:
+            continue
+        try:
+            checkpoint = weights.find(
+                choice,
+                source.name,
+                static.model,
+                row.model,
+                static.checkpoint_url,
+                planned.page.weights.get(row.model),
+                environments.cache() / "weights",
+            )
+        except MeasurementError as error:
+            measurer.fail(source, row.model, "weights", str(error))
+            continue
+        sizes = [None] if row.input_size in (None, static.input_size) else [None, row.input_size]
+        evaluations = [Evaluation(row.model, static.model, checkpoint, size, static.input_size) for size in sizes]
+        asked.setdefault(source, []).extend((row, evaluation) for evaluation in evaluations)
+
+    def one(source: Source) -> dict[Evaluation, Run | None]:
+        enough = _enough(planned, options, images, asked[source])
+        evaluations = list(dict.fromkeys(evaluation for _, evaluation in asked[source]))
+        done = evaluate(measurer, installed[source], evaluations, images, enough)
+        return dict(zip(evaluations, done, strict=True))
+
+    # on one machine sources would only take the processors from each other
+    with ThreadPoolExecutor(max_workers=1 if measurer.cluster is None else max(1, len(asked))) as pool:
+        done = dict(zip(asked, pool.map(one, asked), strict=True))
+    runs: dict[tuple[Row, Source], list[Run]] = {}
+    for source, rows in asked.items():
+        for row, evaluation in rows:
+            run = done[source][evaluation]
+            if run is not None:
+                runs.setdefault((row, source), []).append(run)
+    return runs
+
+
+def population(planned: Plan, options: Options, images: ImageSet | None) -> int | None:
+    """Of how many images the accuracies that can be judged are; None where the document is about other images."""
+    if images is None:
+        return None
+    if planned.page.is_about(images):
+        return len(images.images)
+    return images.drawn_from if options.stop_early and planned.page.data is None else None
+
+
+def _enough(planned: Plan, options: Options, images: ImageSet, rows: Sequence[tuple[Row, Evaluation]]) -> Enough | None:
+    """Tells when all accuracies of a row are decided; None where all images are to be seen."""
+    whole = population(planned, options, images)
+    if not options.stop_early or whole is None:
+        return None
+    claims: dict[Evaluation, list[Claim]] = {}
+    for row, evaluation in rows:
+        claims.setdefault(evaluation, []).extend(claim for claim in planned.table.claims if claim.row == row)
+
+    def enough(evaluation: Evaluation, seen: int, top1: int, top5: int) -> bool:
+        right = {"top1": top1, "top5": top5}
+        asked = [claim for claim in claims[evaluation] if claim.metric in right]
+        return all(accuracy.decided(claim, whole, seen, right[claim.metric]) for claim in asked)
+
+    return enough

@@ -1,0 +1,98 @@
+"""A faster runtime or precision predicts what the source's own network does, image by image, and says at what price."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import certified, environments, standins
+from harness.environments import Installed
+from harness.evaluation import Evaluation, evaluate
+from harness.images import ImageSet
+from harness.measure import Measurer
+from harness.page import read_page
+from harness.plan import REFERENCE, Options, plan
+from harness.records import Run
+from harness.store import Predictions, Store
+from harness.terminal import Silent
+from harness.weights import Checkpoint, find
+
+BATCH = 16
+#: source, documented model, the source's own name of it
+ROWS = [
+    ("timm", "cspresnet50", "cspresnet50"),
+    ("mmcls", "cspresnet50", "cspresnet50_8xb32_in1k"),
+    ("ppcls", "cspdarknet53", "CSPDarkNet53"),
+]
+LITE = "tf_efficientnet_lite0"
+Best = list[tuple[int, frozenset[int]]]
+
+
+def run(
+    ready: Installed, evaluation: Evaluation, sample: ImageSet, folder: Path, runtime: str, precision: str
+) -> tuple[Run, Best]:
+    """The run, and of every image the best class and the set of the five best."""
+    measurer = Measurer(Store(folder), Silent(), "cpu", BATCH, runtime, precision)
+    [done] = evaluate(measurer, ready, [evaluation], sample)
+    assert done is not None, measurer.failures
+    assert done.images == len(sample.images)
+    table = Predictions(Path(done.predictions)).read().set_index("image")
+    rows = (table.loc[ref.name, "classes"] for ref in sample.images)
+    return done, [(int(classes[0]), frozenset(int(one) for one in classes[:5])) for classes in rows]
+
+
+def differing(one: Best, other: Best) -> int:
+    return sum(a != b for a, b in zip(one, other, strict=True))
+
+
+def lite0() -> Evaluation:
+    declared = read_page(REFERENCE / "efficientnet_lite.md").weights[LITE]
+    checkpoint = find("auto", "timm", LITE, LITE, None, declared, environments.cache() / "weights")
+    return Evaluation(LITE, LITE, checkpoint, None, 224)
+
+
+@pytest.mark.parametrize(("source", "model", "own"), ROWS, ids=[f"{row[0]}-{row[1]}" for row in ROWS])
+def test_openvino_predicts_what_the_source_does(
+    source: str, model: str, own: str, sample: ImageSet, installed: Callable[..., Installed], tmp_path: Path
+) -> None:
+    ready = installed(source, "openvino")
+    planned = plan(Options(table=REFERENCE / "cspnet.md", sources=(source,), models=(model,)))
+    [path] = standins.make([planned.targets[0]], sample, tmp_path / "weights")
+    evaluation = Evaluation(model, own, Checkpoint(str(path), path.stem, None, ""), None, 256)
+    native, theirs = run(ready, evaluation, sample, tmp_path / "store", "native", "fp32")
+    found, ours = run(ready, evaluation, sample, tmp_path / "store", "openvino", "fp32")
+    assert native.certificate is None
+    certificate = found.certificate
+    assert certificate is not None
+    assert certificate.fallback is None
+    assert certificate.engine.startswith("OpenVINO")
+    assert 0 < certificate.deviation < 1e-2
+    assert certificate.rerun < len(sample.images) / 4
+    assert differing(ours, theirs) == 0
+
+
+@pytest.mark.parametrize(("runtime", "precision"), [("openvino", "bf16"), ("native", "bf16"), ("onnxruntime", "fp32")])
+def test_timm_predictions_with_real_weights(
+    runtime: str, precision: str, sample: ImageSet, installed: Callable[..., Installed], tmp_path: Path
+) -> None:
+    ready = installed("timm", runtime)
+    native, theirs = run(ready, lite0(), sample, tmp_path / "store", "native", "fp32")
+    found, ours = run(ready, lite0(), sample, tmp_path / "store", runtime, precision)
+    assert native.top1_count > 0.8 * native.images
+    assert found.certificate is not None
+    assert found.certificate.deviation > 0
+    assert found.certificate.top1_count is not None
+    assert differing(ours, theirs) == 0
+
+
+def test_timm_in_bf16_alone_predicts_otherwise(
+    sample: ImageSet, installed: Callable[..., Installed], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Or nothing would be shown above."""
+    ready = installed("timm", "openvino")
+    monkeypatch.setattr(certified, "SAFETY", 0.0)
+    _, theirs = run(ready, lite0(), sample, tmp_path / "store", "native", "fp32")
+    _, ours = run(ready, lite0(), sample, tmp_path / "store", "openvino", "bf16")
+    assert differing(ours, theirs) > 0

@@ -1,0 +1,53 @@
+"""On a GPU a network predicts what it does on the CPU, in fp32 and, certified, in bf16."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import environments, weights
+from harness.environments import Installed
+from harness.evaluation import Evaluation, evaluate
+from harness.images import ImageSet
+from harness.measure import Measurer
+from harness.page import read_page
+from harness.plan import REFERENCE
+from harness.store import Predictions, Store
+from harness.terminal import Silent
+
+LITE = "tf_efficientnet_lite0"
+
+
+def best(
+    ready: Installed, sample: ImageSet, folder: Path, device: str, precision: str
+) -> list[tuple[int, frozenset[int]]]:
+    declared = read_page(REFERENCE / "efficientnet_lite.md").weights[LITE]
+    checkpoint = weights.find("auto", "timm", LITE, LITE, None, declared, environments.cache() / "weights")
+    measurer = Measurer(Store(folder), Silent(), device, 32, "native", precision)
+    [run] = evaluate(measurer, ready, [Evaluation(LITE, LITE, checkpoint, None, 224)], sample)
+    assert run is not None, measurer.failures
+    table = Predictions(Path(run.predictions)).read().set_index("image")
+    rows = (table.loc[ref.name, "classes"] for ref in sample.images)
+    return [(int(classes[0]), frozenset(int(one) for one in classes[:5])) for classes in rows]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_timm_predicts_the_same_on_a_gpu(
+    precision: str,
+    installed: Callable[..., Installed],
+    inside: Callable[..., str],
+    sample: ImageSet,
+    tmp_path: Path,
+) -> None:
+    ready = installed("timm")
+    (tmp_path / "ask.py").write_text("import torch; print(torch.cuda.is_available())")
+    if inside(ready, tmp_path / "ask.py").strip() != "True":
+        pytest.skip("no GPU: torch.cuda.is_available() says False")
+    assert best(ready, sample, tmp_path, "cuda", precision) == best(ready, sample, tmp_path, "cuda", "fp32")
+    # float32 convolutions of a GPU may be rounded to 10 bits of mantissa, so near ties may turn
+    apart = sum(a != b for a, b in zip(
+        best(ready, sample, tmp_path, "cuda", "fp32"), best(ready, sample, tmp_path, "cpu", "fp32"), strict=True
+    ))  # fmt: skip
+    assert apart <= 0.05 * len(sample.images)

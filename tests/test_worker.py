@@ -103,6 +103,28 @@ def test_the_best_classes_come_with_their_logits(tmp_path: Path) -> None:
     assert all(event["seconds"] > 0 for event in batches)
 
 
+def test_a_batch_waits_until_what_was_sent_before_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or more than one batch of a network would be lost with whoever stores them."""
+    told: list[tuple[str, Any]] = []
+    forward = fake_adapter.FakeNetwork.forward
+
+    def noted(network: fake_adapter.FakeNetwork, batch: np.ndarray) -> np.ndarray:
+        told.append(("forward", {"tiny": 0, "twin": 1}[network.model]))
+        return forward(network, batch)
+
+    monkeypatch.setattr(fake_adapter.FakeNetwork, "forward", noted)
+    task = evaluation_task(write_images(tmp_path, contents(6), range(6)), batch_size=3)
+    task["runs"].append({**task["runs"][0], "model": "twin"})
+    evaluate(
+        Networks(fake_adapter.Adapter()),
+        task,
+        lambda event: told.append((event["event"], event["run"])),
+        lambda run: told.append(("stored", run)),
+    )
+    batch = [(kind, run) for run in (0, 1) for kind in ("stored", "forward", "predictions")]
+    assert told == [("network", 0), ("network", 1), *batch, *batch, ("stored", None)]
+
+
 def test_images_keep_their_order_however_long_each_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = fake_adapter.FakeNetwork.preprocess
     draw = random.Random(0)

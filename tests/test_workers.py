@@ -1,18 +1,37 @@
 """What the parent hears of a worker, and what becomes of the tasks of one that dies."""
 
+import json
+import os
+import signal
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import VERSION, contents, evaluation_task, installed, write_images
+from fakes import VERSION, contents, evaluation_task, installed, passes, write_images
 
 from harness import workers
 from harness.environments import Installed, SourceSpec
 from harness.records import Source
+from harness.workers import Worker
 
 Heard = list[tuple[int, Mapping[str, Any]]]
+
+
+@pytest.fixture(autouse=True)
+def _patience() -> Iterator[None]:
+    """Two that wait for each other fail a test instead of stopping all of them."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError("they wait for each other")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def static(model: str) -> dict[str, Any]:
@@ -192,3 +211,183 @@ def test_an_adapter_inside_a_package(tmp_path: Path) -> None:
     spec = SourceSpec("zoo", "vision.zoo.adapter", folder, "numpy", VERSION)
     ready = Installed(spec, Source("zoo", VERSION), installed().python, (), "3.11")
     assert kinds(hear([static("tiny")], tmp_path, ready)) == [(0, "static"), (0, "done")]
+
+
+# --- one task after the other
+
+
+def asked(worker: Worker, task: Mapping[str, Any]) -> tuple[list[str], str | None]:
+    """Kinds of the events of a task, and how the worker died."""
+    events: list[str] = []
+    death = worker.do(task, lambda event: events.append(event["event"]))
+    return events, death
+
+
+def process(worker: Worker) -> subprocess.Popen[str]:
+    assert worker._process is not None
+    return worker._process
+
+
+def test_a_process_does_one_task_after_the_other(tmp_path: Path) -> None:
+    with Worker(installed(), tmp_path / "worker.log") as worker:
+        assert worker._process is None, "it is started when a task comes"
+        assert not worker.was_ready
+        assert asked(worker, {"kind": "models"}) == (["models", "done"], None)
+        assert worker.was_ready
+        first = process(worker)
+        assert asked(worker, static("boom")) == (["failed"], None)
+        assert asked(worker, evaluation(tmp_path / "data", "tiny", 3, 2)) == (
+            ["network", "predictions", "predictions", "done"],
+            None,
+        )
+        assert asked(worker, static("tiny")) == (["static", "done"], None)
+        assert process(worker) is first
+        assert first.poll() is None
+    assert first.returncode == 0, "it ends when nothing more can come"
+
+
+def test_one_that_died_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_KILL_AFTER", "2")
+    task = evaluation(tmp_path / "data", "killer", 5, 2)
+    with Worker(installed(), tmp_path / "worker.log") as worker:
+        events, death = asked(worker, task)
+        assert events == ["network", "predictions"]
+        assert "was killed by SIGKILL" in (death or "")
+        assert worker.was_ready
+        assert asked(worker, static("tiny")) == (["static", "done"], None)
+        second = process(worker)
+        os.kill(second.pid, signal.SIGKILL)  # while nobody asks anything of it
+        second.wait()
+        events, death = asked(worker, static("tiny"))
+        assert events == []
+        assert "was killed by SIGKILL" in (death or "")
+        assert asked(worker, static("twin")) == (["static", "done"], None)
+        assert process(worker).pid != second.pid
+
+
+def test_whether_it_was_ready_is_said_of_the_last_process(tmp_path: Path) -> None:
+    ready = script(
+        tmp_path,
+        f"""read job; read task
+        test -e {tmp_path}/started && exit 3
+        touch {tmp_path}/started
+        echo '{{"event": "ready"}}'
+        exit 4""",
+    )
+    with Worker(ready, tmp_path / "worker.log") as worker:
+        assert "ended with status 4" in (asked(worker, {"kind": "models"})[1] or "")
+        assert worker.was_ready
+        assert "ended with status 3" in (asked(worker, {"kind": "models"})[1] or "")
+        assert not worker.was_ready
+
+
+def test_what_it_imports_from_lasts_as_long_as_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with Worker(installed(), tmp_path / "worker.log") as worker:
+        asked(worker, {"kind": "models"})
+        assert len([*tmp_path.glob("parity-path-*")]) == 1
+        os.kill(process(worker).pid, signal.SIGKILL)
+        assert asked(worker, {"kind": "models"})[1] is not None
+        assert not [*tmp_path.glob("parity-path-*")]
+
+
+def test_a_task_that_fails_halfway_leaves_the_worker_usable(tmp_path: Path) -> None:
+    task = evaluation(tmp_path / "data", "tiny", 8, 2)
+    next((tmp_path / "data").glob("*/005.jpg")).unlink()
+    with Worker(installed(), tmp_path / "worker.log") as worker:
+        events, death = asked(worker, task)
+        assert (events[-1], death) == ("failed", None)
+        assert events.count("predictions") > 0, "it had sent some"
+        assert asked(worker, static("tiny")) == (["static", "done"], None)
+
+
+def test_a_task_that_is_broken_off_leaves_no_worker_in_the_middle_of_it(tmp_path: Path) -> None:
+    def refuse(event: Mapping[str, Any]) -> None:
+        if event["event"] == "predictions":
+            raise ValueError("the disk is full")
+
+    with Worker(installed(), tmp_path / "worker.log") as worker:
+        with pytest.raises(ValueError, match="the disk is full"):
+            worker.do(evaluation(tmp_path / "data", "tiny", 6, 2), refuse)
+        assert asked(worker, static("tiny")) == (["static", "done"], None)
+
+
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: Worker) -> subprocess.Popen[str]:
+    """A worker that has sent one batch of each of two networks, and waits to hear that they are stored."""
+    monkeypatch.setenv("FAKE_FORWARDS", str(tmp_path / "forwards"))
+    task = evaluation(tmp_path / "data", "tiny", 8, 2)
+    task["runs"].append({**task["runs"][0], "model": "twin"})
+    process = worker._start()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(task) + "\n")
+    process.stdin.flush()
+    events = [json.loads(process.stdout.readline())["event"] for _ in range(5)]
+    assert events == ["ready", "network", "network", "predictions", "predictions"]
+    time.sleep(0.2)
+    return process
+
+
+def test_no_batch_is_begun_before_the_one_before_it_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(installed(), tmp_path / "worker.log")
+    waiting = begun(tmp_path, monkeypatch, worker)
+    assert waiting.stdin is not None
+    assert waiting.stdout is not None
+    assert [network for network, _ in passes(tmp_path / "forwards")] == ["tiny fp32", "twin fp32"]
+    waiting.stdin.write("\n")  # the first network's is stored
+    waiting.stdin.flush()
+    event = json.loads(waiting.stdout.readline())
+    assert (event["event"], event["run"]) == ("predictions", 0)
+    time.sleep(0.2)
+    assert [network for network, _ in passes(tmp_path / "forwards")] == ["tiny fp32", "twin fp32", "tiny fp32"]
+    waiting.stdin.write("\n" * 7)
+    waiting.stdin.flush()
+    rest = [json.loads(waiting.stdout.readline())["event"] for _ in range(6)]
+    assert rest == [*["predictions"] * 5, "done"]
+    assert worker._end() == 0
+
+
+def test_predictions_are_answered_once_they_were_handled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_FORWARDS", str(tmp_path / "forwards"))
+    begun: list[int] = []
+
+    def handle(event: Mapping[str, Any]) -> None:
+        if event["event"] == "predictions":
+            time.sleep(0.2)
+            begun.append(len(passes(tmp_path / "forwards")))
+
+    with Worker(installed(), tmp_path / "worker.log") as worker:
+        assert worker.do(evaluation(tmp_path / "data", "tiny", 4, 2), handle) is None
+    assert begun == [1, 2]
+
+
+def test_a_worker_that_waits_ends_when_its_parent_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(installed(), tmp_path / "worker.log")
+    waiting = begun(tmp_path, monkeypatch, worker)
+    assert waiting.stdin is not None
+    waiting.stdin.close()
+    assert waiting.wait(timeout=10) == 1
+    assert "whoever asked for this is gone" in (tmp_path / "worker.log").read_text()
+    assert len(passes(tmp_path / "forwards")) == 2
+    assert worker._end() == 1
+
+
+def test_a_worker_that_is_idle_ends_when_its_parent_is_gone(tmp_path: Path) -> None:
+    worker = Worker(installed(), tmp_path / "worker.log")
+    asked(worker, {"kind": "models"})
+    idle = process(worker)
+    assert idle.stdin is not None
+    idle.stdin.close()
+    assert idle.wait(timeout=10) == 0
+    assert worker._end() == 0
+
+
+def test_a_worker_is_not_waited_for_where_something_went_wrong(tmp_path: Path) -> None:
+    ready = script(
+        tmp_path, """read job; read task; echo '{"event": "ready"}'; echo '{"event": "done"}'; exec sleep 30"""
+    )
+    worker = Worker(ready, tmp_path / "worker.log")
+    asked(worker, {"kind": "models"})
+    busy = process(worker)
+    worker.__exit__(KeyboardInterrupt, None, None)
+    assert busy.returncode == -signal.SIGTERM

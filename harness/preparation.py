@@ -19,6 +19,7 @@ from harness.numerics import IMAGES, Pair
 from harness.page import Page
 from harness.preprocessing import Comparison
 from harness.records import Finding, Source, Static
+from harness.store import write_whole
 
 #: in the store: what each source made of each image in each step, as hashes that other machines can compare
 HASHES = "preprocessing.csv"
@@ -54,7 +55,8 @@ def compare(
     scratch = Path(tempfile.mkdtemp(prefix="preprocessing-", dir=measurer.store.local))
     try:
         files, hashes = _prepare(list(wanted), refs, installed, measurer, scratch)
-        pd.DataFrame(hashes, columns=Hash._fields).to_csv(measurer.store.local / HASHES, index=False)
+        table = pd.DataFrame(hashes, columns=Hash._fields).to_csv(index=False)
+        write_whole(measurer.store.local / HASHES, table.encode())
         compared = []
         for pair in pairs:
             a, b = (files.get((source, pair.model, pair.input_size), {}) for source in (pair.a, pair.b))

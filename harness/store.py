@@ -76,7 +76,7 @@ class Store:
 
     def save_static(self, identity: Mapping[str, Any], measured: Any) -> None:
         content = {"identity": identity, "measured": measured}
-        _write(self.root / "static" / f"{key(identity)}.json", json.dumps(content, indent=1).encode())
+        write_whole(self.root / "static" / f"{key(identity)}.json", json.dumps(content, indent=1).encode())
 
     def predictions(self, identity: Mapping[str, Any]) -> Predictions:
         folder = self.root / "predictions" / key(identity)
@@ -86,7 +86,7 @@ class Store:
                 _sync(folder.parent)
         content = json.dumps(identity, indent=1)
         if _json(folder / "identity.json") != json.loads(content):
-            _write(folder / "identity.json", content.encode())
+            write_whole(folder / "identity.json", content.encode())
         return Predictions(folder)
 
 
@@ -155,7 +155,7 @@ class Predictions:
 
     def save_network(self, network: Mapping[str, Any]) -> None:
         if self.network() != network:
-            _write(self.folder / "network.json", json.dumps(network, indent=1).encode())
+            write_whole(self.folder / "network.json", json.dumps(network, indent=1).encode())
 
     def compact(self) -> None:
         """One file instead of one per batch. Interrupted halfway it leaves rows twice, which read() ignores."""
@@ -172,7 +172,7 @@ class Predictions:
         return sorted(self.folder.glob("*.parquet"), key=lambda path: path.name)
 
     def _write(self, table: pd.DataFrame, name: str, replaces: Sequence[Place] = ()) -> None:
-        _write(self.folder / name, table.to_parquet(index=False, write_page_checksum=True))
+        write_whole(self.folder / name, table.to_parquet(index=False, write_page_checksum=True))
         for path in replaces:
             path.unlink(missing_ok=True)
 
@@ -220,7 +220,8 @@ def _part(names: Iterable[str]) -> str:
     return f"part-{key({'images': sorted(names)})}.parquet"
 
 
-def _write(path: Place, content: bytes) -> None:
+def write_whole(path: Place, content: bytes) -> None:
+    """Writes a file that is there whole or not at all, whatever happens and whoever else writes it."""
     if not isinstance(path, Path):
         path.write_bytes(content)  # an object is there whole or not at all
         return

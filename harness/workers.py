@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, TypeVar
@@ -41,8 +41,11 @@ def side_by_side(one: Callable[[K], V], items: Iterable[K]) -> list[V]:
     """
     global _stopping
     with ThreadPoolExecutor(max_workers=4) as pool:
+        futures = [pool.submit(one, item) for item in items]
         try:
-            return list(pool.map(one, items))
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()
+            return [future.result() for future in futures]
         except BaseException:
             with _lock:
                 _stopping = True

@@ -1,6 +1,8 @@
 """What is measured once and kept, whatever goes wrong in between."""
 
 import dataclasses
+import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,9 @@ from fakes import (
 )
 
 from harness import measure
+from harness.engine import Local, Work
 from harness.environments import Installed
-from harness.evaluation import Evaluation
+from harness.evaluation import Evaluation, evaluate
 from harness.images import ImageSet, open_images
 from harness.measure import Measurer
 from harness.records import Run, Source
@@ -187,6 +190,41 @@ def test_a_killed_evaluation_keeps_what_it_had_and_goes_on_from_there(
     assert [text.count("was killed by SIGKILL") for text in stages(second)] == [1, 1]
     whole = evaluate_one(measurer(tmp_path / "uninterrupted"), installed(), asked, data)
     assert counts(resumed) == counts(whole) == (21, 11, 16)
+
+
+@pytest.mark.parametrize(("kills", "evaluated"), [(1, True), (2, False)])
+def test_a_worker_that_is_killed_before_it_is_ready(tmp_path: Path, kills: int, evaluated: bool) -> None:
+    """Which says nothing of the networks, unless it happens time and again."""
+    data = open_images(write_images(tmp_path / "data", *half_right(6)))
+    interpreter = tmp_path / "interpreter"
+    interpreter.write_text(
+        f"#!/bin/sh\necho >> {tmp_path}/starts\n[ $(wc -l < {tmp_path}/starts) -gt {kills} ] || kill -9 $$\n"
+        f'exec {sys.executable} "$@"\n'
+    )
+    interpreter.chmod(0o755)
+    one = measurer(tmp_path)
+    asked = [evaluation(tmp_path, model) for model in ("tiny", "twin")]
+    runs = evaluate(one, installed(python=interpreter), asked, data)
+    assert [run is not None for run in runs] == [evaluated] * 2
+    assert len((tmp_path / "starts").read_text()) == 2
+    assert [text.count("was killed by SIGKILL") for text in stages(one)] == [1]
+    assert ["was killed by SIGKILL" in message for message in messages(one)] == [True] * 2 * (not evaluated)
+
+
+def test_batches_that_come_in_another_order_than_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = open_images(write_images(tmp_path / "data", *half_right(12)))
+    checkpoint = evaluation(tmp_path, "killer").checkpoint
+    network = {"model": "killer", "checkpoint": checkpoint.file, "match": "name", "input_size": None}
+    network |= {"runtime": "native", "precision": "fp32", "conversion": None}
+    work = Work(Store(tmp_path / "store").predictions({}), network, [[8, 9], [0, 1], [4, 5]])
+    monkeypatch.setenv("FAKE_KILL_AFTER", "2")
+    monkeypatch.setenv("FAKE_FORWARDS", str(tmp_path / "forwards"))
+    with Local(installed(), tmp_path / "log", "cpu", lambda _: None) as engine:
+        engine.do([work], data.images, lambda *_: None)
+    assert len(work.predictions.read()) == 6
+    begun = [tuple(images) for _, _, images in map(json.loads, (tmp_path / "forwards").read_text().splitlines())]
+    assert len(begun) == 5
+    assert len(set(begun)) == 3, "each was killed once, at the start of the next"
 
 
 def test_an_interrupted_evaluation_keeps_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,23 @@ def written() -> dict[str, object]:
     return report
 
 
+def test_two_runs_write_their_reports_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def beside_another(path: Path, target: Path) -> Path:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", rename)
+            assert invoke(TINY) == 0
+        return rename(path, target)
+
+    assert invoke(TINY) == 0  # what is measured is no business of this test
+    monkeypatch.setattr(Path, "rename", beside_another)
+    assert invoke(TINY) == 0
+    assert sorted(path.name for path in Path("parity-report").iterdir()) == [
+        *("report.html", "report.json", "report.md", "report.xml", "store")
+    ]
+
+
 def test_the_json_follows_the_contract(tmp_path: Path) -> None:
     write_images(tmp_path / "data", contents(8), list(range(8)))
     save_checkpoint(tmp_path / "weights" / "tiny.bin", "tiny")

@@ -1,5 +1,6 @@
 """What the parent hears of a worker, and what becomes of the tasks of one that dies."""
 
+import fcntl
 import json
 import os
 import signal
@@ -146,6 +147,16 @@ def test_last_words_are_those_of_this_worker(tmp_path: Path) -> None:
     assert "No module named" in (tmp_path / "logs/worker.log").read_text(), "the log keeps what was there"
 
 
+def test_last_words_are_not_those_of_another_run(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "worker.log"
+    log.parent.mkdir()
+    with log.open("ab") as other:  # as a worker of another run holds it
+        fcntl.flock(other, fcntl.LOCK_EX)
+        (event,) = [event for _, event in hear([static("tiny")], tmp_path, script(tmp_path, "echo mine >&2; exit 7"))]
+    assert f"Its last words: mine. Full log: {tmp_path / 'logs' / 'worker.2.log'}" in event["message"]
+    assert log.read_text() == ""
+
+
 def test_a_worker_that_never_reads_its_job(tmp_path: Path) -> None:
     big = {**static("tiny"), "images": ["x" * 1000] * 2000}
     ready = script(tmp_path, f"echo started >> {tmp_path}/starts; echo no such library >&2; exit 3")
@@ -187,6 +198,25 @@ def test_a_worker_ends_with_the_run_that_it_is_for(tmp_path: Path, monkeypatch: 
         workers.run(installed(), [task], interrupt, tmp_path / "worker.log")
     (process,) = started
     assert process.returncode == -15, "it was still running and had to be stopped"
+
+
+def test_one_that_raises_ends_the_workers_of_the_others(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    ready = script(tmp_path, f"touch {started}; exec sleep 60")
+
+    def one(index: int) -> None:
+        if index:
+            while not started.exists():
+                time.sleep(0.001)
+            raise OSError("no space")
+        workers.run(ready, [static("tiny"), static("twin")], lambda *_: None, tmp_path / "worker.log")
+
+    begun = time.monotonic()
+    with pytest.raises(OSError, match="no space"):
+        workers.side_by_side(one, [0, 1])
+    assert time.monotonic() - begun < 30
+    assert workers.side_by_side(lambda number: number, [3, 4]) == [3, 4]
+    assert kinds(hear([static("tiny")], tmp_path)) == [(0, "static"), (0, "done")], "others are started again"
 
 
 def test_a_worker_sees_the_harness_and_its_adapter_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.errors import InputError
 from harness.pipeline import Results
 from harness.report import contract, junit, page
+from harness.store import write_whole
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -22,9 +23,7 @@ def write(results: Results, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in content.items():
-            beside = folder / f".{name}"
-            beside.write_text(text, encoding="utf-8")
-            beside.rename(folder / name)
+            write_whole(folder / name, text.encode())
     except OSError as error:
         raise InputError(f"--out: cannot write the report to {folder}: {error}") from error
     return folder / "report.md"

@@ -19,7 +19,8 @@ What `Evaluator.evaluate` returns beside what stands in serve.py; its "top1", "t
                          "top1", "top5", "best", "engine": in words, "natively": how many images the native network ran
                          beside the fast one, "checked": how many of these whatever their margins,
                          "certificate": fields of records.Certificate, in the last pass of a fast one}, or {"failure"}
-    worker_peak_rss_mib  the most that the worker has held in RAM so far
+    rss_mib              what this process holds in RAM now, in MiB
+    worker_rss_mib, worker_peak_rss_mib  the same of its worker, and the most that it has held
 """
 
 from __future__ import annotations
@@ -101,18 +102,19 @@ class Evaluator:
         first = next((row for row in rows.values() if "failure" not in row), None)
         if first is None:
             raise RuntimeError("; ".join(row["failure"] for row in rows.values()))
-        [worker] = children(os.getpid())
         return {
             "seconds": seconds,
             "first_batch": None,  # the worker does not say
             **{name: first[name] for name in ("top1", "top5", "best")},
             "rows": rows,
-            "worker_peak_rss_mib": resident_mib(worker, peak=True),
+            "rss_mib": resident_mib(),
+            "worker_rss_mib": max(resident_mib(worker) for worker in children(os.getpid())),
+            "worker_peak_rss_mib": max(resident_mib(worker, peak=True) for worker in children(os.getpid())),
         }
 
     def _begin(self, data: ImageSet) -> Together:
         job = self._job
-        store = Store(Path(self._folder.name) / data.digest)
+        store = Store(Path(self._folder.name) / ("counted" if data is self._counted else "warm-up"))
         how = (job["batch_size"], job["runtime"], job["precision"])
         measurer = Measurer(store, self._clock, "cpu", *how, cluster=self._worker)
         evaluations = [

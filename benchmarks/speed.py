@@ -11,15 +11,15 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import frameworks, images, interleaved, speed_report
+from benchmarks import frameworks, harness_contestant, images, interleaved, speed_report
 from benchmarks.interleaved import Contestant, Outcome
 from benchmarks.rows import Row, rows
 from benchmarks.speed_report import RowTimes, SourceTime, markdown
+from benchmarks.told import Told
 from harness import environments
 from harness.errors import InputError, MeasurementError
 
@@ -97,7 +97,9 @@ def one_source(
         runtime, _, precision = asked.partition(":")
         name = f"harness, {asked.replace(':', ' ')}"
         harness.append((len(contestants), name))
-        contestants.append(harness_contestant(mine, runtime, precision or "fp32", name, listed, given))
+        how = (runtime, precision or "fp32")
+        label = f"{mine[0].source}: {name}"
+        contestants.append(harness_contestant.contestant(mine, label, *how, listed, given.images, given.batch_size))
     turns = interleaved.slices(given.images, given.slice)
     warm_up = (given.images, given.images + WARM_UP)
     outcomes = interleaved.run(contestants, turns, warm_up, told=Told())
@@ -143,49 +145,6 @@ def evaluator(
         variables,
         workers=os.cpu_count() or 1,
     )
-
-
-def harness_contestant(
-    mine: Sequence[Row],
-    runtime: str,
-    precision: str,
-    name: str,
-    listed: Sequence[tuple[str, int]],
-    given: argparse.Namespace,
-) -> Contestant:
-    job = {
-        "source": mine[0].source,
-        "version": mine[0].version,
-        "rows": [
-            {
-                "documented": row.documented,
-                "model": row.model,
-                "size": row.size,
-                "checkpoint": dataclasses.asdict(row.checkpoint),
-            }
-            for row in mine
-        ],
-        "runtime": runtime,
-        "precision": precision,
-        "images": listed,
-        "counted": given.images,
-        "batch_size": given.batch_size,
-    }
-    command = [sys.executable, str(frameworks.SERVE), "benchmarks.harness_evaluator"]
-    environment = {**frameworks.plain_environment(), "PYTHONPATH": str(Path(__file__).parents[1])}
-    return Contestant(f"{mine[0].source}: {name}", command, environment, job)
-
-
-class Told:
-    """A line to standard error after each turn."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    def __call__(self, outcome: Outcome) -> None:
-        last = f"{outcome.ms_per_image_by_slice[-1]:7.1f} ms per image" if outcome.passes else "started or warmed up"
-        how = f"failed: {outcome.failure}" if outcome.failure else f"{outcome.images:5} images, {last}"
-        print(f"{time.monotonic() - self._began:6.0f} s  {outcome.name}: {how}", file=sys.stderr, flush=True)
 
 
 def measured_peak() -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What the harness costs beside the networks, one module a part: `measure(given)` returns Markdown."""

@@ -187,8 +187,8 @@ class Worker:
         assert process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
-        process.stdout.close()
         status = process.wait()
+        process.stdout.close()  # not before: a worker whose events nobody reads takes its parent for dead
         self.was_killed = status < 0
         with _lock:
             _running.discard(process)

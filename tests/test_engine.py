@@ -128,12 +128,15 @@ def test_all_logits_are_kept_of_the_run_and_the_images_asked_for(order: list[Ima
     right({5: stored(works[0].predictions)[5]}, [5], 1000)
 
 
-@pytest.mark.usefixtures("here")
-def test_images_that_cannot_be_decoded_are_stored_with_the_reason(order: list[ImageRef], tmp_path: Path) -> None:
+def test_images_that_cannot_be_decoded_are_stored_with_the_reason(
+    here: Here, order: list[ImageRef], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_KILL_AFTER", "2")
     for number in (0, 2, 3):
         Path(order[number].file).write_bytes(b"BAD")
-    one = work(tmp_path, "tiny")
+    one = work(tmp_path, "killer")
     assert local([one], order, tmp_path).batches() == [5]
+    assert [len(task["images"]) for task in here.tasks] == [10, 6, 4, 2], "they are not done again either"
     table = one.predictions.read()
     wrong = table[table["error"].notna()]
     assert wrong["image"].tolist() == [order[n].name for n in (0, 2, 3)]
@@ -262,7 +265,8 @@ def test_several_that_never_get_on_are_each_given_up(
 class Scripted(Worker):
     """A worker of which each process answers so many batches and then dies, the last one none; None comes to its end.
 
-    "unready" is one that could not be started, "silent" one that answers everything and dies before it says so.
+    "unready" is one that could not be started, "early" one that was killed while it was, "silent" one that answers
+    everything and dies before it says so.
     """
 
     def __init__(self, *script: int | str | None) -> None:
@@ -273,9 +277,12 @@ class Scripted(Worker):
     def do(self, task: Mapping[str, Any], handle: Any) -> str | None:
         self.given.append(len(task["runs"]))
         how = self.script.pop(0)
-        self.was_ready = how != "unready"
+        self.was_ready = how not in ("unready", "early")
+        self.was_killed = how != "unready"
         if how == "unready":
             return "it cannot be started."
+        if how == "early":
+            return f"killed {len(self.given)}."
         answers = itertools.islice(self._answers(task), how if isinstance(how, int) else None)
         for event in answers:
             handle(event)
@@ -304,6 +311,13 @@ class Scripted(Worker):
         (["silent"], 5, None),
         (["unready"], 0, "it cannot be started."),
         ([2, "unready"], 2, "it cannot be started."),
+        (["early", None], 5, None),
+        (["early", "early"], 0, "killed 2."),
+        (["early", 1, "early", 1, "early", None], 5, None),
+        # it says nothing of the network
+        (["early", 0, None], 5, None),
+        ([0, "early", 0], 0, "death 3."),
+        (["early", "unready"], 0, "it cannot be started."),
     ],
 )
 def test_a_work_goes_on_as_long_as_it_gets_on(
@@ -333,6 +347,9 @@ def test_a_work_goes_on_as_long_as_it_gets_on(
         ([9, "unready"], [2, 1], [5, 4], [None, "it cannot be started."]),
         ([2, "unready"], [2, 1], [1, 1], ["it cannot be started."] * 2),
         (["unready"], [2], [0, 0], ["it cannot be started."] * 2),
+        (["early", None], [2, 2], [5, 5], [None, None]),
+        (["early", "early"], [2, 2], [0, 0], ["killed 2."] * 2),
+        ([3, "early", "early"], [2, 1, 1], [2, 1], ["killed 3."] * 2),
     ],
 )
 def test_works_that_die_together_go_on_alone(

@@ -73,6 +73,19 @@ def test_the_json_follows_the_contract(tmp_path: Path) -> None:
     assert flops["measured"] == pytest.approx(97.152)
 
 
+def test_a_certificate_without_a_checked_image_has_no_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_BF16", "refused")
+    write_images(tmp_path / "data", contents(4), list(range(4)))
+    save_checkpoint(tmp_path / "weights" / "tiny.bin", "tiny")
+    arguments = ("--data", "data", "--weights", "weights", "--precision", "bf16")
+    assert invoke(TINY, *arguments) == 0
+    [run] = written()["runs"]
+    found = run["certificate"]
+    assert (found["checked"], found["relative"], found["margin"]) == (0, None, None)
+    assert found["fallback"] == "fake: it has no bf16 here"
+    assert "decided on every image: fake: it has no bf16 here." in Path("parity-report/report.md").read_text()
+
+
 def test_a_wrong_digit_gives_exit_status_1_and_exactly_that_cell(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(TINY.replace("49.009", "49.809")) == 1
     wrong = [(cell["metric"], cell["documented"]) for cell in written()["cells"] if cell["outcome"] == "contradicted"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -124,8 +125,8 @@ def certificate_entry(run: Run) -> dict[str, Any] | None:
     if found is None:
         return None
     entry = dataclasses.asdict(found)
-    # what is no number has no place in JSON
-    entry["relative"] = found.relative if found.checked else None
+    for name in ("deviation", "relative", "margin"):  # what is no number has no place in JSON
+        entry[name] = entry[name] if math.isfinite(entry[name]) else None
     for metric, alone, own in (
         ("top1", found.top1_count, run.top1_count),
         ("top5", found.top5_count, run.top5_count),

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,47 @@ def test_a_listing_that_misses_what_is_renamed_meanwhile(
     monkeypatch.setattr(Predictions, "_files", files_of)
     assert content(predictions) == before
     assert len(listed) > 2
+
+
+def test_appending_reading_and_compacting_at_once(predictions: Predictions) -> None:
+    appended: list[str] = []
+    until = time.monotonic() + 2
+
+    def append(which: str) -> int:
+        number = 0
+        while time.monotonic() < until:
+            names = [f"{which}{number}-{n}.jpg" for n in range(3)]
+            Predictions(predictions.folder).append([row(name, number, 7) for name in names], [])
+            appended.extend(names)
+            number += 1
+        return number
+
+    def read(_: str) -> int:
+        number = 0
+        while time.monotonic() < until:
+            before = list(appended)
+            table = Predictions(predictions.folder).read()
+            assert set(before) <= set(table["image"])
+            number += 1
+        return number
+
+    def compact(_: str) -> int:
+        number = 0
+        while time.monotonic() < until:
+            Predictions(predictions.folder).compact()
+            number += 1
+        return number
+
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        futures = [pool.submit(do, str(n)) for n, do in enumerate((append, append, read, read, compact, compact))]
+        numbers = [future.result() for future in futures]
+    assert min(numbers) > 3
+    predictions.compact()
+    (only,) = files(predictions.folder)
+    assert pd.read_parquet(predictions.folder / only)["image"].is_unique
+    kept = {image: classes for image, classes, _, error in content(predictions) if error is None}
+    assert sorted(kept) == sorted(appended)
+    assert all(classes == [int(image[1:].partition("-")[0]), 7] for image, classes in kept.items())
 
 
 def test_what_a_killed_process_was_writing_is_removed_when_it_is_old(tmp_path: Path) -> None:

@@ -25,5 +25,8 @@ def write(results: Results, folder: Path) -> Path:
         for name, text in content.items():
             write_whole(folder / name, text.encode())
     except OSError as error:
-        raise InputError(f"--out: cannot write the report to {folder}: {error}") from error
+        raise InputError(
+            f"--out: cannot write the report to {folder}: {error}. What was measured is kept; mend this and give the "
+            "same command again"
+        ) from error
     return folder / "report.md"

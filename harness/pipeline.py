@@ -155,7 +155,7 @@ def _cluster(options: Options, progress: Progress) -> Cluster | None:
         from harness import ray_engine
     except ImportError as error:
         raise InputError(f"--engine ray: {error}. Install it with: pip install 'parity-harness[ray]'") from error
-    return ray_engine.Cluster(options.ray_address, options.ray_cpus, progress.stage)
+    return ray_engine.Cluster(options.ray_address, options.ray_cpus, progress.stage, options.device)
 
 
 def _weights(options: Options) -> str:
@@ -268,9 +268,10 @@ def _evaluate(
         evaluations = [evaluation for _, evaluation in asked[source]]
         return evaluate(measurer, installed[source], evaluations, images, enough)
 
-    # on one machine sources would only take the processors from each other
-    with ThreadPoolExecutor(max_workers=1 if measurer.cluster is None else max(1, len(asked))) as pool:
-        done = dict(zip(asked, pool.map(one, asked), strict=True))
+    sources, cluster = list(asked), measurer.cluster
+    # on one machine sources would only take the processors from each other, and threads cannot be interrupted
+    found = cluster.side_by_side(one, sources) if cluster else [one(source) for source in sources]
+    done = dict(zip(sources, found, strict=True))
     runs: dict[tuple[Row, Source], list[Run]] = {}
     for source, rows in asked.items():
         for (row, _), run in zip(rows, done[source], strict=True):

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from harness import workers
 from harness.engine import Engine
-from harness.environments import Installed
+from harness.environments import Installed, SourceSpec
 from harness.records import Failure, Source, Static
 from harness.store import Store
 
@@ -22,6 +22,12 @@ _MEASURING = (
 )
 
 
+#: what a caller knows a task by
+K = TypeVar("K")
+T = TypeVar("T")
+R = TypeVar("R")
+
+
 class Cluster(Protocol):
     """Many machines; see harness.ray_engine."""
 
@@ -29,9 +35,7 @@ class Cluster(Protocol):
 
     def engine(self, installed: Installed, log: Path, device: str) -> Engine: ...
 
-
-#: what a caller knows a task by
-K = TypeVar("K")
+    def side_by_side(self, one: Callable[[T], R], items: Sequence[T]) -> list[R]: ...
 
 
 def code_digest(names: Iterable[str]) -> str:
@@ -40,6 +44,11 @@ def code_digest(names: Iterable[str]) -> str:
     for name in names:
         code.update((Path(__file__).parent / name).read_bytes())
     return code.hexdigest()
+
+
+def code_of(spec: SourceSpec) -> str:
+    """Hex SHA-256 of all code that a measurement of this source depends on, the harness's own and the adapter's."""
+    return hashlib.sha256((spec.code_digest() + code_digest(_MEASURING)).encode()).hexdigest()
 
 
 class Progress(Protocol):
@@ -83,13 +92,12 @@ class Measurer:
 
     def identity(self, installed: Installed, kind: str, **rest: Any) -> dict[str, Any]:
         """What a measurement of this source depends on; `rest` is what else this one does."""
-        code = installed.spec.code_digest() + code_digest(_MEASURING)
         return {
             "kind": kind,
             "source": installed.source.name,
             "version": installed.source.version,
             "packages": installed.packages_digest,
-            "code": hashlib.sha256(code.encode()).hexdigest(),
+            "code": code_of(installed.spec),
             **rest,
         }
 

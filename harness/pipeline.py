@@ -156,7 +156,7 @@ def _cluster(options: Options, progress: Progress) -> Cluster | None:
         from harness import ray_engine
     except ImportError as error:
         raise InputError(f"--engine ray: {error}. Install it with: pip install 'parity-harness[ray]'") from error
-    return ray_engine.Cluster(options.ray_address, options.ray_cpus, progress.stage)
+    return ray_engine.Cluster(options.ray_address, options.ray_cpus, progress.stage, options.device)
 
 
 def _weights(options: Options) -> str:

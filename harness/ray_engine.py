@@ -2,18 +2,25 @@
 
 Every task stores what it predicts batch by batch, as a run on one machine does. Where the store is shared, a node that
 dies loses at most a batch of each network; where it is not, its whole part, which Ray has another node do again.
+Whatever comes back is stored here, too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import logging
 import os
+import signal
+import socket
+import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +31,8 @@ from harness.engine import BLOCK, Event, Handle, Work, perform
 from harness.environments import Installed
 from harness.errors import InputError, MeasurementError
 from harness.images import ImageRef
+from harness.measure import code_of
+from harness.store import Predictions
 from harness.workers import Worker
 
 #: how often Ray starts a part again whose node or process died
@@ -33,35 +42,53 @@ _PARTS = 8
 #: parts handed to Ray for each that can run at once
 _AHEAD = 2
 
+#: seconds in which a cluster has to answer; Ray itself asks for minutes
+_PATIENCE = 5.0
+#: seconds between two looks at whether the run is over
+_LOOK = 0.5
+
 _Bytes = npt.NDArray[np.uint8]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Cluster:
-    """A connection to a Ray cluster; with no address, to the one that RAY_ADDRESS names or to one made here."""
+    """A connection to a Ray cluster; with no address, to the one that RAY_ADDRESS names or that runs here, else to
+    one made here."""
 
-    def __init__(self, address: str | None, cpus: int | None, say: Callable[[str], None]) -> None:
-        """`cpus` of a node are given to each part; by default as many as the smallest node has.
+    def __init__(self, address: str | None, cpus: int | None, say: Callable[[str], None], device: str = "cpu") -> None:
+        """`cpus` of a node are given to each part; by default as many as the smallest node has, for each GPU if so.
 
         Raises InputError where there is no such cluster.
         """
         if not ray.is_initialized():
-            try:
-                ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                raise InputError(
-                    f"--ray-address {address}: {error}. Start a cluster with `ray start --head`"
-                ) from error
+            _connect(address)
         self._say = say
         self._checkpoints: dict[str, Any] = {}
-        sizes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-        smallest = min((size for size in sizes if size), default=1)
-        if cpus is not None and cpus > max(sizes, default=0):
-            raise InputError(f"--ray-cpus {cpus}: no node has more than {max(sizes, default=0)}")
-        self.cpus = cpus or smallest
-        self.slots = max(1, sum(size // self.cpus for size in sizes))  #: parts that can run at once
+        self.stopped = threading.Event()  #: set once nobody waits for the results any more
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes = [(int(one.get("CPU", 0)), int(one.get("GPU", 0))) for one in alive]
+        largest = max((processors for processors, _ in nodes), default=0)
+        if cpus is not None and cpus > largest:
+            raise InputError(f"--ray-cpus {cpus}: no node has more than {largest}")
+        if device == "cuda" and not any(gpus for _, gpus in nodes):
+            say("no node of the cluster has a GPU; waiting until one comes")
+        self.cpus, self.slots = _shares(nodes, cpus, device)
 
     def engine(self, installed: Installed, log: Path, device: str) -> _Parts:
         return _Parts(self, installed, log, device)
+
+    def side_by_side(self, one: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """one(item) of each, in threads; what breaks or interrupts any ends all."""
+        with ThreadPoolExecutor(max_workers=max(1, len(items))) as pool:
+            try:
+                futures = [pool.submit(one, item) for item in items]
+                for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                    future.result()
+                return [future.result() for future in futures]
+            except BaseException:
+                self.stopped.set()
+                raise
 
     def checkpoint(self, file: str, sha256: str) -> Any:
         """The bytes of a checkpoint where every node can have them."""
@@ -71,6 +98,51 @@ class Cluster:
 
     def say(self, text: str) -> None:
         self._say(text)
+
+
+def _connect(address: str | None) -> None:
+    named = address or os.environ.get("RAY_ADDRESS") or ("auto" if _answers(_latest()) else "local")
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        where = _latest() if named == "auto" else named
+        if named != "local" and not _answers(where):
+            raise ConnectionError(f"nothing answers at {where or 'this machine'}")
+        more = {"include_dashboard": False} if named == "local" else {}
+        ray.init(address=named, logging_level=logging.ERROR, log_to_driver=False, **more)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise InputError(f"--ray-address {named}: {error}. Start a cluster with `ray start --head`") from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # Ray takes it over, but whoever runs this knows what to say
+
+
+def _latest() -> str:
+    """The cluster that was last started on this machine, by `ray start` or otherwise; it may be gone."""
+    file = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray" / "ray_current_cluster"
+    with contextlib.suppress(OSError):
+        return file.read_text(encoding="utf-8").strip()
+    return ""
+
+
+def _answers(address: str) -> bool:
+    """Whether anything listens there; what is no address is Ray's to refuse."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not port.isdigit():
+        return bool(address)
+    with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), _PATIENCE):
+        return True
+    return False
+
+
+def _shares(nodes: Sequence[tuple[int, int]], cpus: int | None, device: str) -> tuple[int, int]:
+    """Processors for each part, and how many parts can run at once, on nodes of so many processors and GPUs."""
+    if device == "cuda":
+        able = [(processors, gpus) for processors, gpus in nodes if processors and gpus]
+        cpus = cpus or max(1, min((processors // gpus for processors, gpus in able), default=1))
+        return cpus, max(1, sum(min(processors // cpus, gpus) for processors, gpus in able))
+    sizes = [processors for processors, _ in nodes if processors]
+    cpus = cpus or min(sizes, default=1)
+    return cpus, max(1, sum(size // cpus for size in sizes))
 
 
 class _Parts:
@@ -91,12 +163,19 @@ class _Parts:
         parts = _split(works, self._cluster.slots * _PARTS)
         failed: set[int] = set()
         running: dict[Any, list[int]] = {}
+        code = code_of(self._installed.spec)
         task = ray.remote(_part_on_a_node).options(
             num_cpus=self._cluster.cpus,
             num_gpus=1 if self._device == "cuda" else 0,
             max_retries=_RETRIES,
             scheduling_strategy="SPREAD",
         )
+
+        def fail(index: int, message: str) -> None:
+            if index not in failed:
+                failed.add(index)
+                handle(index, {"event": "run_failed", "message": message})
+
         try:
             while parts or running:
                 while parts and len(running) < _AHEAD * self._cluster.slots:
@@ -107,43 +186,66 @@ class _Parts:
                     blobs = [self._cluster.checkpoint(work.network["checkpoint"], work.sha256) for work in mine]
                     refs = {p: order[p] for work in mine for batch in work.batches for p in batch}
                     reference = task.remote(
-                        self._installed, mine, refs, self._device, self._cluster.cpus, self._log, *blobs
+                        self._installed, code, mine, refs, self._device, self._cluster.cpus, self._log, *blobs
                     )
                     running[reference] = [index for index, _ in part]
-                [reference], _ = ray.wait(list(running), num_returns=1)
-                indices = running.pop(reference)
-                for position, event in ray.get(reference):
-                    index = indices[position]
-                    if event["event"] == "run_failed":
-                        failed.add(index)
-                    elif event["event"] == "predictions":
-                        works[index].predictions.store(event["rows"], event["undecodable"])
-                    elif event["event"] == "say":
-                        self._cluster.say(event["text"])
+                ready, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK)
+                if self._cluster.stopped.is_set():
+                    raise CancelledError
+                for reference in ready:
+                    indices = running.pop(reference)
+                    try:
+                        events = _events(reference)
+                    except MeasurementError as error:  # of these alone, whatever it is
+                        for index in indices:
+                            fail(index, str(error))
                         continue
-                    handle(index, event)
-        except ray.exceptions.RayError as error:
-            cause = getattr(error, "cause", None)
-            if isinstance(cause, OSError | InputError | MeasurementError):
-                raise cause from error
-            raise MeasurementError(f"Ray could not finish: {str(error).strip().splitlines()[-1]}") from error
+                    for position, event in events:
+                        index = indices[position]
+                        if event["event"] == "say":
+                            self._cluster.say(event["text"])
+                        elif event["event"] == "run_failed":
+                            fail(index, event["message"])
+                        else:
+                            _keep(works[index].predictions, event)
+                            if index not in failed:
+                                handle(index, event)
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
 
 
+def _events(reference: Any) -> list[tuple[int, Event]]:
+    """What came of a part. Raises what broke it as it would have been raised here."""
+    try:
+        events: list[tuple[int, Event]] = ray.get(reference)
+        return events
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, OSError | InputError | MeasurementError):
+            raise cause from error
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise MeasurementError(f"Ray could not finish: {lines[-1]}") from error
+
+
+def _keep(predictions: Predictions, event: Event) -> None:
+    """Stores here what the node may have stored where nobody else sees it."""
+    if event["event"] == "predictions":
+        predictions.store(event["rows"], event["undecodable"])
+    elif event["event"] == "network":
+        predictions.save_network({name: event[name] for name in event if name != "run"})
+
+
 def _split(works: Sequence[Work], parts: int) -> list[list[tuple[int, list[Sequence[int]]]]]:
-    """The works' batches by where in the order they are, so that the works of a part share the decoding."""
-    if not works:
-        return []
-    longest = max(len(work.batches) for work in works)
-    size = max(1, min(BLOCK, -(-longest // parts)))
-    width = size * max(len(batch) for work in works for batch in work.batches)
+    """The works' batches by where in the order they begin, so that the works of a part share the decoding."""
+    starts = sorted({batch[0] for work in works for batch in work.batches})
+    size = max(1, min(BLOCK, -(-len(starts) // parts)))
+    part_of = {start: number // size for number, start in enumerate(starts)}
     found: dict[int, dict[int, list[Sequence[int]]]] = {}
     for index, work in enumerate(works):
         for batch in work.batches:
-            found.setdefault(batch[0] // width, {}).setdefault(index, []).append(batch)
-    return [list(found[place].items()) for place in sorted(found)]
+            found.setdefault(part_of[batch[0]], {}).setdefault(index, []).append(batch)
+    return [list(found[part].items()) for part in sorted(found)]
 
 
 # -- on a node -----------------------------------------------------------------------------------
@@ -155,6 +257,7 @@ _kept: dict[str, Worker] = {}
 
 def _part_on_a_node(
     installed: Installed,
+    code: str,
     works: Sequence[Work],
     refs: Mapping[int, ImageRef],
     device: str,
@@ -165,43 +268,57 @@ def _part_on_a_node(
     """Does the works on this node and returns their events; what it stored before Ray started it again is kept."""
     events: list[tuple[int, Event]] = []
     left = []
-    for index, (work, content) in enumerate(zip(works, checkpoints, strict=True)):
-        lacking = []
-        for batch in work.batches:
-            stored = work.predictions.batch([refs[position].name for position in batch])
-            if stored is None:
-                lacking.append(batch)
-            else:
-                rows, undecodable = stored
-                event = {"event": "predictions", "rows": rows, "undecodable": undecodable, "seconds": 0.0}
-                events.append((index, event))
-        network = {**work.network, "checkpoint": str(_checkpoint(content, work)), "conversion": _conversion(work)}
-        left.append(dataclasses.replace(work, network=network, batches=lacking))
-    indices = [index for index, work in enumerate(left) if work.batches]
-    perform(
-        _worker(_here(installed), device, threads, log),
-        [left[index] for index in indices],
-        refs,
-        lambda position, event: events.append((indices[position], dict(event))),
-        lambda text: events.append((0, {"event": "say", "text": text})),
-    )
+    with contextlib.ExitStack() as held:
+        for index, (work, content) in enumerate(zip(works, checkpoints, strict=True)):
+            predictions = work.predictions
+            if not predictions.folder.is_dir():  # the store is on another machine
+                predictions = Predictions(Path(held.enter_context(tempfile.TemporaryDirectory(prefix="parity-part-"))))
+            known = predictions.network() is not None
+            lacking = []
+            for batch in work.batches:
+                stored = predictions.batch([refs[position].name for position in batch]) if known else None
+                if stored is None:
+                    lacking.append(batch)
+                else:
+                    rows, undecodable = stored
+                    event = {"event": "predictions", "rows": rows, "undecodable": undecodable, "seconds": 0.0}
+                    events.append((index, event))
+            network = {**work.network, "checkpoint": str(_checkpoint(content, work)), "conversion": _conversion(work)}
+            left.append(dataclasses.replace(work, predictions=predictions, network=network, batches=lacking))
+        indices = [index for index, work in enumerate(left) if work.batches]
+
+        def handle(position: int, event: Event) -> None:
+            index = indices[position]
+            if event["event"] == "run_failed":  # it is the user's file that does not fit, if any
+                own, copy = (str(them[index].network["checkpoint"]) for them in (works, left))
+                event = {**event, "message": event["message"].replace(copy, own)}
+            events.append((index, event))
+
+        perform(
+            _worker(_here(installed, code), device, threads, log),
+            [left[index] for index in indices],
+            refs,
+            handle,
+            lambda text: events.append((0, {"event": "say", "text": text})),
+        )
     return events
 
 
-def _here(installed: Installed) -> Installed:
+def _here(installed: Installed, code: str) -> Installed:
     """The source's environment on this node: the very one where the cache is shared, else one made alike.
 
     Raises MeasurementError where it came out otherwise than the one that the run is known by.
     """
-    if installed.python.is_file():
-        return installed
     spec = environments.sources().get(installed.spec.name, installed.spec)
-    made = environments.prepare(spec, installed.source.version, installed.runtime)
-    if made.packages != installed.packages or spec.code_digest() != installed.spec.code_digest():
-        other = sorted(set(made.packages) ^ set(installed.packages))
+    if installed.python.is_file():
+        made = dataclasses.replace(installed, spec=spec)
+    else:
+        made = environments.prepare(spec, installed.source.version, installed.runtime)
+    other = sorted(set(made.packages) ^ set(installed.packages))
+    if other or code_of(spec) != code:
         raise MeasurementError(
             f"the node {os.uname().nodename} would measure with something else than the rest: "
-            f"{', '.join(other[:6]) or 'another release of the adapters'}. Install the same release of the harness"
+            f"{', '.join(other[:6]) or 'another release of the harness or of the adapters'}. Install the same release"
         )
     return made
 

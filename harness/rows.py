@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness import accuracy, environments, weights, workers
+from harness import accuracy, environments, weights
 from harness.environments import Installed
 from harness.errors import MeasurementError
 from harness.evaluation import Enough, Evaluation, evaluate
@@ -53,8 +53,10 @@ def evaluate_rows(
         done = evaluate(measurer, installed[source], evaluations, images, enough)
         return dict(zip(evaluations, done, strict=True))
 
-    # on one machine sources would only take the processors from each other
-    evaluated = map(one, asked) if measurer.cluster is None else workers.side_by_side(one, asked)
+    # on one machine sources would only take the processors from each other, and threads cannot be interrupted
+    evaluated = (
+        measurer.cluster.side_by_side(one, list(asked)) if measurer.cluster else [one(source) for source in asked]
+    )
     done = dict(zip(asked, evaluated, strict=True))
     runs: dict[tuple[Row, Source], list[Run]] = {}
     for source, rows in asked.items():

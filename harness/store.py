@@ -52,6 +52,7 @@ class Store:
 
     def __init__(self, root: Place, local: Path | None = None) -> None:
         """`local` is a folder of this machine for logs and what is needed for a moment; `root` where that is one."""
+        root = root.absolute() if isinstance(root, Path) else root  # other machines are elsewhere
         self.root = root
         self.local = root if local is None and isinstance(root, Path) else local or Path()
         try:

@@ -1,6 +1,10 @@
 """From a table to verdicts and an exit status, with the fake source as the only one there is."""
 
 import json
+import os
+import signal
+import sys
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ from fakes import (
     write_images,
 )
 
+import harness
 from harness import demonstration, images, report, weights, workers
 from harness.claims import read_table
 from harness.errors import InputError, MeasurementError
@@ -261,6 +266,10 @@ def test_a_release_that_cannot_be_installed_leaves_the_other_running(
         ({"batch_size": 0}, "--batch-size 0: expected at least 1"),
         ({"weights": "nowhere"}, "--weights nowhere: no such folder; expected auto, none or a folder"),
         ({"weights": "."}, "--weights: give --data as well"),
+        ({"engine": "rae"}, "--engine: unknown engine 'rae'; did you mean ray?"),
+        ({"ray_address": "auto"}, "--ray-address, --ray-cpus: give --engine ray as well"),
+        ({"ray_cpus": 2}, "--ray-address, --ray-cpus: give --engine ray as well"),
+        ({"engine": "ray", "ray_cpus": 0}, "--ray-cpus 0: expected at least 1"),
     ],
 )
 def test_what_cannot_be_meant_is_said_before_anything_is_measured(
@@ -386,6 +395,36 @@ def test_a_checkpoint_of_another_network_is_an_error_of_its_row(tmp_path: Path, 
         "missing stem.norm.var (48,)",
     ]
     assert results.exit_status == 2
+
+
+def test_a_cluster_takes_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared: list[str]) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
+    monkeypatch.delitem(sys.modules, "harness.ray_engine", raising=False)
+    monkeypatch.delattr(harness, "ray_engine", raising=False)
+    with pytest.raises(
+        InputError, match=r"^--engine ray: .*ray.* Install it with: pip install 'parity-harness\[ray\]'"
+    ):
+        run(tmp_path, [TINY], engine="ray")
+    assert prepared == []
+
+
+def test_an_evaluation_is_interrupted_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path, checkpoints: Path
+) -> None:
+    """As the command line has it: a signal to this process, and not to its workers."""
+    monkeypatch.setenv("FAKE_DELAY", "0.5")
+    recorder = Recorder()
+
+    def interrupt(_: str, done: int, *__: object) -> None:
+        if done == 8:
+            threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start()
+        images_done.append(done)
+
+    images_done: list[int] = []
+    monkeypatch.setattr(recorder, "images", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        execute(options(tmp_path, [TINY], data=data, weights=str(checkpoints), checks=("accuracy",)), recorder)
+    assert images_done[-1] < 21
 
 
 @pytest.mark.usefixtures("imagenet_val")

@@ -229,8 +229,9 @@ def ended(forwards: Sequence[Forward], seconds: float = 10.0) -> bool:
     return not any(map(alive, workers))
 
 
-def assert_whole(command: Command, out: Path, expected: Outcome) -> None:
-    """That a run that was interrupted comes to the same as one that was not."""
+def assert_whole(command: Command, out: Path, expected: Outcome, damaged: bool = False) -> None:
+    """That a run that was interrupted comes to the same as one that was not, and never saw half a file."""
+    assert any(out.rglob("*.damaged")) == damaged
     assert command.runs == expected.runs
     assert rows(out) == expected.rows
     for folder in (out / "store" / "predictions").iterdir():
@@ -450,4 +451,4 @@ def test_files_that_are_damaged_are_made_again(
         damage(path)
     command = driver.run(out, *MODES["certified"])
     assert " is damaged (" in command.said
-    assert_whole(command, out, whole["certified"])
+    assert_whole(command, out, whole["certified"], damaged=True)

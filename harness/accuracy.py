@@ -106,18 +106,22 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
     at = f"at {run.input_size} pixels"
     if at_size and plain.decision == "holds":
         return Verdict(claim, source, Outcome.REPRODUCED, measured, at, plain.text, evidence)
+    if at_size and plain.decision is None:
+        return unjudged(plain.text)
+    open_still = ""
     for other in runs:
         if (other is run and at_size) or other.decode_errors:
             continue
         found = _standing(claim, other, population)
+        text = f"at {other.input_size} pixels, the source's own input size"
         if found.decision == "holds":
-            text = f"at {other.input_size} pixels, the source's own input size"
             partly = f" ({found.text})" if other.images < population else ""
             return Verdict(
                 claim, source, Outcome.EXPLAINED, measured, text, f"{plain.text}; reproduced {text}{partly}", evidence
             )
+        open_still = open_still if found.decision else f"{plain.text}; {text}, {found.text}"
     if not at_size:
         return unjudged(f"it was measured at {run.input_size} pixels alone, not at the row's {claim.row.input_size}")
-    if plain.decision is None:
-        return unjudged(plain.text)
+    if open_still:
+        return unjudged(open_still)
     return Verdict(claim, source, Outcome.CONTRADICTED, measured, at, plain.text, evidence)

@@ -164,9 +164,7 @@ def apply_known_gaps(verdicts: Sequence[Verdict], gaps: Iterable[KnownGap]) -> l
         if gap is None or verdict.outcome in (Outcome.NOT_MEASURED, Outcome.ERROR):
             applied.append(verdict)
             continue
-        printed = verdict.claim.printed(verdict.measured) if verdict.measured is not None else "nothing"
-        low, high = verdict.evidence.get("possible_percent", (None, None))
-        same = printed == gap.measured if low is None else low <= float(gap.measured) <= high
+        printed, same = _measured_now(verdict, gap)
         evidence = {**verdict.evidence, "known_gap": {"reason": gap.reason, "url": gap.url}}
         if verdict.outcome is Outcome.CONTRADICTED and same:
             applied.append(dataclasses.replace(verdict, outcome=Outcome.KNOWN_GAP, evidence=evidence))
@@ -177,6 +175,20 @@ def apply_known_gaps(verdicts: Sequence[Verdict], gaps: Iterable[KnownGap]) -> l
             )
             applied.append(dataclasses.replace(verdict, outcome=Outcome.ERROR, cause=cause, evidence=evidence))
     return applied
+
+
+def _measured_now(verdict: Verdict, gap: KnownGap) -> tuple[str, bool]:
+    """What is measured, as the document would print it, and whether it is what the gap lists, or may be."""
+    claim = verdict.claim
+    if "possible_percent" not in verdict.evidence:
+        printed = claim.printed(verdict.measured) if verdict.measured is not None else "nothing"
+        return printed, printed == gap.measured
+    low, high = verdict.evidence["possible_percent"]  # of a part of the images
+    try:
+        same = low - claim.step / 2 <= float(gap.measured) <= high + claim.step / 2
+    except ValueError:
+        same = False
+    return f"{claim.printed(low)} to {claim.printed(high)}", same
 
 
 def exit_status(verdicts: Sequence[Verdict], failures: int, pairs: Sequence[PairResult] = ()) -> int:

@@ -186,6 +186,23 @@ def digests(images: ImageSet) -> dict[str, str]:
     return {hashlib.sha256(array.tobytes()).hexdigest()[:16]: name for name, array in prepared.items()}
 
 
+@dataclasses.dataclass(frozen=True)
+class Slow:
+    """A network that takes some seconds for its images, and what it is known to say of them."""
+
+    images: ImageSet
+    asked: list[Evaluation]
+    expected: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Slow:
+    folder = tmp_path_factory.mktemp("slow")
+    images, evaluations = data(folder / "data", 320), asked(folder / "weights", "slow")
+    [run] = evaluate(measurer(folder / "store"), installed(), evaluations, images)
+    return Slow(images, evaluations, told(run))
+
+
 # --- the same results
 
 
@@ -225,9 +242,9 @@ def test_images_are_decoded_once_for_networks_that_share_them(tmp_path: Path, no
 # --- what ends a run
 
 
-def test_an_interrupted_run_leaves_no_task_and_goes_on_from_what_is_stored(tmp_path: Path, nodes: Nodes) -> None:
-    images = data(tmp_path / "data", 320)
-    slow = asked(tmp_path / "weights", "slow")
+def test_an_interrupted_run_leaves_no_task_and_goes_on_from_what_is_stored(
+    tmp_path: Path, nodes: Nodes, slow: Slow
+) -> None:
     first = measurer(tmp_path / "store", nodes.cluster())
 
     def interrupt(run: str, done: int, *_: object) -> None:  # noqa: ARG001
@@ -236,43 +253,39 @@ def test_an_interrupted_run_leaves_no_task_and_goes_on_from_what_is_stored(tmp_p
 
     first.progress.images = interrupt  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        evaluate(first, installed(), slow, images)
+        evaluate(first, installed(), slow.asked, slow.images)
     assert eventually(lambda: ray.available_resources().get("CPU") == 2), "its tasks are gone"
     passed = len(nodes.passes())
     kept = stored(tmp_path / "store")
     time.sleep(0.5)
     assert len(nodes.passes()) == passed, "and so is what they had started"
     second = measurer(tmp_path / "store", nodes.cluster())
-    [found] = evaluate(second, installed(), slow, images)
+    [found] = evaluate(second, installed(), slow.asked, slow.images)
     assert found is not None
-    assert (found.images, found.top1_count) == (320, 160)
+    assert told(found) == slow.expected
     assert found.measured_now == 320 - len(kept) <= 240
-    name_of = digests(images)
+    name_of = digests(slow.images)
     again = {name_of[digest] for _, _, batch in nodes.passes(passed) if len(batch) == BATCH for digest in batch}
-    assert again == {ref.name for ref in images.images} - kept
+    assert again == {ref.name for ref in slow.images.images} - kept
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, InputError("no such image")])
 def test_what_ends_one_source_ends_those_beside_it(
-    tmp_path: Path, nodes: Nodes, error: BaseException | type[BaseException]
+    tmp_path: Path, nodes: Nodes, slow: Slow, error: BaseException | type[BaseException]
 ) -> None:
-    images = data(tmp_path / "data", 1200)
-    slow = asked(tmp_path / "weights", "slow")
     cluster = nodes.cluster()
     before = len(nodes.passes())
 
     def one(name: str) -> None:
         if name == "slow":
-            evaluate(measurer(tmp_path / "store", cluster), installed(), slow, images)
+            evaluate(measurer(tmp_path / "store", cluster), installed(), slow.asked, slow.images)
         assert eventually(lambda: len(nodes.passes(before)) > 5)
         raise error
 
-    started = time.monotonic()
     with pytest.raises(error if isinstance(error, type) else type(error)):
         cluster.side_by_side(one, ["slow", "other"])
-    assert time.monotonic() - started < 30
     assert eventually(lambda: ray.available_resources().get("CPU") == 2)
-    assert len(nodes.passes(before)) < 300
+    assert len(nodes.passes(before)) < 80
 
 
 def test_sources_side_by_side_keep_their_order(nodes: Nodes) -> None:
@@ -525,49 +538,6 @@ def test_the_code_of_a_node_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path
         ray_engine._here(asked_for, code_of(SPEC))
 
 
-# --- what dies
-
-
-@pytest.mark.parametrize("what", ["the worker of a source", "a process of Ray", "a node"])
-def test_what_dies_in_the_middle_loses_nothing_and_counts_nothing_twice(
-    tmp_path: Path, nodes: Nodes, what: str
-) -> None:
-    images = data(tmp_path / "data", 320)
-    slow = asked(tmp_path / "weights", "slow")
-    before = len(nodes.passes())
-    kept: set[str] = set()
-
-    def kill() -> None:
-        def there() -> list[int]:
-            found = nodes.passes(before)
-            return [process for process, *_ in found if nodes.is_on_the_other(process)] if len(found) > 20 else []
-
-        if eventually(there):
-            process = there()[-1]
-            kept.update(stored(tmp_path / "far"))
-            if what == "a node":
-                nodes.remove()
-            else:
-                os.kill(parent(process) if what == "a process of Ray" else process, signal.SIGKILL)
-
-    killing = threading.Thread(target=kill)
-    killing.start()
-    far = measurer(tmp_path / "far", nodes.cluster())
-    [found] = evaluate(far, installed(), slow, images)
-    killing.join()
-    assert 10 * BATCH <= len(kept) < 320, "it was killed in the middle"
-    assert far.failures == []
-    assert found is not None
-    assert (found.images, found.top1_count, found.measured_now) == (320, 160, 320)
-    [expected] = evaluate(measurer(tmp_path / "near"), installed(), slow, images)
-    assert told(found) == told(expected)
-    name_of = digests(images)
-    whole = Counter(batch for _, _, batch in nodes.passes(before) if len(batch) == BATCH)
-    assert len(whole) == 320 / BATCH
-    again = {name_of[digest] for batch, times in whole.items() if times > 1 for digest in batch}
-    assert again & kept == set(), "what was stored is not computed again"
-
-
 # --- how the work is split
 
 
@@ -760,3 +730,43 @@ def test_what_is_no_address_is_an_error_of_the_command_line(tmp_path: Path) -> N
     assert done.stderr == (
         "error: --ray-address nonsense: Invalid address format: nonsense. Start a cluster with `ray start --head`\n"
     )
+
+
+# --- what dies
+
+
+@pytest.mark.parametrize("what", ["the worker of a source", "a process of Ray", "a node"])
+def test_what_dies_in_the_middle_loses_nothing_and_counts_nothing_twice(
+    tmp_path: Path, nodes: Nodes, slow: Slow, what: str
+) -> None:
+    before = len(nodes.passes())
+    kept: set[str] = set()
+
+    def kill() -> None:
+        def there() -> list[int]:
+            found = nodes.passes(before)
+            return [process for process, *_ in found if nodes.is_on_the_other(process)] if len(found) > 20 else []
+
+        if eventually(there):
+            process = there()[-1]
+            kept.update(stored(tmp_path / "far"))
+            if what == "a node":
+                nodes.remove()
+            else:
+                os.kill(parent(process) if what == "a process of Ray" else process, signal.SIGKILL)
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    far = measurer(tmp_path / "far", nodes.cluster())
+    [found] = evaluate(far, installed(), slow.asked, slow.images)
+    killing.join()
+    assert 10 * BATCH <= len(kept) < 320, "it was killed in the middle"
+    assert far.failures == []
+    assert found is not None
+    assert (found.images, found.top1_count, found.measured_now) == (320, 160, 320)
+    assert told(found) == slow.expected
+    name_of = digests(slow.images)
+    whole = Counter(batch for _, _, batch in nodes.passes(before) if len(batch) == BATCH)
+    assert len(whole) == 320 / BATCH
+    again = {name_of[digest] for batch, times in whole.items() if times > 1 for digest in batch}
+    assert again & kept == set(), "what was stored is not computed again"

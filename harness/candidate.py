@@ -64,7 +64,9 @@ class Candidate:
         self._fallback: str | None = None  #: why the native network has to decide on every image
         self._useless = False  #: whether the fast one has nothing to tell
         self._seconds = 0.0
-        self._added = 0
+        self._had = {
+            id(ledger): int(ledger.done.sum()) for ledger in (self.native, self.fast)
+        }  #: images on disk before
         self._checks = certified.checks(len(order), measurer.batch_size)
 
     # -- what is asked of the engine -------------------------------------------------------------
@@ -147,7 +149,6 @@ class Candidate:
         if event["event"] == "predictions":
             added = ledger.add(event["rows"], event["undecodable"])
             counted = added if ledger is self._main else 0
-            self._added += counted
             self._seconds += event["seconds"]
             self.report(counted, event["seconds"])
         elif event["event"] == "run_failed":
@@ -248,7 +249,7 @@ class Candidate:
             top5_count=top5,
             decode_errors=errors,
             seconds=self._seconds,
-            measured_now=self._added,
+            measured_now=int(self._main.done.sum()) - self._had[id(self._main)],
             label_note=_label_note(table[table["error"].isna()], self._order),
             predictions=str(predictions.folder),
             engine=network.get("engine", ""),

@@ -216,7 +216,7 @@ def test_batches_that_come_in_another_order_than_asked_for(tmp_path: Path, monke
     checkpoint = evaluation(tmp_path, "killer").checkpoint
     network = {"model": "killer", "checkpoint": checkpoint.file, "match": "name", "input_size": None}
     network |= {"runtime": "native", "precision": "fp32", "conversion": None}
-    work = Work(Store(tmp_path / "store").predictions({}), network, [[8, 9], [0, 1], [4, 5]])
+    work = Work(Store(tmp_path / "store").predictions({}), network, checkpoint.sha256, [[8, 9], [0, 1], [4, 5]])
     monkeypatch.setenv("FAKE_KILL_AFTER", "2")
     monkeypatch.setenv("FAKE_FORWARDS", str(tmp_path / "forwards"))
     with Local(installed(), tmp_path / "log", "cpu", lambda _: None) as engine:

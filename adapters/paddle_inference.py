@@ -80,7 +80,8 @@ def load(program: Path, precision: Precision, device: str) -> Callable[[Array], 
     """The forward pass of a saved program, which is no longer needed afterwards."""
     config = engine.Config(str(program), str(program.with_suffix(".pdiparams")))
     config.disable_glog_info()
-    config.enable_memory_optim()  # activations share memory, which halves what a batch takes and changes no result
+    if program.suffix == ".pdmodel":  # there is no such pass for the other kind
+        config.enable_memory_optim()  # activations share memory, which halves what a batch takes
     if device == "cpu":
         config.disable_gpu()
         config.enable_mkldnn()

@@ -6,6 +6,7 @@ What the numbers mean stands in README.md here; progress goes to standard error,
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refused(f"--slice {given.slice} is no whole number of batches of {given.batch_size}")
     if given.weights is None and {"overhead", "resume"} & set(asked):
         return _refused("--weights: overhead and resume take a folder of checkpoints")
+    # what was started ends with this process
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     status = 0
     for part in asked:
         title, measure = PARTS[part]

@@ -9,9 +9,10 @@ import argparse
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,35 +52,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.slice % given.batch_size:
         print(f"error: --slice {given.slice} is no whole number of batches of {given.batch_size}", file=sys.stderr)
         return 2
+    # what was started ends with this process
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    row_times: list[RowTimes] = []
+    source_times: list[SourceTime] = []
+    outcomes: list[Outcome] = []
     try:
         timed = rows(given.weights.absolute(), _named(given.sources), _named(given.models))
         listed = images.labelled(given.images + WARM_UP, given.data, given.labels)
-        peaks = [measured_peak()]
-        found = [
-            one_source([row for row in timed if row.source == source], listed, given)
-            for source in dict.fromkeys(row.source for row in timed)
-        ]
-        peaks.append(measured_peak())
+        peaks = {"at the start": measured_peak()}
+        for source in dict.fromkeys(row.source for row in timed):
+            found = one_source([row for row in timed if row.source == source], listed, given)
+            row_times += found[0]
+            source_times += found[1]
+            outcomes += found[2]
+            _save(given, peaks, row_times, source_times, outcomes)
     except (InputError, MeasurementError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    row_times = [row for rows_of, _, _ in found for row in rows_of]
-    source_times = [one for _, sources_of, _ in found for one in sources_of]
+    try:
+        peaks["at the end"] = measured_peak()
+    except MeasurementError as error:  # what was timed stands without it
+        print(f"error: {error}", file=sys.stderr)
+    _save(given, peaks, row_times, source_times, outcomes)
     print(report(row_times, source_times, peaks, given))
-    if given.out:
-        content = {
-            "arguments": {name: str(value) for name, value in vars(given).items()},
-            "peaks": peaks,
-            "rows": [dataclasses.asdict(row) for row in row_times],
-            "sources": [dataclasses.asdict(one) for one in source_times],
-            "outcomes": [outcome.summary() for _, _, outcomes in found for outcome in outcomes],
-        }
-        given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
 def _named(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _save(
+    given: argparse.Namespace,
+    peaks: Mapping[str, Any],
+    row_times: Sequence[RowTimes],
+    source_times: Sequence[SourceTime],
+    outcomes: Sequence[Outcome],
+) -> None:
+    if not given.out:
+        return
+    content = {
+        "arguments": {name: str(value) for name, value in vars(given).items()},
+        "peaks": peaks,
+        "rows": [dataclasses.asdict(row) for row in row_times],
+        "sources": [dataclasses.asdict(one) for one in source_times],
+        "outcomes": [outcome.summary() for outcome in outcomes],
+    }
+    given.out.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def one_source(
@@ -163,14 +183,14 @@ def measured_peak() -> dict[str, Any]:
 def report(
     row_times: Sequence[RowTimes],
     source_times: Sequence[SourceTime],
-    peaks: Sequence[dict[str, Any]],
+    peaks: Mapping[str, Any],
     given: argparse.Namespace,
 ) -> str:
-    peak = max(one["gflops"] for one in peaks)
-    half = max((one["bf16"]["gflops"] for one in peaks if one["bf16"]), default=None)
+    peak = max(one["gflops"] for one in peaks.values())
+    half = max((one["bf16"]["gflops"] for one in peaks.values() if one["bf16"]), default=None)
     shown = [
         [name, f"{one['gflops']:.1f}", f"{one['bf16']['gflops']:.1f}" if one["bf16"] else speed_report.NONE]
-        for name, one in zip(("at the start", "at the end"), peaks, strict=True)
+        for name, one in peaks.items()
     ]
     engines = sorted({one.engine for row in row_times for one in row.harness if one.engine})
     return "\n\n".join([

@@ -1,24 +1,32 @@
-"""The driver of the benchmarks, with contestants that compute nothing."""
+"""The driver of the benchmarks, with contestants that compute nothing, the harness with the fake source, and tables."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
+import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import contents, write_images
+from fakes import VERSION, best, contents, save_checkpoint, use_fakes, write_images
 
 # no part of what is installed
 sys.path.append(str(Path(__file__).parents[1]))
 
-from benchmarks import frameworks, interleaved
-from benchmarks.images import labelled
+from benchmarks import bare_evaluator, frameworks, interleaved, overheads, speed_report
+from benchmarks.harness_evaluator import Evaluator
+from benchmarks.images import as_data_set, labelled
 from benchmarks.interleaved import Contestant, Outcome
+from benchmarks.memory import children, resident_mib
+from benchmarks.parts import memory, nodes, overhead
+from benchmarks.speed_report import RowTimes, SourceTime, Timed
+from harness.images import shuffled
 
 SERVE = Path(__file__).parents[1] / "benchmarks" / "evaluators" / "serve.py"
 
@@ -240,3 +248,310 @@ def test_a_plain_environment_is_not_tuned(monkeypatch: pytest.MonkeyPatch) -> No
     plain = frameworks.plain_environment()
     assert plain["PATH"] == os.environ["PATH"]
     assert not {"MALLOC_MMAP_MAX_", "OMP_NUM_THREADS", "PYTHONPATH", "VIRTUAL_ENV"} & set(plain)
+
+
+def test_a_data_set_keeps_the_order_of_the_list() -> None:
+    listed = [(f"/images/{n % 7}.jpg", n % 7) for n in range(40)]
+    data = as_data_set(listed)
+    assert [(ref.file, ref.label) for ref in shuffled(data.images)] == listed
+    assert len({ref.name for ref in data.images}) == 40
+    assert as_data_set(listed[:39]).digest != data.digest
+
+
+# --- the harness as a contestant
+
+
+@pytest.fixture
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Makes an evaluator of the fake source's rows; 12 images that count and 5 to warm up with."""
+    use_fakes(monkeypatch)
+    monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FAKE_FORWARDS", str(tmp_path / "forwards"))
+    files = sorted(write_images(tmp_path / "images", contents(17), [n % 10 for n in range(17)]).rglob("*.jpg"))
+    listed = [[str(file), int(file.stem) % 10] for file in files]
+    made: list[Evaluator] = []
+
+    def make(*models: str, precision: str = "fp32", counted: int = 12) -> Evaluator:
+        rows = [
+            {
+                "documented": model,
+                "model": model,
+                "size": 8,
+                "checkpoint": dataclasses.asdict(save_checkpoint(tmp_path / f"{model}.bin", model)),
+            }
+            for model in models
+        ]
+        job = {"source": "fake", "version": VERSION, "rows": rows, "runtime": "native", "precision": precision}
+        made.append(Evaluator({**job, "images": listed, "counted": counted, "batch_size": 4}))
+        return made[-1]
+
+    make.listed = listed  # type: ignore[attr-defined]
+    yield make
+    for evaluator in made:
+        evaluator.close()
+
+
+def encoded(listed: Sequence[Any]) -> list[bytes]:
+    return [Path(file).read_bytes() for file, _ in listed]
+
+
+def forwards(tmp_path: Path) -> list[tuple[int, str, int]]:
+    """Process, network and images of every forward pass."""
+    noted = [json.loads(line) for line in (tmp_path / "forwards").read_text().splitlines()]
+    return [(process, network, len(digests)) for process, network, digests in noted]
+
+
+def test_the_harness_settles_slice_by_slice(harness: Any, tmp_path: Path) -> None:
+    evaluator, listed = harness("tiny", "twin"), harness.listed
+    warm_up = evaluator.evaluate(listed[12:])
+    started = {process for process, _, _ in forwards(tmp_path)}
+    assert warm_up["rows"]["tiny"]["best"] == best(encoded(listed[12:]))
+    (tmp_path / "forwards").unlink()
+    told = [evaluator.evaluate(listed[:8]), evaluator.evaluate(listed[8:12])]
+    # nothing but these was run, and all of it by the process that the warm-up had started
+    ran = forwards(tmp_path)
+    assert [images for _, _, images in ran] == [4] * 6
+    assert {process for process, _, _ in ran} == started
+    for one, images in zip(told, (listed[:8], listed[8:12]), strict=True):
+        for model in ("tiny", "twin"):
+            checkpoint = tmp_path / f"{model}.bin"
+            expected = best(encoded(images), model=model, checkpoint=checkpoint)
+            row = one["rows"][model]
+            assert row["best"] == expected
+            assert row["top1"] == sum(classes[0] == label for classes, (_, label) in zip(expected, images, strict=True))
+            assert row["top5"] == sum(label in classes for classes, (_, label) in zip(expected, images, strict=True))
+            assert (row["natively"], row["checked"], row["certificate"]) == (0, 0, None)
+        assert one["best"] == one["rows"]["tiny"]["best"]
+        assert sum(row["seconds"] for row in one["rows"].values()) < one["seconds"]
+        assert one["worker_peak_rss_mib"] >= one["worker_rss_mib"] > 1
+
+
+def test_what_the_harness_ran_beside_a_fast_network_is_told(harness: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_BF16", "1e-4")
+    evaluator, listed = harness("tiny", precision="bf16", counted=17), harness.listed
+    first, last = evaluator.evaluate(listed[:16]), evaluator.evaluate(listed[16:])
+    assert first["rows"]["tiny"]["best"] + last["rows"]["tiny"]["best"] == best(encoded(listed))
+    assert first["rows"]["tiny"]["checked"] == first["rows"]["tiny"]["natively"] == 16
+    assert last["rows"]["tiny"]["checked"] == 0
+    assert first["rows"]["tiny"]["certificate"] is None
+    assert last["rows"]["tiny"]["certificate"]["checked"] == 16
+
+
+def test_a_row_that_fails_leaves_the_others(harness: Any) -> None:
+    evaluator, listed = harness("tiny", "blind", counted=17), harness.listed
+    told = evaluator.evaluate(listed)
+    assert "not all finite" in told["rows"]["blind"]["failure"]
+    assert told["rows"]["tiny"]["best"] == best(encoded(listed))
+    with pytest.raises(RuntimeError, match="not all finite"):
+        harness("blind", counted=17).evaluate(listed)
+
+
+def test_slices_of_the_harness_follow_each_other_in_whole_batches(harness: Any) -> None:
+    listed = harness.listed
+    with pytest.raises(ValueError, match="expected the 4 images after the first 0 of 5"):
+        harness("tiny").evaluate(listed[:4])
+    with pytest.raises(ValueError, match="expected the 4 images after the first 0 of 17"):
+        harness("tiny", counted=17).evaluate(listed[4:8])
+    with pytest.raises(ValueError, match="6 images are no whole number of batches of 4"):
+        harness("tiny", counted=17).evaluate(listed[:6])
+
+
+def test_bare_parts_run_what_the_harness_runs(tmp_path: Path) -> None:
+    files = sorted(write_images(tmp_path, contents(10), [n % 10 for n in range(10)]).rglob("*.jpg"))
+    listed = [(str(file), int(file.stem) % 10) for file in files]
+    checkpoint = save_checkpoint(tmp_path / "tiny.bin")
+    job = {"adapter": "fake_adapter", "model": "tiny", "checkpoint": checkpoint.file, "images": listed}
+    evaluator = bare_evaluator.Evaluator({**job, "batch_size": 4})
+    for _ in range(2):
+        told = evaluator.evaluate(listed)
+        assert told["best"] == best(encoded(listed))
+        assert told["seconds"] == pytest.approx(told["decode"] + told["forward"])
+        assert told["overlapped"] > 0
+
+
+# --- tables
+
+
+def passes(*slices: tuple[int, dict[str, float | str]], seconds: float = 1.0) -> list[dict[str, Any]]:
+    """Of the harness: of each slice the images, and model -> seconds or why it failed."""
+    return [
+        {
+            "seconds": seconds,
+            "images": images,
+            "worker_peak_rss_mib": 50.0 + number,
+            "rows": {
+                model: {"failure": took}
+                if isinstance(took, str)
+                else {
+                    "seconds": took,
+                    "best": [[n, 1, 2, 3, 4] for n in range(images)],
+                    "natively": 3,
+                    "checked": 2,
+                    "engine": "an engine",
+                    "certificate": {"fallback": "it is slow"} if number else None,
+                }
+                for model, took in rows.items()
+            },
+        }
+        for number, (images, rows) in enumerate(slices)
+    ]
+
+
+def outcome(passed: list[dict[str, Any]], failure: str | None = None) -> Outcome:
+    common = {"top1": 0, "top5": 0, "best": [], "peak_rss_mib": 9.0}
+    return Outcome("one", {}, [{**common, **one} for one in passed], failure)
+
+
+def test_a_slice_is_shared_out_to_its_rows() -> None:
+    ran = outcome(passes((10, {"a": 0.6, "b": 0.2}), (5, {"a": 0.1, "b": 0.3}), seconds=1.0))
+    [a, b], whole = speed_report.of_harness(ran, "timm", "harness, fast", ["a", "b"])
+    assert a.seconds == pytest.approx([0.75, 0.25])
+    assert b.seconds == pytest.approx([0.25, 0.75])
+    assert a.ms == pytest.approx(1000 * 1.0 / 15)
+    assert (a.images, a.natively, a.checked, a.memory) == ([10, 5], 6, 4, [9.0, 51.0])
+    assert a.note == "the native network ran all images, since it is slow"
+    assert whole is not None
+    assert whole.seconds == 2.0
+    assert whole.outside == pytest.approx(2.0 - 1.2)
+    assert whole.images == 15
+
+
+def test_a_row_that_failed_is_told_and_its_source_has_no_sum() -> None:
+    ran = outcome(passes((10, {"a": 0.6, "b": 0.2}), (5, {"a": 0.1, "b": "it broke"})))
+    [a, b], whole = speed_report.of_harness(ran, "timm", "harness, fast", ["a", "b"])
+    assert a.complete
+    assert a.seconds == pytest.approx([0.75, 1.0])
+    assert (b.failure, b.images) == ("it broke", [10])
+    assert whole is None
+    dead = speed_report.of_harness(outcome([], "was killed"), "timm", "harness, fast", ["a"])
+    assert (dead[0][0].failure, dead[1]) == ("was killed", None)
+
+
+def test_predictions_differ_in_the_best_class_or_the_set_of_five() -> None:
+    native = [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]]
+    fast = [[1, 2, 3, 4, 5], [1, 5, 4, 3, 2], [2, 1, 3, 4, 5], [1, 2, 3, 4, 6]]
+    assert speed_report.differing(native, fast) == 2
+    assert speed_report.differing(native, fast[:3]) is None
+    assert speed_report.differing([], []) is None
+
+
+def cells(table: str) -> list[list[str]]:
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")
+    ]
+
+
+def timed_row(source: str = "ppcls", **own: Timed) -> RowTimes:
+    best = [[1, 2, 3, 4, 5], [2, 3, 4, 5, 6]]
+    slow = Timed("plain", [0.4, 0.6], [1, 1], best, [100.0])
+    quick = Timed("threads", [0.2, 0.2], [1, 1], best, [1100.0])
+    native = Timed(speed_report.NATIVE, [0.1, 0.05], [1, 1], best, [10.0, 20.0], 0, 0)
+    other = [best[0], [2, 3, 4, 5, 7]]
+    fast = Timed("harness, fast", [0.05, 0.05], [1, 1], other, [10.0, 20.0], 2, 1, note="it is odd")
+    return RowTimes(source, f"{source} a", 256, 10.0, [own.get("slow", slow), own.get("quick", quick)], [native, fast])
+
+
+def test_a_row_is_held_against_the_faster_of_its_own_evaluations() -> None:
+    text = speed_report.row_table(timed_row(), peak=200.0)
+    assert text.startswith("### ppcls a, 256 pixels, 10.00 GFLOPs: 50.0 ms at the peak\n")
+    assert cells(text)[2:] == [
+        ["plain", "500.0", "2.50", "2.00 to 3.00", "10%", "0", "0", "–", "100"],
+        ["threads", "200.0", "1.00", "1.00 to 1.00", "25%", "0", "–", "–", "1,100"],
+        ["harness, native", "75.0", "0.38", "0.25 to 0.50", "67%", "–", "0", "–", "10 + 20"],
+        ["harness, fast", "50.0", "0.25", "0.25 to 0.25", "100%", "1", "1", "2, 1 of them checks", "10 + 20"],
+    ]
+    assert text.endswith("\n\nharness, fast: it is odd.")
+
+
+def test_one_that_failed_is_no_reference() -> None:
+    dead = Timed("threads", failure="was killed")
+    halfway = Timed("plain", [0.1], [1], [[1, 2, 3, 4, 5]], [100.0], failure="was killed, too")
+    assert timed_row(quick=dead).reference == timed_row().own[0]
+    text = speed_report.row_table(timed_row(quick=dead, slow=halfway), peak=200.0)
+    assert cells(text)[2] == ["plain (failed after 1 images)", "100.0", "–", "–", "50%", "–", "–", "–", "100"]
+    assert cells(text)[3] == ["threads", *["–"] * 8]
+    assert cells(text)[4] == ["harness, native", "75.0", "–", "–", "67%", "–", "–", "–", "10 + 20"]
+    assert text.endswith("plain: was killed, too\n\nthreads: was killed")
+
+
+def test_rows_and_sources_in_sum() -> None:
+    rows = [timed_row("timm"), timed_row("timm"), timed_row("ppcls")]
+    sources = [
+        SourceTime("timm", speed_report.NATIVE, 0.4, 0.1, 2),
+        SourceTime("ppcls", speed_report.NATIVE, 0.2, 0.02, 2),
+        SourceTime("ppcls", "harness, fast", 0.1, 0.0, 2),
+    ]
+    assert cells(speed_report.sum_table(rows, sources, peak=200.0))[2:] == [
+        ["timm", "2", "100.0", "400.0", "200.0 (0.50), 50%, 25.0% outside", "–"],
+        ["ppcls", "1", "50.0", "200.0", "100.0 (0.50), 50%, 10.0% outside", "50.0 (0.25), 100%, 0.0% outside"],
+        ["all", "3", "150.0", "600.0", "300.0 (0.50), 50%, 20.0% outside", "–"],
+    ]
+
+
+def test_overhead_is_beyond_the_bare_parts() -> None:
+    bare = [{"decode": 1.0, "forward": 3.0, "overlapped": 3.2}, {"decode": 1.0, "forward": 3.0, "overlapped": 4.0}]
+    text = overhead.compared(bare, [{"seconds": 4.0, "images": 50}, {"seconds": 5.0, "images": 50}])
+    assert cells(text)[2:] == [
+        ["decode and prepare, alone", "20.0", "–", "–"],
+        ["forward passes, alone", "60.0", "–", "–"],
+        ["both, one after the other", "80.0", "+12.5%", "+0.0%, +12.5%, +25.0%"],
+        ["both, overlapped", "72.0", "+25.0%", "+25.0%, +25.0%, +25.0%"],
+        ["harness", "90.0", "–", "–"],
+    ]
+
+
+def test_memory_is_compared_at_the_end() -> None:
+    def held(images: int, *mib: float) -> Outcome:
+        names = ("rss_mib", "peak_rss_mib", "worker_rss_mib", "worker_peak_rss_mib")
+        return outcome([{"images": images, **dict(zip(names, mib, strict=True))}])
+
+    text = memory.compared(held(500, 100, 110, 1000, 2000), held(5000, 105, 110, 1100, 1900))
+    assert cells(text)[0] == ["MiB in RAM", "500 images", "5,000 images", "difference"]
+    assert cells(text)[2] == ["main process, at the end", "100", "105", "+5.0%"]
+    assert cells(text)[5] == ["worker, at most", "2,000", "1,900", "-5.0%"]
+
+
+def test_efficiency_is_told_of_nodes() -> None:
+    assert cells(nodes.compared({1: 8.0, 2: 5.0, 4: 2.0}, asleep=6.0))[2:] == [
+        ["1", "8.0", "100.0%", "75.0%"],
+        ["2", "5.0", "80.0%", "60.0%"],
+        ["4", "2.0", "100.0%", "75.0%"],
+    ]
+
+
+def test_what_processes_hold() -> None:
+    assert 1 < resident_mib() <= resident_mib(peak=True) + 1
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert child.pid in children(os.getpid())
+    finally:
+        child.communicate()
+    assert child.pid not in children(os.getpid())
+    assert resident_mib(child.pid) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["--parts", "overhead,speed"],
+            "--parts: unknown speed; expected some of overhead, memory, resume, ray, static",
+        ),
+        (["--parts", "resume"], "--weights: overhead and resume take a folder of checkpoints"),
+        (["--slice", "100"], "--slice 100 is no whole number of batches of 32"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert overheads.main(arguments) == 2
+    assert capsys.readouterr().err == f"error: {said}\n"
+
+
+def test_a_part_that_cannot_be_measured_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: Any) -> str:
+        raise interleaved.Failed("it died")
+
+    monkeypatch.setattr(overheads, "PARTS", {"memory": ("Memory", broken), "ray": ("Nodes", lambda _: "all well")})
+    assert overheads.main(["--parts", "memory,ray"]) == 1
+    assert capsys.readouterr().out == "## Memory\n\nCould not be measured: it died\n\n## Nodes\n\nall well\n\n"

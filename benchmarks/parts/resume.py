@@ -31,6 +31,7 @@ class Seen:
 
     first: float | None = None  #: seconds from its start to the first batch that was stored
     since_last: float = 0.0  #: seconds from the last batch that was stored to its end
+    between: float = 0.0  #: seconds between the last two
     images: dict[str, int] = field(default_factory=dict)  #: name -> parts that have it, of those it has written
 
 
@@ -48,8 +49,8 @@ def measure(given: argparse.Namespace) -> str:
         ["images run when it went on, as the report says", str(counted)],
         ["images stored in both", str(len(stored & set(after.images)))],
         ["seconds of work in no stored batch when it was killed", f"{before.since_last:.1f}"],
-        ["seconds from the start to the first stored batch, at first", _seconds(before.first)],
-        ["the same when it went on", _seconds(after.first)],
+        ["seconds from the start to the first stored batch, counting FLOPs included", _seconds(before.first)],
+        ["the same when it went on, where they were counted", _seconds(after.first)],
     ]
     return (
         f"{SOURCE} {MODEL}, {given.images} images in batches of {given.batch_size}, killed by SIGKILL halfway:\n\n"
@@ -79,11 +80,12 @@ def _run(given: argparse.Namespace, out: Path, until: Callable[[int], bool] = la
             while process.poll() is None and time.monotonic() - began < PATIENCE:
                 for part in _parts(out) - known:
                     known.add(part)
-                    last = time.monotonic()
+                    seen.between, last = time.monotonic() - last, time.monotonic()
                     seen.first = seen.first or last - began
                     for name in _names(part):
                         seen.images[name] = seen.images.get(name, 0) + 1
                 if until(len(seen.images)):
+                    time.sleep(seen.between / 2)  # in the middle of the next batch
                     break
                 time.sleep(LOOK)
         finally:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import importlib
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ import pytest
 from fake_adapter import Adapter
 from image_files import SYNSETS
 
-from harness import environments
+from harness import environments, evaluating, varying, worker
 from harness.environments import Installed, SourceSpec
 from harness.errors import InputError, MeasurementError
 from harness.evaluating import Networks
@@ -22,7 +23,9 @@ from harness.evaluating import evaluate as evaluate_in_a_worker
 from harness.evaluation import Evaluation, evaluate
 from harness.images import ImageSet, open_images
 from harness.measure import Measurer
+from harness.places import place
 from harness.records import Run, Source
+from harness.store import Predictions
 from harness.weights import Checkpoint
 from harness.workers import Worker
 
@@ -179,3 +182,48 @@ def save_checkpoint(path: Path, model: str = "tiny", seed: int = 0, stand_in: st
     path.parent.mkdir(parents=True, exist_ok=True)
     Adapter().build(model, seed=seed).save(path, stand_in)
     return Checkpoint(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), None, str(path.parent))
+
+
+def _stored(_: int | None) -> None: ...
+
+
+#: kind of task -> what a worker does about it
+KINDS: dict[str, Callable[[Any, dict[str, Any], Callable[[dict[str, Any]], None]], None]] = {
+    "models": worker.list_models,
+    "static": worker.measure_static,
+    "evaluate": lambda adapter, task, send: evaluating.evaluate(evaluating.Networks(adapter), task, send, _stored),
+    "prepare": worker.prepare_images,
+    "state": worker.write_state,
+    "identify": varying.identify,
+    "vary": varying.vary,
+}
+
+
+def in_this_process(of: Worker, task: Mapping[str, Any], handle: Callable[[Mapping[str, Any]], None]) -> None:
+    """As Worker.do, without the half second that a process takes."""
+    adapter = importlib.import_module(of._installed.spec.module).Adapter()
+
+    def send(event: dict[str, Any]) -> None:
+        handle(json.loads(json.dumps(event)))
+
+    try:
+        KINDS[task["kind"]](adapter, json.loads(json.dumps(task)), send)
+        send({"event": "done"})
+    except Exception as error:
+        send({"event": "failed", "error": type(error).__name__, "message": str(error)})
+
+
+def told(run: Run | None) -> dict[str, Any]:
+    """All that is the same however and wherever it was run, with every prediction."""
+    assert run is not None
+    fields = dataclasses.asdict(run)
+    for name in ("seconds", "measured_now", "predictions"):
+        del fields[name]
+    return {**fields, "predictions": predicted(Predictions(place(run.predictions)))}
+
+
+def predicted(of: Predictions) -> list[tuple[Any, ...]]:
+    """Image, classes, logits and error of every row, to the last bit."""
+    table = of.read()
+    columns = (table[name] for name in ("image", "classes", "logits", "error"))
+    return [(i, [*c], [*map(float, v)], e if isinstance(e, str) else None) for i, c, v, e in zip(*columns, strict=True)]

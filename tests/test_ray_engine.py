@@ -20,7 +20,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import SPEC, VERSION, Recorder, best, contents, installed, save_checkpoint, use_fakes, write_images
+from fakes import (
+    SPEC,
+    VERSION,
+    Recorder,
+    best,
+    contents,
+    installed,
+    predicted,
+    save_checkpoint,
+    told,
+    use_fakes,
+    write_images,
+)
 
 ray = pytest.importorskip("ray")
 
@@ -36,7 +48,6 @@ from harness.measure import Measurer, code_of  # noqa: E402
 from harness.pipeline import execute  # noqa: E402
 from harness.plan import Options  # noqa: E402
 from harness.ray_engine import Cluster  # noqa: E402
-from harness.records import Run  # noqa: E402
 from harness.store import Predictions, Store  # noqa: E402
 
 BATCH = 4
@@ -158,25 +169,10 @@ def measurer(store: Path, cluster: Cluster | None = None, precision: str = "fp32
     return Measurer(Store(store), Recorder(), "cpu", BATCH, "native", precision, cluster)
 
 
-def told(run: Run | None) -> dict[str, Any]:
-    """All that is the same however it was run, with every prediction."""
-    assert run is not None
-    fields = dataclasses.asdict(run)
-    for name in ("seconds", "measured_now", "predictions"):
-        del fields[name]
-    return {**fields, "predictions": predicted(Path(run.predictions))}
-
-
-def predicted(folder: Path) -> list[tuple[Any, ...]]:
-    table = Predictions(folder).read()
-    columns = (table[name] for name in ("image", "classes", "logits", "error"))
-    return [(i, [*c], [*map(float, v)], e if isinstance(e, str) else None) for i, c, v, e in zip(*columns, strict=True)]
-
-
 def stored(store: Path) -> set[str]:
     """Images that the store has."""
     folders = [*(store / "predictions").glob("*")]
-    return {row[0] for folder in folders for row in predicted(folder)}
+    return {row[0] for folder in folders for row in predicted(Predictions(folder))}
 
 
 def digests(images: ImageSet) -> dict[str, str]:
@@ -737,8 +733,9 @@ def test_what_is_no_address_is_an_error_of_the_command_line(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("what", ["the worker of a source", "a process of Ray", "a node"])
 def test_what_dies_in_the_middle_loses_nothing_and_counts_nothing_twice(
-    tmp_path: Path, nodes: Nodes, slow: Slow, what: str
+    tmp_path: Path, nodes: Nodes, slow: Slow, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
+    monkeypatch.setattr(ray_engine, "_PARTS", 1)  # of 16 batches each, so that much is stored of one in the middle
     before = len(nodes.passes())
     kept: set[str] = set()
 

@@ -2,11 +2,10 @@
 
 import dataclasses
 import gc
-import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,15 +13,14 @@ from typing import Any
 import fake_adapter
 import numpy as np
 import pytest
-from fakes import SPEC, Recorder, best, contents, save_checkpoint, use_fakes, write_images
+from fakes import KINDS, SPEC, Recorder, best, contents, in_this_process, save_checkpoint, use_fakes, write_images
 
 from adapters import recipe
 from adapters.base import Steps
-from harness import images, report, varying, why, worker
+from harness import images, report, why
 from harness.attribution import Attribution
 from harness.environments import SourceSpec
 from harness.errors import InputError
-from harness.evaluating import Networks, evaluate
 from harness.pipeline import Results, execute
 from harness.plan import Options
 from harness.records import Outcome, Verdict
@@ -37,29 +35,6 @@ IMAGES = 20
 TWIN = SourceSpec("twin", "fake_adapter", SPEC.folder, "numpy", SPEC.default_version)
 
 in_a_process = Worker.do
-KINDS: dict[str, Callable[[Any, dict[str, Any], Callable[[dict[str, Any]], None]], None]] = {
-    "models": worker.list_models,
-    "static": worker.measure_static,
-    "evaluate": lambda adapter, task, send: evaluate(Networks(adapter), task, send, lambda _: None),
-    "prepare": worker.prepare_images,
-    "state": worker.write_state,
-    "identify": varying.identify,
-    "vary": varying.vary,
-}
-
-
-def in_this_process(of: Worker, task: Mapping[str, Any], handle: Callable[[Mapping[str, Any]], None]) -> None:
-    """As Worker.do, without the half second that a process takes."""
-    adapter = importlib.import_module(of._installed.spec.module).Adapter()
-
-    def send(event: dict[str, Any]) -> None:
-        handle(json.loads(json.dumps(event)))
-
-    try:
-        KINDS[task["kind"]](adapter, json.loads(json.dumps(task)), send)
-        send({"event": "done"})
-    except Exception as error:
-        send({"event": "failed", "error": type(error).__name__, "message": str(error)})
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from harness.attribution import Agreement, Attribution
 from harness.factors import Identified, Variant
 from harness.images import ImageRef, ImageSet, shuffled
 from harness.measure import code_digest
+from harness.places import place
 from harness.records import Run, Source
 from harness.store import Predictions
 from harness.swapping import Bench, identified, identify_task
@@ -41,7 +42,7 @@ def explain(run: Run, other: Run, bench: Bench, same_function: bool | None) -> A
 
     `same_function`: what the numerics say of the two, where they were asked for.
     """
-    mine, theirs = (Predictions(Path(one.predictions)).read() for one in (run, other))
+    mine, theirs = (Predictions(place(one.predictions)).read() for one in (run, other))
     if agreements.agreement("", "", mine, theirs).status == "fits":
         return None
     identity = _identity(run, other, bench, same_function)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +23,17 @@ class MeasurementError(Exception):
 
 @contextmanager
 def readable(path: Path | str) -> Iterator[None]:
-    """Turns an OSError about `path` into an InputError that names it."""
+    """Turns an OSError about `path`, or whatever goes wrong with a URL, into an InputError that names it."""
     try:
         yield
     except OSError as error:
-        why = error.strerror or str(error)
+        missing = os.strerror(errno.ENOENT) if isinstance(error, FileNotFoundError) else ""
+        why = error.strerror or missing or str(error) or type(error).__name__
         raise InputError(f"{path}: cannot be read: {why}. Check the path and its permissions") from error
+    except InputError:
+        raise
+    except Exception as error:  # every file system has exceptions of its own
+        if "://" not in str(path):
+            raise
+        why = str(error) or type(error).__name__
+        raise InputError(f"{path}: cannot be read: {why}. Check the address and your credentials") from error

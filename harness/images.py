@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +59,7 @@ class _Place(NamedTuple):
 
 
 def is_url(text: str) -> bool:
-    return "://" in text
+    return re.match(r"[\w+.:-]+://", text) is not None
 
 
 def _opened(file: str) -> AbstractContextManager[IO[bytes]]:
@@ -72,15 +73,30 @@ def _opened(file: str) -> AbstractContextManager[IO[bytes]]:
 
 def read_image(ref: ImageRef) -> bytes:
     """The encoded image; opens its file anew, so any thread may call it. Raises InputError."""
-    with readable(ref.file), _opened(ref.file) as file:
-        if ref.offset:
-            file.seek(ref.offset)
-        content = file.read(-1 if ref.length is None else ref.length)
+    with readable(ref.file):
+        content = _remote_bytes(ref) if is_url(ref.file) else _local_bytes(ref)
     if ref.length not in (None, len(content)):
         raise InputError(
             f"{ref.file}: {ref.name} has {len(content)} of its {ref.length} bytes. The tar is cut off, or "
             "has changed since it was opened: check its size and start again"
         )
+    return content
+
+
+def _local_bytes(ref: ImageRef) -> bytes:
+    with Path(ref.file).open("rb") as file:
+        if ref.offset:
+            file.seek(ref.offset)
+        return file.read(-1 if ref.length is None else ref.length)
+
+
+def _remote_bytes(ref: ImageRef) -> bytes:
+    """In one request; a file that is opened asks first how large it is and then reads many images ahead."""
+    import fsspec
+
+    system, path = fsspec.core.url_to_fs(ref.file)
+    start = ref.offset or 0
+    content: bytes = system.cat_file(path, start=start, end=None if ref.length is None else start + ref.length)
     return content
 
 
@@ -145,10 +161,16 @@ def open_images(data: Place, labels: Path | None = None, limit: int | None = Non
 
 def _synset_folders(data: Place) -> tuple[Place, dict[str, _Place], list[str]]:
     """The folder that holds the synset folders, the files in these, and notes."""
-    with readable(str(data)):
-        visible = sorted(path for path in data.iterdir() if not path.name.startswith("."))
-        folders = [path.name for path in visible if path.is_dir()]
-    stray = [path.name for path in visible if _is_image(path.name) and path.name not in folders]
+    everything: dict[str, _Place] = {}
+    if isinstance(data, Path):
+        with readable(data):
+            visible = sorted(path for path in data.iterdir() if not path.name.startswith("."))
+            folders = [path.name for path in visible if path.is_dir()]
+        stray = [path.name for path in visible if _is_image(path.name) and path.name not in folders]
+    else:
+        everything = dict(_files(data))  # at once: a thousand folders are as many questions
+        folders = sorted({name.partition("/")[0] for name in everything if "/" in name})
+        stray = [name for name in everything if "/" not in name and _is_image(name)]
     if folders == ["val"] and not stray:
         return _synset_folders(data / "val")
     if unknown := [name for name in folders if name not in synset_indices()]:
@@ -158,7 +180,10 @@ def _synset_folders(data: Place) -> tuple[Place, dict[str, _Place], list[str]]:
         )
     if stray and not folders:
         raise _no_labels(data)
-    places = {name: place for folder in folders for name, place in _files(data / folder, f"{folder}/")}
+    if isinstance(data, Path):
+        places = {name: place for folder in folders for name, place in _files(data / folder, f"{folder}/")}
+    else:
+        places = {name: place for name, place in everything.items() if "/" in name}
     other = [name for name in places if not _is_image(name)]
     notes = _ignored("outside of the synset folders", stray) + _ignored("having no image suffix", other)
     return data, places, notes
@@ -178,11 +203,16 @@ def _check_lines(file: Path, lines: Sequence[LabelLine], data: Place, places: di
 
 
 def _files(folder: Place, prefix: str = "", above: frozenset[Path] = frozenset()) -> Iterator[tuple[str, _Place]]:
-    """Every file below the folder, through symlinks too, by its name inside the data set."""
+    """Every file below the folder, through symlinks too, by its name inside the data set; folders with a dot apart."""
     if not isinstance(folder, Path):
         root = folder.path.rstrip("/")
-        for path in sorted(folder.fs.find(root)):
-            yield prefix + path[len(root) + 1 :], _Place(str(folder.fs.unstrip_protocol(path)))
+        with readable(str(folder)):
+            names = [path[len(root) + 1 :] for path in sorted(folder.fs.find(root))]
+        for name in names:
+            *folders, own = name.split("/")
+            # Object stores have empty objects that stand for folders.
+            if own and not any(one.startswith(".") for one in folders):
+                yield prefix + name, _Place(f"{str(folder).rstrip('/')}/{name}")
         return
     above |= {folder.resolve()}
     with readable(folder):
@@ -199,24 +229,23 @@ def _files(folder: Place, prefix: str = "", above: frozenset[Path] = frozenset()
 
 def _tar_members(tar: Place) -> dict[str, _Place]:
     places: dict[str, _Place] = {}
-    try:
-        with (
-            readable(str(tar)),
-            _opened(str(tar)) as file,
-            tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as members,
-        ):
-            for member in members:
-                path = PurePosixPath(member.name)
-                name = path.as_posix()
-                # Nothing is extracted here, but other tools will, and no data set needs such names.
-                if path.is_absolute() or ".." in path.parts:
-                    raise InputError(f"{tar}: member {name} points outside the tar; get it elsewhere")
-                if member.isreg() and (name in places or member.issparse()):
-                    raise InputError(f"{tar}: member {name} is sparse or there twice; pack the tar again")
-                if member.isreg():
-                    places[name] = _Place(str(tar), member.offset_data, member.size)
-    except tarfile.TarError as error:
-        raise InputError(f"{tar}: not a whole, uncompressed tar ({error}). Decompress it, or get it again") from error
+    with readable(str(tar)), _opened(str(tar)) as file:
+        try:
+            with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as members:
+                for member in members:
+                    path = PurePosixPath(member.name)
+                    name = path.as_posix()
+                    # Nothing is extracted here, but other tools will, and no data set needs such names.
+                    if path.is_absolute() or ".." in path.parts:
+                        raise InputError(f"{tar}: member {name} points outside the tar; get it elsewhere")
+                    if member.isreg() and (name in places or member.issparse()):
+                        raise InputError(f"{tar}: member {name} is sparse or there twice; pack the tar again")
+                    if member.isreg():
+                        places[name] = _Place(str(tar), member.offset_data, member.size)
+        except tarfile.TarError as error:
+            raise InputError(
+                f"{tar}: not a whole, uncompressed tar ({error}). Decompress it, or get it again"
+            ) from error
     return places
 
 

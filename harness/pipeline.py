@@ -34,6 +34,7 @@ from harness.evaluation import Evaluation, evaluate
 from harness.images import ImageSet, open_images
 from harness.measure import Cluster, Measurer, Progress
 from harness.page import check_page
+from harness.places import place
 from harness.plan import Options, Plan, plan
 from harness.preprocessing import Comparison
 from harness.records import Failure, Finding, Metric, Outcome, PairResult, Row, Run, Source, Static, Verdict
@@ -284,7 +285,7 @@ def _paired(planned: Plan, runs: Mapping[tuple[Row, Source], list[Run]], images:
         for a in (run for run in every if (run.source, run.documented_model) == (pair.a, pair.model)):
             for b in (run for run in every if (run.source, run.documented_model) == (pair.b, pair.model)):
                 if a.input_size == b.input_size and a.images and b.images:
-                    read = [Predictions(Path(run.predictions)).read() for run in (a, b)]
+                    read = [Predictions(place(run.predictions)).read() for run in (a, b)]
                     found.append(PairedRuns(a, b, paired.compare(read[0], read[1], labels)))
     return found
 

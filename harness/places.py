@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,16 +13,26 @@ from typing import TypeAlias
 
 from upath import UPath
 
+from harness.errors import InputError
 from harness.images import ImageRef, is_url, read_image
 
 Place: TypeAlias = Path | UPath
 
 
+class PlaceError(InputError, argparse.ArgumentTypeError):
+    """A URL that nobody knows what to do with; argparse prints it as it is."""
+
+
 def place(text: str) -> Place:
     """What `--data` and `--store` name. A listing is never taken from a cache, since others may write there, too."""
+    if not is_url(text):
+        return Path(text)
     if text.startswith("file://"):
         return Path(text.removeprefix("file://"))
-    return UPath(text, use_listings_cache=False) if is_url(text) else Path(text)
+    try:
+        return UPath(text, use_listings_cache=False)
+    except ValueError as error:
+        raise PlaceError(f"{text}: {error}. Give a path, or a URL of a file system that fsspec knows") from error
 
 
 @contextmanager

@@ -104,6 +104,10 @@ def plan(options: Options) -> Plan:
         raise InputError("--why weighs the counts of all images; leave --stop-early out")
     if options.why and (options.runtime, options.precision) != ("native", "fp32"):
         raise InputError("--why compares logits to the last digits; leave --runtime and --precision out")
+    comparing = [check for check in ("numerics", "preprocessing") if check in options.checks]
+    if options.data is not None and not isinstance(options.data, Path) and (options.why or comparing):
+        what = "--why" if options.why else f"--checks {','.join(comparing)}"
+        raise InputError(f"{what}: {options.data} is not on this machine; copy it here, evaluations alone fetch images")
     asked = [environments.parse_source(text, known) for text in options.sources]
     table = read_table(options.table)
     in_table = sorted({row.source for row in table.rows})

@@ -100,6 +100,7 @@ def names_of(text: str) -> tuple[str, ...]:
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     options = Options(**vars(given))
+    kept = options.store or options.out
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Terminal() as terminal:
@@ -108,19 +109,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
+    except KeyboardInterrupt:
+        print(f"interrupted; what was measured is kept in {kept}, the same command goes on from there", file=sys.stderr)
+        return 130
+    except Exception as error:
+        # every file system of a URL has exceptions of its own
+        if not isinstance(error, OSError) and all(
+            isinstance(one, Path | None) for one in (options.data, options.store)
+        ):
+            raise
         print(
-            f"error: {error}. What was measured before is kept in {options.out}; mend this and give the same command "
-            "again, which goes on from there",
+            f"error: {str(error) or type(error).__name__}. What was measured before is kept in {kept}; mend this and "
+            "give the same command again, which goes on from there",
             file=sys.stderr,
         )
         return 2
-    except KeyboardInterrupt:
-        print(
-            f"interrupted; what was measured is kept in {options.out}, the same command goes on from there",
-            file=sys.stderr,
-        )
-        return 130
     show(results, path)
     return results.exit_status
 

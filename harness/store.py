@@ -57,15 +57,19 @@ class Store:
         self.local = root if local is None and isinstance(root, Path) else local or Path()
         try:
             for folder in (root / "static", root / "predictions", self.local / "logs"):
-                folder.mkdir(parents=True, exist_ok=True)
+                _make(folder)
             probe = root / f".{uuid.uuid4().hex}"
             probe.touch()
             probe.unlink()
             if isinstance(root, Path):
                 for pattern in (".*", "static/.*", "predictions/*/.*"):
                     _clear(root.glob(pattern))
-        except OSError as error:
-            raise InputError(f"--out: cannot write to {root}: {error}. Give a folder that can be written") from error
+        except Exception as error:
+            if isinstance(root, Path) and not isinstance(error, OSError):
+                raise
+            flag = "--out" if root == self.local else "--store"
+            why = str(error) or type(error).__name__
+            raise InputError(f"{flag}: cannot write to {root}: {why}. Give a folder that can be written") from error
 
     def log(self, name: str) -> Path:
         return self.local / "logs" / f"{name}.log"
@@ -82,7 +86,7 @@ class Store:
     def predictions(self, identity: Mapping[str, Any]) -> Predictions:
         folder = self.root / "predictions" / key(identity)
         if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
+            _make(folder)
             if isinstance(folder, Path):
                 _sync(folder.parent)
         content = json.dumps(identity, indent=1)
@@ -219,6 +223,12 @@ def _set_aside(path: Place, why: Exception) -> None:
 def _part(names: Iterable[str]) -> str:
     """The file of a batch: the same however often it is done, so that it is there once."""
     return f"part-{key({'images': sorted(names)})}.parquet"
+
+
+def _make(folder: Place) -> None:
+    # a bucket has no folders, and one whose name is misspelt is not to be made
+    if isinstance(folder, Path) or not folder.drive:
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def write_whole(path: Place, content: bytes) -> None:

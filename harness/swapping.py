@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.environments import Installed
 from harness.factors import Identified
 from harness.images import ImageRef, ImageSet
 from harness.measure import Measurer
+from harness.places import place
 from harness.records import Run, Source
 from harness.store import Predictions
 
@@ -99,7 +99,7 @@ class Bench:
         failed: dict[str, str] = {}
         if not keys:
             return failed
-        base = Predictions(Path(run.predictions)).read()
+        base = Predictions(place(run.predictions)).read()
         columns = (base[name] for name in ("image", "classes", "logits"))
         own = {name: (list(classes), list(logits)) for name, classes, logits in zip(*columns, strict=True)}
 

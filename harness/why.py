@@ -17,6 +17,7 @@ from harness.download import sha256
 from harness.factors import Identified, Variant
 from harness.images import ImageRef, ImageSet, shuffled
 from harness.page import Page
+from harness.places import place
 from harness.records import Row, Run
 from harness.store import Predictions, key
 from harness.swapping import Bench
@@ -46,7 +47,7 @@ def explain(
     Without a target, what would do better. `checkpoints` are other files that hold weights of the model.
     """
     labels = {ref.name: ref.label for ref in bench.images.images}
-    base = Predictions(Path(run.predictions)).read()
+    base = Predictions(place(run.predictions)).read()
     own = attribution.scored(base, labels)
     off = attribution.misses(target, own) if target else []
     refs = [ref for ref in shuffled(bench.images.images) if ref.name in own.index]

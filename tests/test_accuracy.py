@@ -277,6 +277,7 @@ def test_a_part_that_proves_nothing_is_not_measured(which: str) -> None:
 
 def test_a_run_may_stop_where_the_verdict_would_be_more_than_not_measured() -> None:
     assert not decided(EIGHTY, 50_000, 0, 0)
+    assert not decided(claim("120", "top1"), 50_000, 0, 0), "not even what cannot be is decided without an image"
     for images in (500, 2_000, 20_000, 45_000, 49_000, 50_000):
         for share in (0.6, 0.77, 0.79, 0.795, 0.8, 0.82):
             right = round(share * images)

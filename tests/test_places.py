@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import socket
+import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -324,6 +325,8 @@ def test_results_are_those_of_a_folder(
     tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
     monkeypatch.setenv("FAKE_BF16", "0.01")
+    if (remote.protocol, precision) == ("memory", "fp32"):
+        monkeypatch.setattr(Worker, "do", in_a_process)  # which knows nothing of what is in this one's memory
     files = half_right()
     files[sorted(files)[7]] = CUT_JPEG
     local = write(tmp_path / "data", files)
@@ -436,6 +439,10 @@ def test_a_table_with_all_of_it_elsewhere(tmp_path: Path, remote: Remote) -> Non
 # --- what is not there
 
 
+#: what is said of a URL, before why
+BEGINS = {"--data": "{}: cannot be read", "--store": "--store: cannot write to {}"}
+
+
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What the command line says of it, which is one line and not where in the code it was."""
     assert main(["--weights", "none", *arguments]) == 2
@@ -459,10 +466,10 @@ def test_a_url_of_nothing_known(option: str, url: str, capsys: pytest.CaptureFix
 def test_what_takes_a_package_that_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
     for option in ("--data", "--store"):
         line = complaint(capsys, option, "gs://bucket/val", "--out", str(tmp_path / "out"))
-        assert "gs://bucket/val" in line
+        assert line.startswith(f"error: {BEGINS[option].format('gs://bucket/val')}: ")
         assert "install gcsfs" in line
 
 
@@ -492,7 +499,7 @@ def test_an_address_where_nobody_answers(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     forget()
     line = complaint(capsys, option, lost.url("val"), "--out", str(tmp_path / "out"))
-    assert lost.url("val") in line
+    assert line.startswith(f"error: {BEGINS[option].format(lost.url('val'))}: ")
     assert closed in line
 
 
@@ -506,7 +513,7 @@ def test_nobody_has_said_who_they_are(
         monkeypatch.setenv(name, os.devnull)
     forget()
     line = complaint(capsys, option, lost.url("val"), "--out", str(tmp_path / "out"))
-    assert lost.url("val") in line
+    assert line.startswith(f"error: {BEGINS[option].format(lost.url('val'))}: ")
     assert "Unable to locate credentials" in line
 
 

@@ -213,11 +213,7 @@ def _set_aside(path: Place, why: Exception) -> None:
         "%s is damaged (%s); it is renamed to *.damaged and what was in it is measured again", path, why
     )
     with contextlib.suppress(FileNotFoundError):  # another process was faster
-        damaged = f"{path.name}.damaged"
-        if isinstance(path, Path):
-            path.rename(path.with_name(damaged))
-        else:
-            path.rename(path.with_name(damaged))
+        path.rename(path.with_name(f"{path.name}.damaged"))  # type: ignore[arg-type]  # the same kind as itself
 
 
 def _part(names: Iterable[str]) -> str:

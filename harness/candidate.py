@@ -221,12 +221,8 @@ class Candidate:
         for ledger in {id(one): one for one in (self.native, self.fast, self.checked)}.values():
             ledger.predictions.compact()
         predictions = self._settled()
-        table = predictions.read()
         network = self._main.predictions.network() or {}
-        names = {ref.name for ref in self._order[: self.seen]}
-        table = table[table["image"].isin(names)]
-        wrong = table[table["error"].notna()]
-        errors = dict(zip(wrong["image"], wrong["error"], strict=True))
+        errors = {self._order[at].name: why for at, why in sorted(self._main.errors.items()) if at < self.seen}
         for name, why in errors.items():
             self._measurer.fail(self._source, documented, "evaluate", f"{name} was not scored: {why}")
         scored, top1, top5 = self.counts(self.seen)
@@ -250,7 +246,7 @@ class Candidate:
             decode_errors=errors,
             seconds=self._seconds,
             measured_now=int(self._main.done.sum()) - self._had[id(self._main)],
-            label_note=_label_note(table[table["error"].isna()], self._order),
+            label_note=self._label_note(),
             predictions=str(predictions.folder),
             engine=network.get("engine", ""),
             runtime="native" if self._fallback else self._measurer.runtime,
@@ -258,6 +254,13 @@ class Candidate:
             planned=len(self._order),
             certificate=None if self._plain else self._certificate(),
         )
+
+    def _label_note(self) -> str | None:
+        best = self._main.best[:, 0]
+        if not self._plain and not self._fallback:
+            best = np.where(self.checked.decoded, self.checked.best[:, 0], best)
+        scored = np.flatnonzero(self._main.decoded[: self.seen])
+        return label_shift(best[scored].tolist(), self._labels[scored].tolist()) if len(scored) else None
 
     def _settled(self) -> Predictions:
         """Where the predictions are that count: the native network's wherever it was asked."""
@@ -297,10 +300,3 @@ class Candidate:
             top1_count=int((fast.top1[:upto] & known).sum()) if complete else None,
             top5_count=int((fast.top5[:upto] & known).sum()) if complete else None,
         )
-
-
-def _label_note(scored: pd.DataFrame, order: Sequence[ImageRef]) -> str | None:
-    labels = {ref.name: ref.label for ref in order}
-    if not len(scored):
-        return None
-    return label_shift([int(classes[0]) for classes in scored["classes"]], [labels[name] for name in scored["image"]])

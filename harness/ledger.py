@@ -27,6 +27,7 @@ class Ledger:
         self.decoded = np.zeros(number, np.bool_)
         self.gap = np.full(number, np.inf, np.float32)  #: see certified.deciding_gap
         self.best = np.full((number, 5), -1, np.int16)  #: the five best classes in order, -1 where there are fewer
+        self.errors: dict[int, str] = {}  #: position -> why it could not be decoded
         self.whole: dict[int, npt.NDArray[np.float32]] = {}  #: position -> logits by class, where all were kept
         if predictions.network() is None:
             return  # nothing can be said of how they came about
@@ -50,9 +51,11 @@ class Ledger:
                 by_class = np.empty(len(classes), np.float32)
                 by_class[np.asarray(classes)] = logits
                 self.whole[position] = by_class
-        for image, _ in undecodable:
+        for image, why in undecodable:
             if image in self._positions:
-                self.done[self._positions[image]] = True
+                position = self._positions[image]
+                self.done[position] = True
+                self.errors[position] = why
         return int(self.done.sum()) - before
 
     @property

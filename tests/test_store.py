@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from harness.errors import InputError
@@ -144,15 +145,15 @@ def test_compacting_loses_nothing_that_another_process_appends(
 ) -> None:
     predictions.append([row("a.jpg", 1)], [])
     predictions.append([row("c.jpg", 3)], [])
-    real = Predictions.read
+    real = Predictions.table
 
-    def read(this: Predictions) -> pd.DataFrame:
+    def read(this: Predictions) -> pa.Table:
         table = real(this)
         this.append([row("b.jpg", 2)], [])
         return table
 
     with monkeypatch.context() as patch:
-        patch.setattr(Predictions, "read", read)
+        patch.setattr(Predictions, "table", read)
         predictions.compact()
     assert [name for name, *_ in content(predictions)] == ["a.jpg", "b.jpg", "c.jpg"]
 

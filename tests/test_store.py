@@ -226,6 +226,9 @@ def test_appending_reading_and_compacting_at_once(predictions: Predictions) -> N
     def again_and_again(who: int) -> None:
         try:
             while min(done) < 5:
+                if done[who] > min(done) + 5:  # or there would be ever more to read
+                    time.sleep(0.001)
+                    continue
                 (append, append, read, read, compact, compact)[who](who)
                 done[who] += 1
         except BaseException:

@@ -14,7 +14,7 @@ from harness.environments import Installed
 Image = pytest.importorskip("PIL.Image", reason="Pillow makes the images")
 
 ROOT = Path(__file__).parents[2]
-NETWORKS = [("timm", "resnet18"), ("mmcls", "resnet18_8xb32_in1k"), ("ppcls", "ResNet18")]
+NETWORKS = [("timm", "resnet18"), ("mmcls", "resnet18_8xb32_in1k"), ("ppcls", "ResNet18"), ("torchvision", "resnet18")]
 
 
 @pytest.mark.parametrize(("source", "model"), NETWORKS, ids=["-".join(pair) for pair in NETWORKS])

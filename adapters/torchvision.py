@@ -1,0 +1,122 @@
+"""torchvision: the classification networks of PyTorch's own package of images."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image
+from torchvision.transforms import functional
+from torchvision.transforms._presets import ImageClassification
+
+from adapters.base import Match, Preprocessing, Steps, UndecodableImage
+from adapters.torch_network import TorchNetwork, stand_in_mark, state_of
+
+#: where the package's training reference puts the weights in its checkpoints, and where a marked stand-in has them
+STATE_KEYS = ("model", "state_dict")
+#: what references/classification/presets.py does where a model has no published weights to say otherwise
+_PLAIN = {"crop_size": 224, "resize_size": 256}
+#: What a builder sets by itself where it is asked for weights, and which changes the function or what it is made of;
+#: the initialisation is named because the builder warns where it is not.
+_AS_PUBLISHED: Mapping[str, Mapping[str, bool]] = {
+    "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": True},
+    "inception_v3": {"transform_input": True, "init_weights": True},
+}
+#: names in densenet's published checkpoints, which its builder renames
+_OLD_DENSE_LAYER = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\.\w+)$")
+
+
+class Adapter:
+    """See adapters.base.AdapterClass."""
+
+    checkpoint_suffix = ".pth"
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+
+    def models(self) -> Sequence[str]:
+        return torchvision.models.list_models(module=torchvision.models)
+
+    def aliases(self) -> Mapping[str, str]:
+        return {}
+
+    def checkpoint_url(self, model: str) -> str | None:
+        weights = _weights(model)
+        return weights.url if weights else None
+
+    def stand_in(self, checkpoint: Path) -> str | None:
+        return stand_in_mark(checkpoint)
+
+    def build(
+        self,
+        model: str,
+        checkpoint: Path | None = None,
+        match: Match = "name",
+        seed: int = 0,
+        input_size: int | None = None,
+    ) -> TorchNetwork:
+        if model not in self.models():
+            raise KeyError(model)
+        torch.manual_seed(seed)
+        module = torchvision.models.get_model(model, weights=None, **_AS_PUBLISHED.get(model, {}))
+        preset = _preset(model, input_size)
+        description = Preprocessing(
+            decoder="PIL, RGB, EXIF orientation ignored",
+            short_side=preset.resize_size[0],
+            crop=preset.crop_size[0],
+            resize=f"PIL {preset.interpolation.value}, antialiased",
+            mean=tuple(preset.mean),
+            std=tuple(preset.std),
+        )
+        network = TorchNetwork(module, description, lambda image: _steps(preset, image), self.device)
+        if checkpoint:
+            state = state_of(checkpoint, STATE_KEYS)
+            network.load_state(_as_loaded(model, state, network.state()), match, str(checkpoint))
+        return network
+
+
+def _weights(model: str) -> Any:
+    """The first weights that were published for a model, which are those that its documents speak of unless they say
+    another name; None where there are none."""
+    return next(iter(torchvision.models.get_model_weights(model)), None)
+
+
+def _as_loaded(model: str, state: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A published checkpoint's state as the package's own builders turn it into the network's."""
+    renamed = {_OLD_DENSE_LAYER.sub(r"\1\2", name): value for name, value in state.items()}
+    # auxiliary heads are dropped once they are loaded
+    heads = tuple(f"aux{n}." for n in (1, 2)) if model == "googlenet" else ()
+    return {name: value for name, value in renamed.items() if name in own or not (heads and name.startswith(heads))}
+
+
+def _preset(model: str, input_size: int | None) -> ImageClassification:
+    """The package's evaluation transform of a model; another input size keeps the share that is cropped."""
+    weights = _weights(model)
+    preset = weights.transforms() if weights else ImageClassification(**_PLAIN)
+    if input_size and input_size != preset.crop_size[0]:
+        short_side = round(input_size * preset.resize_size[0] / preset.crop_size[0])
+        preset.resize_size, preset.crop_size = [short_side], [input_size]
+    return preset
+
+
+def _steps(preset: ImageClassification, image: bytes) -> Steps:
+    """What the preset's forward() does, step by step."""
+    try:
+        held = Image.open(io.BytesIO(image)).convert("RGB")  # as torchvision.datasets.folder.pil_loader does
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UndecodableImage(f"PIL: {error}") from error
+    resized = functional.resize(held, preset.resize_size, preset.interpolation, antialias=preset.antialias)
+    cropped = functional.center_crop(resized, preset.crop_size)
+    scaled = functional.convert_image_dtype(functional.pil_to_tensor(cropped), torch.float)
+    return {
+        "decode": np.asarray(held),
+        "resize": np.asarray(resized),
+        "crop": np.asarray(cropped),
+        "normalise": functional.normalize(scaled, mean=preset.mean, std=preset.std).numpy(),
+    }

@@ -1,0 +1,15 @@
+"""torchvision's builders do more than build where they are asked for weights; so does the adapter."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.environments import Installed
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_torchvision_networks_are_those_of_published_weights(
+    installed: Callable[[str], Installed], inside: Callable[..., str], tmp_path: Path
+) -> None:
+    script = Path(__file__).parent / "inside" / "torchvision_published.py"
+    inside(installed("torchvision"), script, "", str(tmp_path), path=ROOT)

@@ -94,7 +94,7 @@ def execute(options: Options, progress: Progress) -> Results:
     measurer = Measurer(
         store, progress, options.device, options.batch_size, options.runtime, options.precision, cluster
     )
-    installed = _prepare(planned, measurer)
+    planned, installed, instead = _prepare(planned, options, measurer)
     built = _build(planned, installed, measurer)
     claims = planned.claims()
     judged = []
@@ -123,6 +123,7 @@ def execute(options: Options, progress: Progress) -> Results:
     found += check_page(planned.page, [(row, source, static) for (row, source), static in built.items()])
     found += [demonstration_finding] if demonstration_finding else []
     notes = images.notes if images else ()
+    found += instead
     found += [Finding("data", "warning", "", "", f"Among the images, {note}.") for note in notes]
     found += [
         Finding("labels", "error", str(run.source), run.documented_model, run.label_note)
@@ -174,20 +175,43 @@ def _weights(options: Options) -> str:
     return options.weights
 
 
-def _prepare(planned: Plan, measurer: Measurer) -> dict[Source, Installed]:
-    """The environment of every source; one that cannot be made leaves the others running."""
-    wanted = list(dict.fromkeys(target.source for target in planned.targets))
+def _prepare(
+    planned: Plan, options: Options, measurer: Measurer
+) -> tuple[Plan, dict[Source, Installed], list[Finding]]:
+    """The environment of every source; one that cannot be made leaves the others running.
 
-    def one(source: Source) -> Installed | None:
+    A release that the table names and that cannot be installed any more gives way to the one that the adapter was
+    written for, which is said.
+    """
+
+    def one(source: Source) -> Installed | MeasurementError:
         measurer.progress.stage(f"{source}: preparing its environment")
         try:
             return environments.prepare(planned.known[source.name], source.version, measurer.runtime)
         except MeasurementError as error:
-            measurer.fail(source, None, "environment", str(error))
-            return None
+            return error
 
-    ready = zip(wanted, workers.side_by_side(one, wanted), strict=True)
-    return {source: installed for source, installed in ready if installed}
+    def all_of(sources: Sequence[Source]) -> dict[Source, Installed | MeasurementError]:
+        return dict(zip(sources, workers.side_by_side(one, sources), strict=True))
+
+    ready = all_of(list(dict.fromkeys(target.source for target in planned.targets)))
+    said = []
+    for source, error in list(ready.items()):
+        own = Source(source.name, planned.known[source.name].default_version)
+        if isinstance(error, Installed) or own == source or str(source) in options.sources:
+            continue
+        del ready[source]
+        planned = planned.with_release(source, own)
+        text = f"{source}, which the table names, cannot be installed here; its rows are checked against {own}. {error}"
+        said.append(Finding("another_release", "warning", str(own), "", text, {"documented": str(source)}))
+    ready |= all_of([source for source in dict.fromkeys(t.source for t in planned.targets) if source not in ready])
+    installed = {}
+    for source, found in ready.items():
+        if isinstance(found, Installed):
+            installed[source] = found
+        else:
+            measurer.fail(source, None, "environment", str(found))
+    return planned, installed, said
 
 
 _Built = dict[tuple[Row, Source], Static]

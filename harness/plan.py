@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import environments, verdicts
@@ -69,6 +69,11 @@ class Plan:
         for target in self.targets:
             wanted.setdefault(target.row, []).append(target.source)
         return [(claim, source) for claim in self.table.claims for source in wanted.get(claim.row, ())]
+
+    def with_release(self, documented: Source, instead: Source) -> Plan:
+        """The same with another release of a source instead of the one that the table names."""
+        targets = (replace(t, source=instead) if t.source == documented else t for t in self.targets)
+        return replace(self, targets=tuple(dict.fromkeys(targets)))
 
     def pairs(self) -> list[Pair]:
         """Every two of the sources to be checked that document the same model."""

@@ -252,6 +252,27 @@ def test_a_release_that_cannot_be_installed_leaves_the_other_running(
     assert results.exit_status == 2
 
 
+def test_a_documented_release_that_cannot_be_installed_gives_way_to_the_adapters_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = use_fakes(monkeypatch, broken=["0.9.1"])
+    linked = TINY.replace("fake", "[fake](https://example.org/fake/blob/v0.9.1/models.py)")
+    results = run(tmp_path, [linked, TWIN])
+    assert sorted(prepared) == sorted(["0.9.1", VERSION])
+    assert set(results.installed) == {Source("fake", VERSION)}
+    flops = verdict(results, "tiny", "flops")
+    assert (flops.source, flops.outcome) == (Source("fake", VERSION), Outcome.REPRODUCED)
+    [said] = [finding for finding in results.findings if finding.kind == "another_release"]
+    assert (said.severity, said.source) == ("warning", f"fake=={VERSION}")
+    assert said.text.startswith("fake==0.9.1, which the table names, cannot be installed here; its rows are checked")
+    assert said.text.endswith("uv says: no")
+    assert results.failures == ()
+    prepared.clear()
+    results = run(tmp_path, [linked], sources=("fake==0.9.1",))
+    assert prepared == ["0.9.1"], "what was asked for is not replaced"
+    assert results.exit_status == 2
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

@@ -5,6 +5,7 @@ What cannot be read is never dropped: it becomes a Problem with its file and lin
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,12 +85,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Table:
-    """All claims of one file."""
+    """All claims of some files."""
 
-    file: str
-    rows: tuple[Row, ...]
+    files: tuple[str, ...]
+    rows: tuple[Row, ...]  #: numbered throughout
     claims: tuple[Claim, ...]
     problems: tuple[Problem, ...]
+    passed_over: tuple[Problem, ...] = ()  #: tables that are not about models, by their headings
 
 
 @dataclass(frozen=True)
@@ -106,35 +108,57 @@ class _Column:
 
 
 def read_table(path: Path) -> Table:
-    """Every claim in a Markdown file.
+    """Every claim in a Markdown file; see read_tables."""
+    return read_tables([path])
 
-    Raises InputError where the file cannot be read or has no table with a model and a metric in its heading.
+
+def read_tables(asked: Sequence[Path]) -> Table:
+    """Every claim in these Markdown files, in those of these folders, and in those that these patterns match.
+
+    Raises InputError where a file cannot be read, where a folder or a pattern has none, and where none of them has a
+    table with a model and a metric in its heading.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot read the table: {error}") from error
+    files = list(dict.fromkeys(file for path in asked for file in _files(path)))
     rows: list[Row] = []
     claims: list[Claim] = []
     problems: list[Problem] = []
-    seen: list[str] = []
+    passed_over: list[Problem] = []
     before = 0  # rows of the model tables above
-    for cells in _tables(text):
-        heading_line, heading = cells[0]
-        columns, twice = _columns(heading)
-        if "model" not in columns or not any(metric in columns for metric in METRICS):
-            seen.append(f"line {heading_line}: {' | '.join(cell.text for cell in heading if cell.text)}")
-            continue
-        problems += [Problem(str(path), heading_line, what) for what in twice]
-        _read_rows(str(path), before, cells[1:], columns, rows, claims, problems)
-        before += len(cells) - 1
+    for path in files:
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot read the table: {error}") from error
+        for cells in _tables(text):
+            heading_line, heading = cells[0]
+            columns, twice = _columns(heading)
+            if "model" not in columns or not any(metric in columns for metric in METRICS):
+                what = " | ".join(cell.text for cell in heading if cell.text)
+                passed_over.append(Problem(str(path), heading_line, what))
+                continue
+            problems += [Problem(str(path), heading_line, what) for what in twice]
+            _read_rows(str(path), before, cells[1:], columns, rows, claims, problems)
+            before += len(cells) - 1
     if not rows and not problems:
-        found = "; ".join(seen[:3]) or "no table at all"
+        found = "; ".join(f"line {one.line}: {one.text}" for one in passed_over[:3]) or "no table at all"
+        where = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
         raise InputError(
-            f"{path}: no model table found ({found}). Expected a Markdown table whose heading names a model column "
+            f"{where}: no model table found ({found}). Expected a Markdown table whose heading names a model column "
             "(model, name, 模型) and at least one of top1, top5, flops, params"
         )
-    return Table(str(path), tuple(rows), tuple(claims), tuple(problems))
+    return Table(tuple(map(str, files)), tuple(rows), tuple(claims), tuple(problems), tuple(passed_over))
+
+
+def _files(asked: Path) -> list[Path]:
+    if asked.is_dir():
+        found = sorted(asked.rglob("*.md"))
+    elif glob.has_magic(str(asked)) and not asked.exists():
+        found = [Path(name) for name in sorted(glob.glob(str(asked), recursive=True)) if Path(name).is_file()]  # noqa: PTH207
+    else:
+        return [asked]
+    if not found:
+        raise InputError(f"{asked}: no Markdown file there; expected a file, a folder of .md files or a pattern")
+    return found
 
 
 def _tables(text: str) -> Iterator[list[tuple[int, list[_Cell]]]]:

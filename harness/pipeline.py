@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness import (
     accuracy,
@@ -110,8 +111,15 @@ def execute(options: Options, progress: Progress) -> Results:
         shown, demonstration_finding = _demonstrate(installed, measurer)
     compared = _compare_sources(planned, options, built, installed, images, measurer)
     side_by_side = _paired(planned, runs, images)
-    population = rows.population(planned, options, images)
-    judged += unmeasured.accuracy_verdicts(claims, runs, images, options, choice, measurer.failures, population)
+    judged += unmeasured.accuracy_verdicts(
+        claims,
+        runs,
+        images,
+        options,
+        choice,
+        measurer.failures,
+        lambda row: rows.population(planned.page(row), options, images),
+    )
     attributions, found_out = _explain(
         planned, options, choice, runs, side_by_side, compared.pairs, images, installed, measurer
     )
@@ -120,10 +128,17 @@ def execute(options: Options, progress: Progress) -> Results:
     judged += unmeasured.foreign(planned)
     judged = verdicts.apply_known_gaps(_in_order(judged, planned), planned.gaps)
     found = verdicts.findings(judged)
-    found += check_page(planned.page, [(row, source, static) for (row, source), static in built.items()])
+    for file, page in planned.pages.items():
+        found += check_page(
+            page, [(row, source, static) for (row, source), static in built.items() if row.file == file]
+        )
     found += [demonstration_finding] if demonstration_finding else []
     notes = images.notes if images else ()
     found += instead
+    found += [
+        Finding("no_model_table", "note", "", "", f"The table {other.text!r} is not about models.", _place(other))
+        for other in planned.table.passed_over
+    ]
     found += [Finding("data", "warning", "", "", f"Among the images, {note}.") for note in notes]
     found += [
         Finding("labels", "error", str(run.source), run.documented_model, run.label_note)
@@ -291,8 +306,12 @@ def _compare_sources(
     prepared: list[Comparison] = []
     page: list[Finding] = []
     if "preprocessing" in checks:
-        networks = [(t.source, t.row.model, t.row.input_size) for t in planned.targets if t.source in installed]
-        prepared, page = preparation.compare(networks, pairs, planned.page, installed, shown, measurer)
+        networks = {
+            (t.source, t.row.model, t.row.input_size): planned.page(t.row)
+            for t in planned.targets
+            if t.source in installed
+        }
+        prepared, page = preparation.compare(networks, pairs, installed, shown, measurer)
         statics = {(str(source), row.model): static for (row, source), static in built.items()}
         prepared = preparation.describe(prepared, statics)
     return _Compared(tuple(verdicts.apply_known_pairs(found, planned.known_pairs)), tuple(prepared), tuple(page))
@@ -340,7 +359,7 @@ def _explain(
         if not run.checkpoint.stand_in:
             target = _target(planned, row, run, images)
             checkpoints = weights.others(choice, source.name, run.model, row.model)
-            found.append(why.explain(run, row, target, known, planned.page, checkpoints, bench))
+            found.append(why.explain(run, row, target, known, planned.page(row), checkpoints, bench))
     for two in side_by_side:
         same = [p.outcome for p in pairs if (p.a, p.b, p.model) == (two.a.source, two.b.source, two.a.documented_model)]
         one_function = {"same_function": True, "different_function": False}.get(same[0]) if same else None
@@ -350,8 +369,9 @@ def _explain(
 
 def _target(planned: Plan, row: Row, run: Run, images: ImageSet) -> Target | None:
     """What is documented of a row as counts of images; None where it is about other images."""
-    about = planned.page.is_about(images)
-    population = run.images if about else images.drawn_from if planned.page.data is None else None
+    page = planned.page(row)
+    about = page.is_about(images)
+    population = run.images if about else images.drawn_from if page.data is None else None
     claims = [claim for claim in planned.table.claims if claim.row == row and claim.metric in ("top1", "top5")]
     if population is None or not claims or row.input_size not in (None, run.input_size):
         return None
@@ -393,6 +413,10 @@ def _demonstrate(installed: Mapping[Source, Installed], measurer: Measurer) -> t
     return None, Finding(
         "demonstration", "warning", str(ready.source), row.model, f"The demonstration did not run: {reason}"
     )
+
+
+def _place(problem: Problem) -> dict[str, Any]:
+    return {"file": Path(problem.file).name, "line": problem.line}
 
 
 def _in_order(judged: Iterable[Verdict], planned: Plan) -> list[Verdict]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import environments, verdicts
-from harness.claims import Table, read_table
+from harness.claims import Table, read_tables
 from harness.environments import SourceSpec
 from harness.errors import InputError
 from harness.numerics import Pair, pairs_of
@@ -31,7 +31,7 @@ ENGINES = ("local", "ray")
 class Options:
     """What was asked for; see `python -m harness.run --help`."""
 
-    table: Path = REFERENCE / "cspnet.md"
+    tables: tuple[Path, ...] = (REFERENCE / "cspnet.md",)  #: files, folders and patterns
     sources: tuple[str, ...] = ()  #: empty is every source of the table that is known
     models: tuple[str, ...] = ()  #: empty is every model of the table
     data: Place | None = None
@@ -57,7 +57,7 @@ class Plan:
     """What will be checked: read from the table before anything is measured."""
 
     table: Table
-    page: Page
+    pages: Mapping[str, Page]  #: file of the table -> what its page says besides
     targets: tuple[Target, ...]
     foreign: tuple[Row, ...]  #: rows of sources that have no adapter
     gaps: tuple[verdicts.KnownGap, ...]
@@ -69,6 +69,9 @@ class Plan:
         for target in self.targets:
             wanted.setdefault(target.row, []).append(target.source)
         return [(claim, source) for claim in self.table.claims for source in wanted.get(claim.row, ())]
+
+    def page(self, row: Row) -> Page:
+        return self.pages[row.file]
 
     def with_release(self, documented: Source, instead: Source) -> Plan:
         """The same with another release of a source instead of the one that the table names."""
@@ -114,15 +117,16 @@ def plan(options: Options) -> Plan:
         what = "--why" if options.why else f"--checks {','.join(comparing)}"
         raise InputError(f"{what}: {options.data} is not on this machine; copy it here, evaluations alone fetch images")
     asked = [environments.parse_source(text, known) for text in options.sources]
-    table = read_table(options.table)
+    table = read_tables(options.tables)
+    named = ", ".join(table.files) if len(table.files) < 4 else f"{table.files[0]} and {len(table.files) - 1} more"
     in_table = sorted({row.source for row in table.rows})
     for name, _ in asked:
         if name not in in_table:
-            raise InputError(f"--sources: {options.table} documents nothing from {name}; it has {', '.join(in_table)}")
+            raise InputError(f"--sources: {named} documents nothing from {name}; it has {', '.join(in_table)}")
     in_models = sorted({row.model for row in table.rows})
     for model in options.models:
         if model not in in_models:
-            raise InputError(f"--models: {options.table} has no model {model!r}; {_nearest(model, in_models)}")
+            raise InputError(f"--models: {named} has no model {model!r}; {_nearest(model, in_models)}")
     rows = [row for row in table.rows if not options.models or row.model in options.models]
     targets = []
     for row in rows:
@@ -133,18 +137,18 @@ def plan(options: Options) -> Plan:
     foreign = tuple(row for row in rows if row.source not in known and not asked)
     if options.models and asked and not targets:
         raise InputError(
-            f"--models, --sources: {options.table} documents none of {', '.join(options.models)} from "
+            f"--models, --sources: {named} documents none of {', '.join(options.models)} from "
             f"{', '.join(name for name, _ in asked)}"
         )
-    beside = options.table.parent / "known_gaps.toml"
-    listed = beside if beside.is_file() else REFERENCE / "known_gaps.toml"
+    beside = dict.fromkeys(Path(file).parent / "known_gaps.toml" for file in table.files)
+    listed = [file for file in beside if file.is_file()] or [REFERENCE / "known_gaps.toml"]
     return Plan(
         table,
-        read_page(options.table),
+        {file: read_page(Path(file)) for file in table.files},
         tuple(dict.fromkeys(targets)),
         foreign,
-        tuple(verdicts.read_known_gaps(listed)),
-        tuple(verdicts.read_known_pairs(listed)),
+        tuple(gap for file in listed for gap in verdicts.read_known_gaps(file)),
+        tuple(pair for file in listed for pair in verdicts.read_known_pairs(file)),
         known,
     )
 

@@ -41,14 +41,13 @@ _Prepared = tuple[Source, str, int | None]
 
 
 def compare(
-    networks: Sequence[_Prepared],
+    networks: Mapping[_Prepared, Page],
     pairs: Sequence[Pair],
-    page: Page,
     installed: Mapping[Source, Installed],
     images: ImageSet,
     measurer: Measurer,
 ) -> tuple[list[Comparison], list[Finding]]:
-    """Every pair, and every network against what the page says; what could not be prepared is noted and left out."""
+    """Every pair, and every network against what its page says; what could not be prepared is noted and left out."""
     refs = shuffled(images.images)[:IMAGES]
     measurer.progress.stage(f"preprocessing: {len(refs)} images, step by step")
     wanted = dict.fromkeys([*networks, *((source, p.model, p.input_size) for p in pairs for source in (p.a, p.b))])
@@ -66,7 +65,7 @@ def compare(
                 compared.append(preprocessing.compare(str(pair.a), str(pair.b), pair.model, one, other))
         found = [
             finding
-            for source, model, size in networks
+            for (source, model, size), page in networks.items()
             if files.get((source, model, size))
             for finding in preprocessing.against_page(
                 str(source), model, files[source, model, size], page.preprocessing

@@ -33,7 +33,13 @@ _PLAN = pytest.StashKey[Plan]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     default = Options()
     group = parser.getgroup("parity", "checking a published table of models")
-    group.addoption("--parity-table", type=Path, default=default.table, help="Markdown file with the documented table")
+    group.addoption(
+        "--parity-table",
+        type=Path,
+        action="append",
+        metavar="PATH",
+        help="Markdown file with the documented table, or a folder or pattern of them; may be repeated",
+    )
     group.addoption("--parity-sources", type=names_of, default=(), help="sources to check: NAME[==VERSION],…")
     group.addoption("--parity-models", type=names_of, default=(), help="models to check: NAME,…")
     group.addoption("--parity-data", type=place, default=None, help="labelled images, see python -m harness.run --help")
@@ -205,7 +211,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _options(config: pytest.Config) -> Options:
     get = config.getoption
     return Options(
-        table=get("--parity-table"),
+        tables=tuple(get("--parity-table") or Options().tables),
         sources=get("--parity-sources"),
         models=get("--parity-models"),
         data=get("--parity-data"),

@@ -10,6 +10,7 @@ from harness.errors import MeasurementError
 from harness.evaluation import Enough, Evaluation, evaluate
 from harness.images import ImageSet
 from harness.measure import Measurer
+from harness.page import Page
 from harness.plan import Options, Plan
 from harness.records import Claim, Row, Run, Source, Static
 
@@ -37,7 +38,7 @@ def evaluate_rows(
                 static.model,
                 row.model,
                 static.checkpoint_url,
-                planned.page.weights.get(row.model),
+                planned.page(row).weights.get(row.model),
                 environments.cache() / "weights",
             )
         except MeasurementError as error:
@@ -67,19 +68,19 @@ def evaluate_rows(
     return runs
 
 
-def population(planned: Plan, options: Options, images: ImageSet | None) -> int | None:
+def population(page: Page, options: Options, images: ImageSet | None) -> int | None:
     """Of how many images the accuracies that can be judged are; None where the document is about other images."""
     if images is None:
         return None
-    if planned.page.is_about(images):
+    if page.is_about(images):
         return len(images.images)
-    return images.drawn_from if options.stop_early and planned.page.data is None else None
+    return images.drawn_from if options.stop_early and page.data is None else None
 
 
 def _enough(planned: Plan, options: Options, images: ImageSet, rows: Sequence[tuple[Row, Evaluation]]) -> Enough | None:
     """Tells when all accuracies of a row are decided; None where all images are to be seen."""
-    whole = population(planned, options, images)
-    if not options.stop_early or whole is None:
+    whole = {row: population(planned.page(row), options, images) for row, _ in rows}
+    if not options.stop_early or None in whole.values():
         return None
     claims: dict[Evaluation, list[Claim]] = {}
     for row, evaluation in rows:
@@ -88,6 +89,6 @@ def _enough(planned: Plan, options: Options, images: ImageSet, rows: Sequence[tu
     def enough(evaluation: Evaluation, seen: int, top1: int, top5: int) -> bool:
         right = {"top1": top1, "top5": top5}
         asked = [claim for claim in claims[evaluation] if claim.metric in right]
-        return all(accuracy.decided(claim, whole, seen, right[claim.metric]) for claim in asked)
+        return all(accuracy.decided(claim, whole[claim.row] or 0, seen, right[claim.metric]) for claim in asked)
 
     return enough

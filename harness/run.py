@@ -27,7 +27,7 @@ examples:
   python -m harness.run --data imagenet/val --runtime openvino  the same predictions, sooner
   python -m harness.run --data imagenet/val --stop-early   no more images than it takes to refute a row
   python -m harness.run --engine ray --data s3://bucket/val --store s3://bucket/store   many machines
-  python -m harness.run --table README.md --checks static  another table
+  python -m harness.run --table README.md --checks static  another table, or a folder or pattern of files with tables
 
 exit status:
   0  every requested cell is reproduced, explained or a known gap, or was not asked to be measured
@@ -46,7 +46,15 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--table", type=Path, default=default.table, help="Markdown file with the documented table (default: CSPNet)")
+    add(
+        "--table",
+        type=Path,
+        dest="tables",
+        nargs="+",
+        default=default.tables,
+        metavar="PATH",
+        help="Markdown files with documented tables, folders or patterns of them (default: CSPNet)",
+    )
     add("--sources", type=names_of, default=(), metavar="NAME[==VERSION],…", help="sources to check (default: all)")
     add("--models", type=names_of, default=(), metavar="NAME,…", help="models to check (default: all)")
     add("--data", type=place, help="ImageNet val or any labelled images: a folder per synset, a folder, or a tar")
@@ -99,7 +107,7 @@ def names_of(text: str) -> tuple[str, ...]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
-    options = Options(**vars(given))
+    options = Options(**{**vars(given), "tables": tuple(given.tables)})
     kept = options.store or options.out
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

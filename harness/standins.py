@@ -65,14 +65,14 @@ def make(targets: Sequence[Target], images: ImageSet, folder: Path, seed: int = 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m harness.standins", description=__doc__)
-    parser.add_argument("--table", type=Path, default=Options().table)
+    parser.add_argument("--table", type=Path, dest="tables", nargs="+", default=Options().tables)
     parser.add_argument("--data", type=Path, required=True, help="labelled images, as for python -m harness.run")
     parser.add_argument("--labels", type=Path)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--out", type=Path, required=True, help="folder for --weights")
     given = parser.parse_args(arguments)
     try:
-        targets = plan(Options(table=given.table)).targets
+        targets = plan(Options(tables=tuple(given.tables))).targets
         for path in make(targets, open_images(given.data, given.labels, given.limit), given.out):
             print(path)
     except (InputError, MeasurementError) as error:

@@ -17,6 +17,7 @@ from rich.text import Text
 from harness import preprocessing
 from harness.pipeline import Results
 from harness.records import METRICS, Outcome
+from harness.report import contract
 from harness.report.junit import sentence
 from harness.report.page import SIGNS, rows, summary
 from harness.verdicts import pair_sentence
@@ -91,7 +92,7 @@ def show(results: Results, report: Path) -> None:
     """The table of outcomes, what is wrong in words, and where the report is, on standard output."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     metrics = [m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)]
-    table = Table("model", "source", *metrics, title=results.options.table.name, title_justify="left")
+    table = Table("model", "source", *metrics, title=contract.named(results), title_justify="left")
     for entry in rows(results):
         cells = []
         for metric in metrics:

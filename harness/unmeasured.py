@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from harness.accuracy import judge_accuracy
 from harness.images import ImageSet
@@ -17,7 +17,7 @@ def accuracy_verdicts(
     options: Options,
     choice: str,
     failures: Sequence[Failure],
-    population: int | None,
+    population: Callable[[Row], int | None],
 ) -> list[Verdict]:
     judged = []
     for claim, source in claims:
@@ -25,7 +25,7 @@ def accuracy_verdicts(
             continue
         if images is not None and runs.get((claim.row, source)):
             about = runs[claim.row, source]
-            judged.append(judge_accuracy(claim, source, about, population, images.identity))
+            judged.append(judge_accuracy(claim, source, about, population(claim.row), images.identity))
         elif "accuracy" not in options.checks:
             judged.append(_not_asked(claim, source, "accuracy is not in --checks"))
         elif images is None:

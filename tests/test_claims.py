@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.claims import Table, read_table
+from harness.claims import Table, read_table, read_tables
 from harness.errors import InputError
 from harness.records import Claim
 
@@ -391,10 +391,36 @@ def test_a_file_without_any_table_is_refused(tmp_path: Path) -> None:
         read_text(tmp_path, "Nothing here.\n")
 
 
+def test_files_folders_and_patterns_are_read_as_one(tmp_path: Path) -> None:
+    heading = "| model | source | params(M) |\n| - | - | - |\n"
+    (tmp_path / "zoo" / "more").mkdir(parents=True)
+    (tmp_path / "zoo" / "a.md").write_text(f"{heading}| a | timm | 1.0 |\n| | timm | 1.0 |\n")
+    (tmp_path / "zoo" / "b.md").write_text("| day | weather |\n| - | - |\n| 1 | rain |\n")
+    (tmp_path / "zoo" / "more" / "c.md").write_text(f"# C\n\n{heading}| c | timm | 3.0 |\n")
+    (tmp_path / "zoo" / "notes.txt").write_text(heading)
+    read = read_tables([tmp_path / "zoo"])
+    assert [(Path(row.file).name, row.line, row.number, row.model) for row in read.rows] == [
+        ("a.md", 3, 1, "a"),
+        ("c.md", 5, 3, "c"),
+    ], "numbers go on from one file to the next, and a row that cannot be read has one"
+    assert [Path(file).name for file in read.files] == ["a.md", "b.md", "c.md"]
+    assert [str(problem) for problem in read.problems] == [f"{tmp_path / 'zoo' / 'a.md'}:4: row without a model name"]
+    assert [str(other) for other in read.passed_over] == [f"{tmp_path / 'zoo' / 'b.md'}:1: day | weather"]
+    pattern = read_tables([tmp_path / "zoo" / "?.md", tmp_path / "zoo" / "a.md"])
+    assert [Path(file).name for file in pattern.files] == ["a.md", "b.md"], "no file is read twice"
+    assert len(read_tables([tmp_path / "**" / "c.md"]).rows) == 1
+
+
+@pytest.mark.parametrize("asked", ["", "*.html", "none/*.md"])
+def test_a_folder_or_pattern_without_files_is_refused(tmp_path: Path, asked: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path / asked}: no Markdown file there")):
+        read_tables([tmp_path / asked])
+
+
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     binary = tmp_path / "table.md"
     binary.write_bytes(b"\xff\xfe\x00\x01")
-    for path in (tmp_path / "missing.md", tmp_path, binary):
+    for path in (tmp_path / "missing.md", binary):
         with pytest.raises(InputError, match=re.escape(f"{path}: cannot read the table")):
             read_table(path)
 

@@ -71,7 +71,7 @@ def checkpoints(tmp_path: Path) -> Path:
 def options(tmp_path: Path, rows: Iterable[str], **asked: Any) -> Options:
     table = tmp_path / "table.md"
     table.write_text(HEADING + "\n".join(rows) + "\n")
-    return Options(**{"table": table, "out": tmp_path / "out", "batch_size": 4, **asked})
+    return Options(**{"tables": (table,), "out": tmp_path / "out", "batch_size": 4, **asked})
 
 
 def run(tmp_path: Path, rows: Iterable[str], **asked: Any) -> Results:

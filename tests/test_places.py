@@ -421,7 +421,7 @@ def test_a_table_with_all_of_it_elsewhere(tmp_path: Path, remote: Remote) -> Non
     table.write_text("| model | source | top1 | input size |\n| - | - | - | - |\n| tiny | fake | 50.0 | 8 |\n")
     digest = open_images(local).digest
     table.with_suffix(".toml").write_text(f'[data]\nname = "made up"\ndigest = "{digest}"\n')
-    given: dict[str, Any] = {"table": table, "weights": str(tmp_path / "weights"), "batch_size": 6}
+    given: dict[str, Any] = {"tables": (table,), "weights": str(tmp_path / "weights"), "batch_size": 6}
     given |= {"sources": ("fake==1.0", "fake==2.0")}
     far = execute(Options(data=data, store=place(remote.url("store")), out=tmp_path / "far", **given), Recorder())
     near = execute(Options(data=local, out=tmp_path / "near", **given), Recorder())

@@ -632,7 +632,7 @@ def test_a_table_on_a_cluster(tmp_path: Path, nodes: Nodes, monkeypatch: pytest.
     )
     table.with_suffix(".toml").write_text(f'[data]\nname = "made up"\ndigest = "{images.digest}"\n')
     plain = Options(
-        table=table, sources=("fake==1.0", "fake==2.0"), data=tmp_path / "data", weights=str(tmp_path / "weights"),
+        tables=(table,), sources=("fake==1.0", "fake==2.0"), data=tmp_path / "data", weights=str(tmp_path / "weights"),
         checks=("accuracy",), batch_size=BATCH, out=tmp_path / "near",
     )  # fmt: skip
     near = execute(plain, Recorder())

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -50,6 +51,24 @@ def test_two_runs_write_their_reports_at_once(monkeypatch: pytest.MonkeyPatch) -
     assert sorted(path.name for path in Path("parity-report").iterdir()) == [
         *("report.html", "report.json", "report.md", "report.xml", "store")
     ]
+
+
+def test_every_table_of_several_files_is_accounted_for(tmp_path: Path) -> None:
+    folder = tmp_path / "zoo"
+    folder.mkdir()
+    (folder / "a.md").write_text(HEADING + TINY)
+    (folder / "b.md").write_text("| day | weather |\n| - | - |\n| 1 | rain |\n\n" + HEADING + TINY + "| | fake | |\n")
+    assert command_line.main(["--table", str(folder / "*.md"), "--checks", "static"]) == 2
+    report = written()
+    assert report["table"] == "a.md and 1 more"
+    cells: Any = report["cells"]
+    assert [(cell["file"], cell["line"], cell["row"]) for cell in cells if cell["metric"] == "params"] == [
+        ("a.md", 3, 1),
+        ("b.md", 7, 2),
+    ]
+    text = Path("parity-report/report.md").read_text()
+    assert "- note, no model table: b.md:1: The table 'day \\| weather' is not about models." in text
+    assert "- **unreadable**: b.md:8: row without a model name" in text
 
 
 def test_the_json_follows_the_contract(tmp_path: Path) -> None:
@@ -133,7 +152,7 @@ def test_the_markdown_has_a_row_per_row_and_a_paragraph_per_cell_that_is_not_pla
     assert "**2 of 4 documented cells were checked; 1 of them is wrong.**" in text
     assert "✗ contradicted" in text.partition("## Cells")[0]
     assert text.count("**fake==") == 1
-    assert "Documented 49.809 K (line 3); measured under the plain meaning: 49.009 K" in text
+    assert "Documented 49.809 K (table.md:3); measured under the plain meaning: 49.009 K" in text
 
 
 def test_junit_has_a_case_per_cell() -> None:

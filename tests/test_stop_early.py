@@ -97,7 +97,7 @@ def run(tmp_path: Path, world: Path, *rows: str, about: bool = True, **asked: An
         digest = pipeline.open_images(world / "data", None, None).digest
         table.with_suffix(".toml").write_text(f'[data]\nname = "made up"\ndigest = "{digest}"\n')
     given = {"weights": str(world / "weights"), "checks": ("accuracy",), "stop_early": True, "batch_size": BATCH}
-    here = {"table": table, "data": world / "data", "out": tmp_path / "out"}
+    here = {"tables": (table,), "data": world / "data", "out": tmp_path / "out"}
     return execute(Options(**{**here, **given, **asked}), Recorder())
 
 

@@ -88,7 +88,7 @@ def options(tmp_path: Path, data: Path, rows: Sequence[str] = (), about: bool = 
         digest = images.open_images(data).digest
         table.with_suffix(".toml").write_text(f'[data]\nname = "made up"\ndigest = "{digest}"\n')
     given = {"data": data, "weights": str(tmp_path / "weights"), "checks": ("accuracy",), "why": True, **asked}
-    return Options(table=table, out=tmp_path / "out", **given)
+    return Options(tables=(table,), out=tmp_path / "out", **given)
 
 
 def run(tmp_path: Path, data: Path, *rows: str, **asked: Any) -> Results:
@@ -390,7 +390,7 @@ def test_nothing_is_found_where_nothing_does_better(tmp_path: Path, other_weight
 def test_a_page_about_other_images_says_nothing_of_these(tmp_path: Path, other_weights: Path) -> None:
     data = data_for(tmp_path / "data", other_weights / "tiny-other.bin")
     asked = options(tmp_path, data)
-    asked.table.with_suffix(".toml").write_text(f'[data]\nname = "others"\ndigest = "{"0" * 64}"\n')
+    asked.tables[0].with_suffix(".toml").write_text(f'[data]\nname = "others"\ndigest = "{"0" * 64}"\n')
     (found,) = execute(asked, Recorder()).attributions
     assert found.against == "nothing"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scipy import stats
@@ -24,7 +25,7 @@ def report(results: Results) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "harness": __version__,
-        "table": results.options.table.name,
+        "table": named(results),
         "exit_status": results.exit_status,
         "sources": [
             {
@@ -47,6 +48,12 @@ def report(results: Results) -> dict[str, Any]:
     }
 
 
+def named(results: Results) -> str:
+    """The tables, in a few words."""
+    files = [Path(file).name for file in results.plan.table.files]
+    return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+
+
 def data(results: Results) -> dict[str, Any] | None:
     """What the images were; None where no data set was given."""
     images = results.images
@@ -57,7 +64,7 @@ def data(results: Results) -> dict[str, Any] | None:
         "images": len(images.images),
         "digest": images.digest,
         "is_imagenet_val": images.is_imagenet_val,
-        "is_documented": results.plan.page.is_about(images),
+        "is_documented": all(page.is_about(images) for page in results.plan.pages.values()),
         "identity": images.identity,
         "notes": list(images.notes),
     }
@@ -67,6 +74,7 @@ def cell(verdict: Verdict) -> dict[str, Any]:
     claim = verdict.claim
     return {
         "row": claim.row.number,
+        "file": Path(claim.row.file).name,
         "line": claim.row.line,
         "source": claim.row.source,
         "version": verdict.source.version,
@@ -201,7 +209,9 @@ def findings(results: Results) -> list[dict[str, Any]]:
         for finding in results.findings
     ]
     found += [_error("failure", f.source, f.model or "", f.message, {"stage": f.stage}) for f in results.failures]
-    found += [_error("unreadable", "", "", p.text, {"line": p.line}) for p in results.problems]
+    found += [
+        _error("unreadable", "", "", p.text, {"file": Path(p.file).name, "line": p.line}) for p in results.problems
+    ]
     order = ("error", "warning", "note")
     return sorted(found, key=lambda finding: order.index(finding["severity"]))
 

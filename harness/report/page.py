@@ -50,10 +50,11 @@ def markdown(results: Results) -> str:
         autoescape=False,  # the output is Markdown; escape() below is what keeps table text from becoming markup
     )
     environment.filters["md"] = escape
+    environment.filters["place"] = lambda row: f"{Path(row.file).name}:{row.line}"
     environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
     text = environment.get_template("report.md.j2").render(
         results=results,
-        table=results.options.table.name,
+        table=contract.named(results),
         version=__version__,
         counts=Counter(verdict.outcome for verdict in results.verdicts),
         summary=summary(results),
@@ -168,7 +169,7 @@ def command(results: Results) -> str:
     """What makes this report again."""
     options = results.options
     parts = ["python -m harness.run"]
-    parts += [f"--table {shown_path(options.table)}"] if options.table != Options().table else []
+    parts += [f"--table {' '.join(map(shown_path, options.tables))}"] if options.tables != Options().tables else []
     parts += [f"--sources {','.join(options.sources)}"] if options.sources else []
     parts += [f"--models {','.join(options.models)}"] if options.models else []
     parts += [f"--data {shown_path(options.data)}"] if options.data else []
@@ -209,7 +210,7 @@ code { font-size: .9em; overflow-wrap: anywhere; }
 def html(markdown_text: str, results: Results) -> str:
     """report.md for a browser, in one file; raw HTML in it stays text."""
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown_text)
-    title = html_escape.escape(f"Parity report: {results.options.table.name}")
+    title = html_escape.escape(f"Parity report: {contract.named(results)}")
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'

@@ -58,7 +58,7 @@ def test_openvino_predicts_what_the_source_does(
     source: str, model: str, own: str, sample: ImageSet, installed: Callable[..., Installed], tmp_path: Path
 ) -> None:
     ready = installed(source, "openvino")
-    planned = plan(Options(table=REFERENCE / "cspnet.md", sources=(source,), models=(model,)))
+    planned = plan(Options(tables=(REFERENCE / "cspnet.md",), sources=(source,), models=(model,)))
     [path] = standins.make([planned.targets[0]], sample, tmp_path / "weights")
     evaluation = Evaluation(model, own, Checkpoint(str(path), path.stem, None, ""), None, 256)
     native, theirs = run(ready, evaluation, sample, tmp_path / "store", "native", "fp32")

@@ -39,7 +39,7 @@ LITE = [
 
 
 def target(table: Path, source: str, model: str) -> Target:
-    planned = plan(Options(table=table, sources=(source,), models=(model,)))
+    planned = plan(Options(tables=(table,), sources=(source,), models=(model,)))
     return next(t for t in planned.targets if t.source.name == source)
 
 

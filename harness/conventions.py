@@ -152,8 +152,10 @@ def ratio_text(ratio: Fraction) -> str:
     return f"{ratio.numerator}/{ratio.denominator}" if is_simple(ratio) else f"{float(ratio):.5f}"
 
 
-def simplest_fraction(low: float, high: float) -> Fraction:
+def simplest_fraction(low: float | Fraction, high: float | Fraction) -> Fraction:
     """The fraction of smallest denominator in [low, high], 0 < low <= high (Stern-Brocot descent)."""
+    # exactly, or bounds that touch would never be told apart from their own rounding
+    low, high = Fraction(low), Fraction(high)
     whole = math.ceil(low)
     if whole <= high:
         return Fraction(whole)

@@ -160,6 +160,13 @@ def test_the_simplest_fraction_lies_in_its_interval_and_none_there_has_a_smaller
             assert math.floor(high * denominator) < math.ceil(low * denominator), (low, high, found)
 
 
+@pytest.mark.parametrize("value", [0.1, 1.0000000000000002, 0.30000000000000004, 3.141592653589793])
+def test_an_interval_of_one_number_has_that_number(value: float) -> None:
+    assert simplest_fraction(value, value) == Fraction(value)
+    above = math.nextafter(value, 4)
+    assert value <= simplest_fraction(value, above) <= above
+
+
 @pytest.mark.parametrize(
     ("low", "high", "fraction"),
     [(1.1105, 1.1115, (10, 9)), (0.5, 0.5, (1, 2)), (1.9, 2.1, (2, 1)), (0.3, 0.4, (1, 3)), (1.0, 1.0, (1, 1))],

@@ -6,6 +6,7 @@ What cannot be read is never dropped: it becomes a Problem with its file and lin
 from __future__ import annotations
 
 import glob
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ _VERSION_IN_LINK = re.compile(r"/(?:blob|tree|tag|raw)/v?(\d+(?:\.\d+)+(?:[-.]?(
 _VERSION_IN_TEXT = re.compile(r"\bv(\d+(?:\.\d+)+)\b")
 _DELIMITER = re.compile(r":?-+:?")
 _SOURCE_NAME = re.compile(r"[A-Za-z][\w.-]*")
+_SEVERAL = re.compile(r"\s*[,;&+、]\s*|\s+(?:/|and)\s+")
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Table:
 @dataclass(frozen=True)
 class _Cell:
     text: str
-    link: str | None
+    links: tuple[tuple[str, str], ...] = ()  #: text and address
 
 
 @dataclass(frozen=True)
@@ -189,13 +191,17 @@ def _apart(rows: list[tuple[int, list[_Cell]]]) -> Iterator[list[tuple[int, list
 
 def _cell(token: Token) -> _Cell:
     children = token.children or []
-    link = next((str(child.attrs["href"]) for child in children if child.type == "link_open"), None)
+    links = []
+    for i, child in enumerate(children):
+        if child.type == "link_open":
+            within = itertools.takewhile(lambda one: one.type != "link_close", children[i + 1 :])
+            links.append((" ".join(one.content for one in within).strip(), str(child.attrs["href"])))
     text = "".join(
         " " if child.type in ("softbreak", "hardbreak", "html_inline") else child.content
         for child in children
         if child.type in ("text", "code_inline", "softbreak", "hardbreak", "html_inline")
     )
-    return _Cell(" ".join(text.split()), link)
+    return _Cell(" ".join(text.split()), tuple(links))
 
 
 def _columns(heading: Sequence[_Cell]) -> tuple[dict[str, tuple[int, _Column]], list[str]]:
@@ -234,14 +240,14 @@ def _read_rows(
 
         def at(name: str, cells: list[_Cell] = cells) -> _Cell:
             position = columns[name][0] if name in columns else len(cells)
-            return cells[position] if position < len(cells) else _Cell("", None)
+            return cells[position] if position < len(cells) else _Cell("")
 
         model = at("model").text.strip("* `")
         if not model:
             problems.append(Problem(file, line, "row without a model name"))
             continue
-        source = _SOURCE_NAME.search(at("source").text)
-        if source is None:
+        sources = list(_sources(at("source")))
+        if not sources:
             what = f"source {at('source').text!r}" if "source" in columns else "no source column"
             problems.append(
                 Problem(file, line, f"{model}: {what}; expected the framework's name, e.g. a link [timm](…)")
@@ -256,25 +262,18 @@ def _read_rows(
                     f"{model}: input size {at('input_size').text!r} is no number of pixels, such as 224 or 224x224",
                 )
             )
-        row = Row(
-            file=file,
-            line=line,
-            number=number,
-            source=source.group(0).lower(),
-            version=_version(at("source")),
-            link=at("source").link,
-            model=model,
-            input_size=int(size.group(1)) if size else None,
-        )
-        rows.append(row)
-        for metric in METRICS:
-            if metric not in columns or at(metric).text.strip("* ").lower() in NO_CLAIM:
-                continue
-            claim = _claim(row, metric, at(metric).text, columns[metric][1], metric in fractions)
-            if isinstance(claim, str):
-                problems.append(Problem(file, line, f"{model}: {claim}"))
-            else:
-                claims.append(claim)
+        pixels = int(size.group(1)) if size else None
+        for source, version, link in sources:
+            row = Row(file, line, number, source, version, link, model, pixels)
+            rows.append(row)
+            for metric in METRICS:
+                if metric not in columns or at(metric).text.strip("* ").lower() in NO_CLAIM:
+                    continue
+                claim = _claim(row, metric, at(metric).text, columns[metric][1], metric in fractions)
+                if not isinstance(claim, str):
+                    claims.append(claim)
+                elif (problem := Problem(file, line, f"{model}: {claim}")) not in problems:  # of every source the same
+                    problems.append(problem)
 
 
 def _is_fraction(body: Sequence[tuple[int, list[_Cell]]], position: int) -> bool:
@@ -289,9 +288,18 @@ def _is_fraction(body: Sequence[tuple[int, list[_Cell]]], position: int) -> bool
     return bool(values) and max(values) <= 1
 
 
-def _version(cell: _Cell) -> str | None:
-    in_link = _VERSION_IN_LINK.search(cell.link or "")
-    in_text = _VERSION_IN_TEXT.search(cell.text)
+def _sources(cell: _Cell) -> Iterator[tuple[str, str | None, str | None]]:
+    """Name, version and link of every source that a cell names."""
+    only = cell.links[0][1] if len(cell.links) == 1 else None
+    parts = cell.links if len(cell.links) > 1 else [(text, only) for text in _SEVERAL.split(cell.text)]
+    for text, link in parts:
+        if name := _SOURCE_NAME.search(text):
+            yield name.group(0).lower(), _version(text, link), link
+
+
+def _version(text: str, link: str | None) -> str | None:
+    in_link = _VERSION_IN_LINK.search(link or "")
+    in_text = _VERSION_IN_TEXT.search(text)
     version = in_link or in_text
     return version.group(1) if version else None
 

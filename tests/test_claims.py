@@ -292,10 +292,32 @@ def test_the_release_is_what_the_link_or_else_the_text_names(
     assert (row.source, row.version) == (source, version)
 
 
-def test_of_two_sources_in_a_cell_the_first_is_meant(tmp_path: Path) -> None:
-    cell = "[official](https://github.com/a/b)<br/>[mmcls](https://github.com/c/d/tree/v0.23.2/e)</br>"
-    (row,) = table(tmp_path, PLAIN_HEADING, f"| RepVGG-A0 | {cell} | 72.41 | 90.50 | 1.4 | 8.30 | 224 |").rows
-    assert (row.source, row.version, row.link) == ("official", None, "https://github.com/a/b")
+def test_a_row_of_several_sources_is_claimed_of_each(tmp_path: Path) -> None:
+    cell = "[official](https://github.com/a/b)<br/>[mmcls v1](https://github.com/c/d/tree/v0.23.2/e)</br>"
+    read = table(tmp_path, PLAIN_HEADING, f"| RepVGG-A0 | {cell} | 72.41 | 90.50 | 1.4 | many | 224 |")
+    assert [(row.source, row.version, row.link, row.number) for row in read.rows] == [
+        ("official", None, "https://github.com/a/b", 1),
+        ("mmcls", "0.23.2", "https://github.com/c/d/tree/v0.23.2/e", 1),
+    ]
+    assert [(claim.row.source, claim.metric) for claim in read.claims] == [
+        (source, metric) for source in ("official", "mmcls") for metric in ("top1", "top5", "flops")
+    ]
+    assert len(read.problems) == 1, "what cannot be read is said once"
+
+
+@pytest.mark.parametrize(
+    ("cell", "sources"),
+    [
+        ("timm, mmcls", [("timm", None), ("mmcls", None)]),
+        ("timm v0.6.5 / ppcls v2.4.0", [("timm", "0.6.5"), ("ppcls", "2.4.0")]),
+        ("timm、torchvision & mmcls", [("timm", None), ("torchvision", None), ("mmcls", None)]),
+        ("open-mmlab/mmclassification", [("open-mmlab", None)]),
+        ("[timm](https://example.org/blob/v0.6.5/x), ", [("timm", "0.6.5")]),
+    ],
+)
+def test_sources_in_a_cell(tmp_path: Path, cell: str, sources: list[tuple[str, str | None]]) -> None:
+    rows = table(tmp_path, PLAIN_HEADING, f"| a | {cell} | 72.41 | 90.50 | 1.4 | 8.30 | 224 |").rows
+    assert [(row.source, row.version) for row in rows] == sources
 
 
 @pytest.mark.parametrize(
@@ -447,7 +469,7 @@ def test_no_row_of_a_published_table_is_lost(path: Path) -> None:
             body.append(number)
     assert body
     unread = {problem.line for problem in read.problems} - {row.line for row in read.rows}
-    assert sorted([*(row.line for row in read.rows), *unread]) == body
+    assert sorted({*(row.line for row in read.rows), *unread}) == body
 
 
 @pytest.mark.skipif(not families(), reason="the published tables of other families are not beside the checkout")

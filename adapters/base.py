@@ -205,7 +205,10 @@ class AdapterClass(Protocol):
         ...
 
     def aliases(self) -> Mapping[str, str]:
-        """Other names by which documents mean a model -> its name in models(); never ambiguous."""
+        """Other names by which documents mean a model -> the name that build() takes for it; never ambiguous.
+
+        What is no model of its own but has weights of its own stands for itself.
+        """
         ...
 
     def checkpoint_url(self, model: str) -> str | None:

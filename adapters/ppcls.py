@@ -55,6 +55,7 @@ COUNTED = (
     nn.Linear,
 )
 RECIPES = tomllib.loads(Path(__file__).with_name("ppcls_recipes.toml").read_text(encoding="utf-8"))
+DISTILLED = "_ssld"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -74,11 +75,15 @@ class Adapter:
         )
 
     def aliases(self) -> Mapping[str, str]:
-        return {}
+        """Distilled weights of a network are documented under its name and a suffix, and are no model of their own."""
+        return {f"{model}{DISTILLED}": f"{model}{DISTILLED}" for model in self.models()}
 
     def checkpoint_url(self, model: str) -> str | None:
-        module = sys.modules[getattr(backbone, model).__module__]
-        return getattr(module, "MODEL_URLS", {}).get(model)
+        name = model.removesuffix(DISTILLED)
+        module = sys.modules[getattr(backbone, name).__module__]
+        url = getattr(module, "MODEL_URLS", {}).get(name)
+        # as ppcls.utils.save_load.load_dygraph_pretrain_from_url does where it is asked for use_ssld
+        return url.replace("_pretrained", "_ssld_pretrained") if url and name != model else url
 
     def stand_in(self, checkpoint: Path) -> str | None:
         mark = safe_pickle.load(checkpoint).get(STAND_IN)
@@ -92,13 +97,14 @@ class Adapter:
         seed: int = 0,
         input_size: int | None = None,
     ) -> PaddleNetwork:
-        if model not in self.models():
+        name = model.removesuffix(DISTILLED)
+        if name not in self.models():
             raise KeyError(model)
         paddle.seed(seed)
         # some networks name their parameters by hand, and Paddle refuses a name that it has seen in this process
         with paddle.base.unique_name.guard():
-            module = getattr(backbone, model)()
-        network = PaddleNetwork(module, *_preparation(model, input_size))
+            module = getattr(backbone, name)()
+        network = PaddleNetwork(module, *_preparation(name, input_size))
         if checkpoint:
             state = safe_pickle.arrays(safe_pickle.load(checkpoint))
             if not state:

@@ -8,19 +8,25 @@ from collections.abc import Sequence
 
 from harness.errors import MeasurementError
 
+#: a model, the devices and images of a batch that it was trained with, and the rest: resnet50_8xb32-mixup_in1k
+_CONFIGURATION = re.compile(r"(.+?)[_-]\d+xb?\d+(?:x\d+)?([_-].*)?$", re.IGNORECASE)
+
 
 def resolve(documented: str, offered: Sequence[str]) -> str:
     """The one name that the documented one can mean.
 
-    Exact first, then without regard to case and punctuation, then as the beginning of a configuration's name
-    (`cspresnet50` for `cspresnet50_8xb32_in1k`), which must not run into further digits or letters.
+    Exact first, then without regard to case and punctuation, then as the model of a configuration's name
+    (`cspresnet50` for `cspresnet50_8xb32_in1k`); of several configurations the one that names nothing but how many
+    images it was trained with and on what, because the others name what they do otherwise.
     Raises MeasurementError with the candidates for a name that several or none of the offered ones can mean.
     """
     if documented in offered:
         return documented
     same = [name for name in offered if _folded(name) == _folded(documented)]
-    configured = re.compile(rf"{re.escape(documented)}[_-]\d+x", re.IGNORECASE)
-    for found in (same, [name for name in offered if configured.match(name)]):
+    parts = {name: match for name in offered if (match := _CONFIGURATION.match(name))}
+    configured = [name for name, match in parts.items() if _folded(match[1]) == _folded(documented)]
+    plain = [name for name in configured if re.fullmatch(r"(_[a-z0-9]+)?", parts[name][2] or "", re.IGNORECASE)]
+    for found in (same, plain, configured):
         if len(found) == 1:
             return found[0]
         if found:

@@ -53,10 +53,27 @@ def test_a_dot_in_a_name_stands_for_itself() -> None:
 
 
 def test_a_name_that_several_fit_is_refused_with_all_of_them() -> None:
-    assert refused("resnet50", MMCLS) == (
-        "'resnet50' can mean resnet50_8xb32_in1k, resnet50_8xb32-mixup_in1k; name one of them"
+    variants = ["resnet50_8xb32-mixup_in1k", "resnet50_8xb256-rsb-a1-600e_in1k"]
+    assert refused("resnet50", [*variants, "resnet18_8xb32_in1k"]) == (
+        "'resnet50' can mean resnet50_8xb32-mixup_in1k, resnet50_8xb256-rsb-a1-600e_in1k; name one of them"
+    )
+    assert "can mean resnet50_8xb32_in1k, resnet50_8xb16_cifar10" in refused(
+        "resnet50", [*variants, "resnet50_8xb32_in1k", "resnet50_8xb16_cifar10"]
     )
     assert "can mean ResNet50, resnet-50" in refused("RESNET50", ["ResNet50", "resnet-50"])
+
+
+@pytest.mark.parametrize(
+    ("documented", "own"),
+    [
+        ("resnet50", "resnet50_8xb32_in1k"),  # its variants say what they do otherwise
+        ("HRNet_w18", "hrnet-w18_4xb32_in1k"),
+        ("RepVGG-B2g4", "repvgg-B2g4_4xb64-autoaug-lbs-mixup-coslr-200e_in1k"),
+    ],
+)
+def test_of_several_configurations_the_plain_one_is_meant(documented: str, own: str) -> None:
+    offered = dict.fromkeys([*MMCLS, "hrnet-w18_4xb32_in1k", "hrnet-w180_4xb32_in1k", own])
+    assert resolve(documented, list(offered)) == own
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_ones() -> None:

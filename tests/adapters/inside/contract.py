@@ -55,6 +55,16 @@ first.save(marked, "made up")
 assert adapter.stand_in(marked) == "made up"
 assert np.array_equal(adapter.build(model, marked).forward(images), logits)
 
+# another name that documents use leads to something that can be built
+for alias, own in list(adapter.aliases().items())[:1]:
+    assert alias not in adapter.models()
+    assert adapter.build(own).input_size
+    adapter.checkpoint_url(own)
+if source == "ppcls":  # distilled weights are others than a network's own
+    plain, distilled = (adapter.checkpoint_url(name) for name in ("ResNet50_vd", "ResNet50_vd_ssld"))
+    assert plain.endswith("/ResNet50_vd_pretrained.pdparams")
+    assert distilled == plain.replace("_vd_pretrained", "_vd_ssld_pretrained")
+
 # a state that does not fit: the first three differences, by name
 state = dict(first.state())
 names = list(state)

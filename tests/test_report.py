@@ -71,6 +71,14 @@ def test_every_table_of_several_files_is_accounted_for(tmp_path: Path) -> None:
     assert "- **unreadable**: b.md:8: row without a model name" in text
 
 
+def test_a_finding_about_a_page_names_no_line() -> None:
+    Path("table.toml").write_text("[preprocessing]\nratio = 0.5\nshort_side = { 8 = 9 }\n")
+    assert invoke(TINY, "--checks", "static") == 0
+    findings: Any = written()["findings"]
+    assert {"file"} in [set(finding["evidence"]) & {"file", "line"} for finding in findings]
+    assert findings[0]["text"] in Path("parity-report/report.md").read_text()
+
+
 def test_the_json_follows_the_contract(tmp_path: Path) -> None:
     write_images(tmp_path / "data", contents(8), list(range(8)))
     save_checkpoint(tmp_path / "weights" / "tiny.bin", "tiny")

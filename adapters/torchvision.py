@@ -77,7 +77,7 @@ class Adapter:
         network = TorchNetwork(module, description, lambda image: _steps(preset, image), self.device)
         if checkpoint:
             state = state_of(checkpoint, STATE_KEYS)
-            network.load_state(_as_loaded(model, state, network.state()), match, str(checkpoint))
+            network.load_state(_as_loaded(model, state), match, str(checkpoint))
         return network
 
 
@@ -87,12 +87,12 @@ def _weights(model: str) -> Any:
     return next(iter(torchvision.models.get_model_weights(model)), None)
 
 
-def _as_loaded(model: str, state: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _as_loaded(model: str, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """A published checkpoint's state as the package's own builders turn it into the network's."""
     renamed = {_OLD_DENSE_LAYER.sub(r"\1\2", name): value for name, value in state.items()}
     # auxiliary heads are dropped once they are loaded
     heads = tuple(f"aux{n}." for n in (1, 2)) if model == "googlenet" else ()
-    return {name: value for name, value in renamed.items() if name in own or not (heads and name.startswith(heads))}
+    return {name: value for name, value in renamed.items() if not name.startswith(heads)}
 
 
 def _preset(model: str, input_size: int | None) -> ImageClassification:

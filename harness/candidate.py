@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from harness import certified, environments
@@ -202,13 +203,15 @@ class Candidate:
     def counts(self, upto: int) -> tuple[int, int, int]:
         """Images scored among the first `upto`, and of these right among the first and among the best five."""
         decoded = self._main.decoded[:upto]
-        right = [self._main.top1[:upto], self._main.top5[:upto]]
-        if not self._plain and not self._fallback:
-            asked = self.checked.decoded[:upto]
-            natively = [self.checked.top1[:upto], self.checked.top5[:upto]]
-            right = [np.where(asked, mine, own) for mine, own in zip(natively, right, strict=True)]
-        top1, top5 = (int((flags & decoded).sum()) for flags in right)
+        right = (self._that_counts(lambda ledger: ledger.top1), self._that_counts(lambda ledger: ledger.top5))
+        top1, top5 = (int((flags[:upto] & decoded).sum()) for flags in right)
         return int(decoded.sum()), top1, top5
+
+    def _that_counts(self, of: Callable[[Ledger], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """One value an image: the native network's wherever it was asked."""
+        if self._plain or self._fallback:
+            return of(self._main)
+        return np.where(self.checked.decoded, of(self.checked), of(self._main))
 
     def result(self) -> Run | None:
         """The counts of what was seen; None where it failed, which is noted."""
@@ -256,9 +259,7 @@ class Candidate:
         )
 
     def _label_note(self) -> str | None:
-        best = self._main.best[:, 0]
-        if not self._plain and not self._fallback:
-            best = np.where(self.checked.decoded, self.checked.best[:, 0], best)
+        best = self._that_counts(lambda ledger: ledger.best[:, 0])
         scored = np.flatnonzero(self._main.decoded[: self.seen])
         return label_shift(best[scored].tolist(), self._labels[scored].tolist()) if len(scored) else None
 

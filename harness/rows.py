@@ -79,16 +79,18 @@ def population(page: Page, options: Options, images: ImageSet | None) -> int | N
 
 def _enough(planned: Plan, options: Options, images: ImageSet, rows: Sequence[tuple[Row, Evaluation]]) -> Enough | None:
     """Tells when all accuracies of a row are decided; None where all images are to be seen."""
-    whole = {row: population(planned.page(row), options, images) for row, _ in rows}
-    if not options.stop_early or None in whole.values():
+    if not options.stop_early:
         return None
-    claims: dict[Evaluation, list[Claim]] = {}
+    claims: dict[Evaluation, list[tuple[Claim, int]]] = {}
     for row, evaluation in rows:
-        claims.setdefault(evaluation, []).extend(claim for claim in planned.table.claims if claim.row == row)
+        whole = population(planned.page(row), options, images)
+        if whole is None:
+            return None
+        claims.setdefault(evaluation, []).extend((claim, whole) for claim in planned.table.claims if claim.row == row)
 
     def enough(evaluation: Evaluation, seen: int, top1: int, top5: int) -> bool:
         right = {"top1": top1, "top5": top5}
-        asked = [claim for claim in claims[evaluation] if claim.metric in right]
-        return all(accuracy.decided(claim, whole[claim.row] or 0, seen, right[claim.metric]) for claim in asked)
+        asked = [(claim, whole) for claim, whole in claims[evaluation] if claim.metric in right]
+        return all(accuracy.decided(claim, whole, seen, right[claim.metric]) for claim, whole in asked)
 
     return enough

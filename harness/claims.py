@@ -84,6 +84,11 @@ class Problem:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.text}"
 
+    @property
+    def place(self) -> dict[str, str | int]:
+        """Where it is, as the evidence of a finding."""
+        return {"file": Path(self.file).name, "line": self.line}
+
 
 @dataclass(frozen=True)
 class Table:

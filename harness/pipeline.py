@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness import (
     accuracy,
@@ -136,7 +135,7 @@ def execute(options: Options, progress: Progress) -> Results:
     notes = images.notes if images else ()
     found += instead
     found += [
-        Finding("no_model_table", "note", "", "", f"The table {other.text!r} is not about models.", _place(other))
+        Finding("no_model_table", "note", "", "", f"The table {other.text!r} is not about models.", other.place)
         for other in planned.table.passed_over
     ]
     found += [Finding("data", "warning", "", "", f"Among the images, {note}.") for note in notes]
@@ -413,10 +412,6 @@ def _demonstrate(installed: Mapping[Source, Installed], measurer: Measurer) -> t
     return None, Finding(
         "demonstration", "warning", str(ready.source), row.model, f"The demonstration did not run: {reason}"
     )
-
-
-def _place(problem: Problem) -> dict[str, Any]:
-    return {"file": Path(problem.file).name, "line": problem.line}
 
 
 def _in_order(judged: Iterable[Verdict], planned: Plan) -> list[Verdict]:

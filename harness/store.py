@@ -111,16 +111,15 @@ class Predictions:
 
     def append(self, rows: Sequence[Row], undecodable: Sequence[tuple[str, str]]) -> None:
         """Adds what was predicted for the images of one batch."""
-        table = pd.DataFrame(
-            {
-                "image": [name for name, _, _ in rows] + [name for name, _ in undecodable],
-                "classes": [classes for _, classes, _ in rows] + [[] for _ in undecodable],
-                "logits": [logits for _, _, logits in rows] + [[] for _ in undecodable],
-                "error": [None] * len(rows) + [why for _, why in undecodable],
-            }
-        )
-        if len(table):
-            self._write(_arrow(table), _part(table["image"]))
+        names = [name for name, _, _ in rows] + [name for name, _ in undecodable]
+        columns = {
+            "image": names,
+            "classes": [classes for _, classes, _ in rows] + [[] for _ in undecodable],
+            "logits": [logits for _, _, logits in rows] + [[] for _ in undecodable],
+            "error": [None] * len(rows) + [why for _, why in undecodable],
+        }
+        if names:
+            self._write(pa.table(columns, SCHEMA), _part(names))
 
     def store(self, rows: Sequence[Row], undecodable: Sequence[tuple[str, str]]) -> None:
         """As append(), unless it is there already."""
@@ -181,7 +180,8 @@ class Predictions:
 
     def replace(self, table: pd.DataFrame) -> None:
         """Has these predictions and no others, in the columns of read()."""
-        self._write(_arrow(table), f"whole-{uuid.uuid4().hex}.parquet", replaces=self._files())
+        content = pa.Table.from_pandas(table, SCHEMA, preserve_index=False)
+        self._write(content, f"whole-{uuid.uuid4().hex}.parquet", replaces=self._files())
 
     def _files(self) -> list[Place]:
         return sorted(self.folder.glob("*.parquet"), key=lambda path: path.name)
@@ -192,10 +192,6 @@ class Predictions:
         write_whole(self.folder / name, content.getvalue().to_pybytes())
         for path in replaces:
             path.unlink(missing_ok=True)
-
-
-def _arrow(table: pd.DataFrame) -> pa.Table:
-    return pa.Table.from_pandas(table, SCHEMA, preserve_index=False)
 
 
 def _rows(path: Place) -> pa.Table | None:

@@ -209,9 +209,7 @@ def findings(results: Results) -> list[dict[str, Any]]:
         for finding in results.findings
     ]
     found += [_error("failure", f.source, f.model or "", f.message, {"stage": f.stage}) for f in results.failures]
-    found += [
-        _error("unreadable", "", "", p.text, {"file": Path(p.file).name, "line": p.line}) for p in results.problems
-    ]
+    found += [_error("unreadable", "", "", p.text, p.place) for p in results.problems]
     order = ("error", "warning", "note")
     return sorted(found, key=lambda finding: order.index(finding["severity"]))
 

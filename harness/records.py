@@ -35,11 +35,12 @@ class Row:
     file: str  #: path of the table as the user gave it
     line: int  #: 1-based line in that file
     number: int  #: 1-based row in the table
-    source: str  #: framework name as documented, lower case
+    source: str  #: framework name as documented, lower case; "" where the table says none
     version: str | None  #: the release that the source's link names, without "v"
     link: str | None
     model: str  #: as documented
     input_size: int | None  #: pixels, square; None where the table does not say
+    table: int = 0  #: 1-based line of the heading of its table in that file
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Claim:
     step: float  #: one unit of the last printed digit, in the unit of `value`
     header: str = ""  #: the column's heading as printed
     multiply_adds: bool = False  #: the heading says MACs, so that one multiply-add counts as one
+    column: int = 0  #: 0-based position of its cell in the row
+    counted_at: int | None = None  #: pixels at which the heading says that FLOPs are counted; None is the input size
 
     @property
     def digits(self) -> int:

@@ -234,6 +234,13 @@ class AdapterClass(Protocol):
         """
         ...
 
+    def outline(self, model: str) -> Network:
+        """The network that build() gives, to be counted alone: without values where the framework can do without.
+
+        Fewer counters may count it. An adapter may lack this method: then build() does.
+        """
+        ...
+
 
 class Alterations:
     """What one network's forward pass is altered by at present; see Network.altered.

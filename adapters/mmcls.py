@@ -19,7 +19,7 @@ from mmcv.cnn import get_model_complexity_info
 
 from adapters.base import Match, Preprocessing, Steps, UndecodableImage
 from adapters.quiet import quiet
-from adapters.torch_network import STAND_IN, Logits, TorchNetwork, stand_in_mark, state_of
+from adapters.torch_network import STAND_IN, Logits, TorchNetwork, outline, stand_in_mark, state_of
 
 ROOT = Path(mmcls.__file__).parent / ".mim"
 #: class name of a transform -> the step that it ends
@@ -105,6 +105,9 @@ class Adapter:
         if checkpoint:
             network.load_state(state_of(checkpoint, ("state_dict",)), match, str(checkpoint))
         return network
+
+    def outline(self, model: str) -> TorchNetwork:
+        return outline(Adapter, model)
 
 
 class MmclsNetwork(TorchNetwork):

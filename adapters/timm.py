@@ -14,7 +14,7 @@ from timm.data import create_transform, resolve_data_config
 from torchvision import transforms
 
 from adapters.base import Match, Preprocessing, Steps, UndecodableImage
-from adapters.torch_network import TorchNetwork, stand_in_mark, state_of
+from adapters.torch_network import TorchNetwork, outline, stand_in_mark, state_of
 
 #: where timm's own load_state_dict looks for the weights in a training checkpoint, in its order
 STATE_KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")
@@ -29,6 +29,7 @@ class Adapter:
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
+        self._urls: dict[str, str | None] = {}
 
     def models(self) -> Sequence[str]:
         return timm.list_models()
@@ -37,8 +38,9 @@ class Adapter:
         return {}
 
     def checkpoint_url(self, model: str) -> str | None:
-        config = _default_config(timm.create_model(model))
-        return config.get("url") or None
+        if model not in self._urls:
+            self.build(model)
+        return self._urls[model]
 
     def stand_in(self, checkpoint: Path) -> str | None:
         return stand_in_mark(checkpoint)
@@ -55,11 +57,15 @@ class Adapter:
             raise KeyError(model)
         torch.manual_seed(seed)
         module = timm.create_model(model, pretrained=False)
+        self._urls[model] = _default_config(module).get("url") or None
         preprocessing, preprocessing_steps = _preparation(module, input_size)
         network = TorchNetwork(module, preprocessing, preprocessing_steps, self.device)
         if checkpoint:
             network.load_state(state_of(checkpoint, STATE_KEYS), match, str(checkpoint))
         return network
+
+    def outline(self, model: str) -> TorchNetwork:
+        return outline(Adapter, model)
 
 
 def _default_config(module: torch.nn.Module) -> dict:

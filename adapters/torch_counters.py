@@ -10,6 +10,7 @@ import thop
 import torch
 import torchinfo
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from adapters.quiet import quiet
@@ -24,8 +25,14 @@ def _image(module: nn.Module, size: int) -> torch.Tensor:
 
 
 def _torch(module: nn.Module, size: int) -> int:
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(_image(module, size))
+    # it knows matrix products, not the fused kernels that run attention on a CPU
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            module(_image(module, size))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
     flops = counter.get_total_flops()  # 2 per multiply-add, matrix products and convolutions alone
     return flops // 2
 
@@ -55,6 +62,9 @@ def _torchinfo(module: nn.Module, size: int) -> int:
         return int(summary.total_mult_adds)
 
 
+#: those that need no values and count the same on the meta device, where fvcore traces and ptflops sees a linear
+#: layer twice
+WITHOUT_VALUES = (PLAIN, "thop", "torchinfo")
 COUNTERS: Mapping[str, Counter] = {
     PLAIN: _torch,
     "thop": _thop,

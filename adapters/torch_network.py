@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import pickle
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,6 +34,8 @@ from adapters.quiet import quiet
 from adapters.streaming import stream
 
 STAND_IN = "parity_stand_in"
+#: the device on which a network has shapes and no values
+OUTLINE = "meta"
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
@@ -70,6 +73,8 @@ class TorchNetwork:
         self.device = device
         self._alterations = Alterations()
         self._counters = {**(counters or {}), **torch_counters.COUNTERS}  # the source's own first
+        if device == OUTLINE:
+            self._counters = {name: self._counters[name] for name in torch_counters.WITHOUT_VALUES}
 
     # -- forward ---------------------------------------------------------------------------------
 
@@ -116,7 +121,7 @@ class TorchNetwork:
             raise NotImplementedError(f"runtime {runtime}: PyTorch networks go to {', '.join(torch_export.EXPORTERS)}")
         try:
             with quiet(), torch.no_grad():
-                return exporting(self._fresh(), self.input_size, folder)
+                return exporting(copy.deepcopy(self.logits).cpu(), self.input_size, folder)
         except Exception as error:  # a converter may raise anything
             reason = runtimes.reason(error)
             raise NotImplementedError(f"runtime {runtime}: the network cannot be converted. {reason}") from error
@@ -161,8 +166,11 @@ class TorchNetwork:
         return counts
 
     def _fresh(self) -> Logits:
-        """A copy, because the counters leave hooks and buffers behind."""
-        return copy.deepcopy(self.logits).cpu()
+        """A copy, because the counters leave hooks and buffers behind; on the CPU it has the network's own tensors."""
+        if self.device not in ("cpu", OUTLINE):
+            return copy.deepcopy(self.logits).cpu()
+        tensors = itertools.chain(self.logits.parameters(), self.logits.buffers())
+        return copy.deepcopy(self.logits, {id(tensor): tensor for tensor in tensors})
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -212,6 +220,19 @@ class TorchNetwork:
     def checkpoint_layout(self, state: dict[str, torch.Tensor], stand_in: str | None) -> dict[str, Any]:
         """The source's native layout; timm's unless a subclass says otherwise."""
         return {"state_dict": state, STAND_IN: stand_in} if stand_in else state
+
+
+def outline(adapter: Any, model: str) -> TorchNetwork:
+    """See adapters.base.AdapterClass.outline; `adapter` is the class."""
+    try:
+        with torch.device(OUTLINE):
+            network = adapter(device=OUTLINE).build(model)
+            torch_counters.COUNTERS[torch_counters.PLAIN](network.logits, network.input_size)
+            return network
+    except KeyError:
+        raise
+    except Exception:  # many a constructor, and some forward passes, look at values
+        return adapter().build(model)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torchvision.transforms import functional
 from torchvision.transforms._presets import ImageClassification
 
 from adapters.base import Match, Preprocessing, Steps, UndecodableImage
-from adapters.torch_network import TorchNetwork, stand_in_mark, state_of
+from adapters.torch_network import TorchNetwork, outline, stand_in_mark, state_of
 
 #: where the package's training reference puts the weights in its checkpoints, and where a marked stand-in has them
 STATE_KEYS = ("model", "state_dict")
@@ -79,6 +79,9 @@ class Adapter:
             state = state_of(checkpoint, STATE_KEYS)
             network.load_state(_as_loaded(model, state), match, str(checkpoint))
         return network
+
+    def outline(self, model: str) -> TorchNetwork:
+        return outline(Adapter, model)
 
 
 def _weights(model: str) -> Any:

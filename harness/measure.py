@@ -22,6 +22,11 @@ _MEASURING = (
 )
 
 
+#: models that are named when they are about to be counted
+_NAMED = 6
+#: networks to count for which it pays to start another worker
+_WORTH_A_WORKER = 4
+
 #: what a caller knows a task by
 K = TypeVar("K")
 T = TypeVar("T")
@@ -137,11 +142,12 @@ class Measurer:
         workers.side_by_side(one, tasks)
 
     def statics(
-        self, installed: Installed, wanted: Mapping[str, Iterable[int]], trace: bool = True, side_by_side: int = 1
+        self, installed: Installed, wanted: Mapping[str, Iterable[int]], outline: bool = False, side_by_side: int = 1
     ) -> dict[str, Static]:
         """Counts of the networks that documented names mean, at the wanted sizes (pixels) and at their own.
 
-        What fails is noted and left out. `side_by_side` sources share the machine's processors.
+        An `outline` has counts alone, by fewer counters, and is sooner had. What fails is noted and left out.
+        `side_by_side` sources share the machine's processors.
         """
         found: dict[str, Static] = {}
         missing: list[dict[str, Any]] = []
@@ -150,7 +156,7 @@ class Measurer:
                 "kind": "static",
                 "documented": documented,
                 "sizes": sorted(set(sizes)),
-                "trace": trace,
+                "outline": outline,
             }
             known = self.store.static(self.identity(installed, **task))
             if known is None:
@@ -159,21 +165,28 @@ class Measurer:
                 found[documented] = _static(installed.source, known)
         if not missing:
             return found
-        self.progress.stage(f"{installed.source}: counting {', '.join(task['documented'] for task in missing)}")
+        names = [task["documented"] for task in missing]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        self.progress.stage(f"{installed.source}: counting {', '.join(names[:_NAMED])}{more}")
         offer: list[dict[str, Any]] = [] if self.offered(installed) else [{"kind": "models"}]
-        tasks = [*offer, *missing]
+        processors = max(1, (os.cpu_count() or 1) // side_by_side)
+        # a counter runs one image through the network, layer by layer, which more threads hardly make faster
+        parts = max(1, min(processors, len(missing) // _WORTH_A_WORKER))
 
-        def handle(index: int, event: Mapping[str, Any]) -> None:
-            task = tasks[index]
-            if event["event"] == "static":
-                self.store.save_static(self.identity(installed, **task), event["static"])
-                found[task["documented"]] = _static(installed.source, event["static"])
-            elif event["event"] == "models":
-                self.store.save_static(self.identity(installed, **task), event["models"])
-            elif event["event"] == "failed":
-                self.fail(installed.source, task.get("documented"), "static", event["message"])
+        def count(tasks: Sequence[dict[str, Any]]) -> None:
+            def handle(index: int, event: Mapping[str, Any]) -> None:
+                task = tasks[index]
+                if event["event"] == "static":
+                    self.store.save_static(self.identity(installed, **task), event["static"])
+                    found[task["documented"]] = _static(installed.source, event["static"])
+                elif event["event"] == "models":
+                    self.store.save_static(self.identity(installed, **task), event["models"])
+                elif event["event"] == "failed":
+                    self.fail(installed.source, task.get("documented"), "static", event["message"])
 
-        self.run(installed, tasks, handle, threads=max(1, (os.cpu_count() or 1) // side_by_side))
+            self.run(installed, tasks, handle, threads=max(1, processors // parts))
+
+        workers.side_by_side(count, [[*(offer if part == 0 else []), *missing[part::parts]] for part in range(parts)])
         return found
 
     def offered(self, installed: Installed) -> list[str]:

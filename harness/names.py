@@ -12,21 +12,22 @@ from harness.errors import MeasurementError
 _CONFIGURATION = re.compile(r"(.+?)[_-]\d+xb?\d+(?:x\d+)?([_-].*)?$", re.IGNORECASE)
 
 
+#: what a name ends in without naming another network: its first version, the data it was trained on, a tag after a dot
+_DECORATION = re.compile(r"(?:[._-](?:v1|in1k|in-1k|imagenet|imagenet-?1k|1k))+$|\.[^.]*[a-z][^.]*$", re.IGNORECASE)
+
+
 def resolve(documented: str, offered: Sequence[str]) -> str:
     """The one name that the documented one can mean.
 
     Exact first, then without regard to case and punctuation, then as the model of a configuration's name
     (`cspresnet50` for `cspresnet50_8xb32_in1k`); of several configurations the one that names nothing but how many
-    images it was trained with and on what, because the others name what they do otherwise.
+    images it was trained with and on what, because the others name what they do otherwise. Where nothing is found,
+    the same without a suffix that names no other network (`hrnet_w18_small` for `hrnet_w18_small_v1`).
     Raises MeasurementError with the candidates for a name that several or none of the offered ones can mean.
     """
-    if documented in offered:
-        return documented
-    same = [name for name in offered if _folded(name) == _folded(documented)]
-    parts = {name: match for name in offered if (match := _CONFIGURATION.match(name))}
-    configured = [name for name, match in parts.items() if _folded(match[1]) == _folded(documented)]
-    plain = [name for name in configured if re.fullmatch(r"(_[a-z0-9]+)?", parts[name][2] or "", re.IGNORECASE)]
-    for found in (same, plain, configured):
+    undecorated = _DECORATION.sub("", documented)
+    for name in dict.fromkeys((documented, undecorated)):
+        found = _meant(name, offered) if name else []
         if len(found) == 1:
             return found[0]
         if found:
@@ -34,6 +35,17 @@ def resolve(documented: str, offered: Sequence[str]) -> str:
     near = nearest(documented, offered, 3)
     hint = f"the nearest names are {', '.join(near)}" if near else "nothing there has a similar name"
     raise MeasurementError(f"the source offers no model {documented!r}; {hint}")
+
+
+def _meant(name: str, offered: Sequence[str]) -> list[str]:
+    """Every offered name that fits as well as any other."""
+    if name in offered:
+        return [name]
+    same = [own for own in offered if _folded(own) == _folded(name)]
+    parts = {own: match for own in offered if (match := _CONFIGURATION.match(own))}
+    configured = [own for own, match in parts.items() if _folded(match[1]) == _folded(name)]
+    plain = [own for own in configured if re.fullmatch(r"(_[a-z0-9]+)?", parts[own][2] or "", re.IGNORECASE)]
+    return same or plain or configured
 
 
 def nearest(model: str, offered: Sequence[str], count: int) -> list[str]:

@@ -10,11 +10,11 @@ from pathlib import Path
 from harness import (
     accuracy,
     apart,
+    counting,
     demonstration,
     environments,
     explanations,
     factors,
-    names,
     numerics,
     paired,
     plausibility,
@@ -37,14 +37,9 @@ from harness.page import check_page
 from harness.places import place
 from harness.plan import Options, Plan, plan
 from harness.preprocessing import Comparison
-from harness.records import Failure, Finding, Metric, Outcome, PairResult, Row, Run, Source, Static, Verdict
+from harness.records import Failure, Finding, Metric, PairResult, Row, Run, Source, Verdict
 from harness.store import Predictions, Store
 from harness.swapping import Bench
-
-#: networks of the same source that a contradicted row is compared with: the likeliest first, then some more
-NEIGHBOURS = (3, 8)
-#: the resolution at which most tables count, whatever the row says
-COMMON_SIZE = 224
 
 
 @dataclass(frozen=True)
@@ -95,12 +90,9 @@ def execute(options: Options, progress: Progress) -> Results:
         store, progress, options.device, options.batch_size, options.runtime, options.precision, cluster
     )
     planned, installed, instead = _prepare(planned, options, measurer)
-    built = _build(planned, installed, measurer)
+    built = counting.build(planned, installed, measurer)
     claims = planned.claims()
-    judged = []
-    if "static" in options.checks:
-        judged = verdicts.judge_static([c for c in claims if c[0].metric in ("flops", "params")], built)
-        judged = _ask_the_neighbours(judged, built, installed, measurer)
+    judged = counting.judge(claims, built, installed, measurer) if "static" in options.checks else []
     runs: dict[tuple[Row, Source], list[Run]] = {}
     if "accuracy" in options.checks and images is not None and choice != "none":
         runs = rows.evaluate_rows(planned, options, choice, images, built, installed, measurer)
@@ -228,47 +220,6 @@ def _prepare(
     return planned, installed, said
 
 
-_Built = dict[tuple[Row, Source], Static]
-
-
-def _build(planned: Plan, installed: Mapping[Source, Installed], measurer: Measurer) -> _Built:
-    """Every row's network, counted."""
-
-    def one(source: Source) -> dict[Row, Static]:
-        rows = [target.row for target in planned.targets if target.source == source]
-        wanted: dict[str, set[int]] = {}
-        for row in rows:
-            wanted.setdefault(row.model, {COMMON_SIZE}).update({row.input_size} if row.input_size else ())
-        statics = measurer.statics(installed[source], wanted, side_by_side=len(installed))
-        return {row: statics[row.model] for row in rows if row.model in statics}
-
-    found = dict(zip(installed, workers.side_by_side(one, installed), strict=True))
-    return {(row, source): static for source, rows in found.items() for row, static in rows.items()}
-
-
-def _ask_the_neighbours(
-    judged: list[Verdict],
-    built: _Built,
-    installed: Mapping[Source, Installed],
-    measurer: Measurer,
-) -> list[Verdict]:
-    """Builds other networks of the source for each row with contradicted counts, and compares."""
-    rows = dict.fromkeys((v.claim.row, v.source) for v in judged if v.outcome is Outcome.CONTRADICTED)
-    for row, source in rows:
-        near = names.nearest(built[row, source].model, measurer.offered(installed[source]), NEIGHBOURS[-1])
-        sizes = {COMMON_SIZE} | ({row.input_size} if row.input_size else set())
-        for count in NEIGHBOURS:
-            failures = len(measurer.failures)
-            statics = measurer.statics(installed[source], dict.fromkeys(near[:count], sizes), trace=False)
-            del measurer.failures[failures:]  # nobody asked for the neighbours
-            candidates = [statics[model] for model in near if model in statics]
-            attributed = verdicts.attribute_to_neighbours(judged, {(row, source): candidates})
-            if attributed != judged:
-                judged = attributed
-                break
-    return judged
-
-
 @dataclass(frozen=True)
 class _Compared:
     """What the sources say of each other."""
@@ -281,7 +232,7 @@ class _Compared:
 def _compare_sources(
     planned: Plan,
     options: Options,
-    built: _Built,
+    built: counting.Built,
     installed: Mapping[Source, Installed],
     images: ImageSet | None,
     measurer: Measurer,
@@ -390,7 +341,7 @@ def _demonstrate(installed: Mapping[Source, Installed], measurer: Measurer) -> t
     run = None
     try:
         photographs = demonstration.photographs(environments.cache())
-        static = measurer.statics(ready, {row.model: {COMMON_SIZE}}).get(row.model)
+        static = measurer.statics(ready, {row.model: {counting.COMMON_SIZE}}).get(row.model)
         if static is not None:
             checkpoint = weights.find(
                 "auto",

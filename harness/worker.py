@@ -125,16 +125,20 @@ def _own_name(adapter: Any, documented: str) -> str:
 
 
 def measure_static(adapter: Any, task: dict[str, Any], send: Emit) -> None:
-    """Counts of the network that a documented name means, at the asked sizes (pixels) and at its own."""
+    """Counts of the network that a documented name means, at the asked sizes (pixels) and at its own.
+
+    Of an `outline` no more than counts, and those by fewer counters.
+    """
     model = _own_name(adapter, task["documented"])
-    network = adapter.build(model)
+    build = getattr(adapter, "outline", adapter.build) if task.get("outline") else adapter.build
+    network = build(model)
     multiply_adds: dict[int, dict[str, int]] = {}
     failed: dict[str, str] = {}
     for size in sorted({network.input_size, *task["sizes"]}):
         counts = network.multiply_adds(size)
         multiply_adds[size] = {name: int(count) for name, count in counts.items() if not isinstance(count, str)}
         failed.update({name: why for name, why in counts.items() if isinstance(why, str)})
-    kinds = _operators(network) if task.get("trace", True) else []
+    kinds = [] if task.get("outline") else _operators(network)
     send(
         {
             "event": "static",
@@ -148,7 +152,7 @@ def measure_static(adapter: Any, task: dict[str, Any], send: Emit) -> None:
                 "failed_counters": failed,
                 "operators": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
                 "last_operators": kinds[-4:],
-                "checkpoint_url": adapter.checkpoint_url(model),
+                "checkpoint_url": None if task.get("outline") else adapter.checkpoint_url(model),
             },
         }
     )

@@ -48,6 +48,30 @@ def test_a_configuration_of_a_longer_name_is_not_meant() -> None:
     assert "offers no model 'resnet50'" in refused("resnet50", ["cspresnet50_8xb32_in1k", "resnet50_vd_8xb32_in1k"])
 
 
+@pytest.mark.parametrize(
+    ("documented", "own"),
+    [
+        ("hrnet_w18_small_v1", "hrnet_w18_small"),
+        ("HRNet-W18-Small-V1", "hrnet_w18_small"),
+        ("resnet50.a1_in1k", "resnet50"),
+        ("resnet50_in1k", "resnet50"),
+        ("ResNet50-ImageNet1k", "resnet50"),
+    ],
+)
+def test_a_suffix_that_names_no_other_network_may_be_missing(documented: str, own: str) -> None:
+    assert resolve(documented, ["hrnet_w18_small", "hrnet_w18_small_v2", "resnet50", "resnet50d"]) == own
+
+
+def test_a_suffix_that_the_source_knows_is_a_part_of_the_name() -> None:
+    assert resolve("inception_v1", ["inception", "inception_v1"]) == "inception_v1"
+    assert resolve("net.a_in1k", ["net", "net.a_in1k"]) == "net.a_in1k"
+
+
+@pytest.mark.parametrize("documented", ["resnet50_v2", "resnet50d_vd", "resnet50_ssld", "net1.5"])
+def test_any_other_suffix_names_another_network(documented: str) -> None:
+    assert "offers no model" in refused(documented, ["resnet50", "resnet50d", "net1"])
+
+
 def test_a_dot_in_a_name_stands_for_itself() -> None:
     assert "offers no model" in refused("net.1", ["netx1_8xb32_in1k"])
 

@@ -1,0 +1,135 @@
+"""Every row's network, counted, and what its figures say: the static checks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+from harness import names, verdicts, workers
+from harness.environments import Installed
+from harness.measure import Measurer
+from harness.plan import Plan
+from harness.records import Claim, Outcome, Row, Source, Static, Verdict
+
+#: the resolution at which most tables count, whatever the row says
+COMMON_SIZE = 224
+#: other resolutions of published ImageNet networks, tried where nothing else gives a figure
+OTHER_SIZES = (128, 160, 192, 240, 256, 260, 280, 288, 299, 300, 320, 331, 352, 380, 384, 416, 448, 456, 512, 528, 600)
+#: networks of the same source that a contradicted row is compared with: the likeliest first, then some more
+NEIGHBOURS = (3, 8)
+
+Built = dict[tuple[Row, Source], Static]
+
+
+def build(planned: Plan, installed: Mapping[Source, Installed], measurer: Measurer) -> Built:
+    """Every row's network."""
+
+    def one(source: Source) -> dict[Row, Static]:
+        rows = [target.row for target in planned.targets if target.source == source]
+        named_at: dict[Row, set[int]] = {}
+        for claim in planned.table.claims:
+            named_at.setdefault(claim.row, set()).update({claim.counted_at} if claim.counted_at else ())
+        wanted: dict[str, set[int]] = {}
+        for row in rows:
+            sizes = {COMMON_SIZE, *({row.input_size} if row.input_size else ()), *named_at.get(row, ())}
+            wanted.setdefault(row.model, set()).update(sizes)
+        statics = measurer.statics(installed[source], wanted, side_by_side=len(installed))
+        return {row: statics[row.model] for row in rows if row.model in statics}
+
+    found = dict(zip(installed, workers.side_by_side(one, installed), strict=True))
+    return {(row, source): static for source, rows in found.items() for row, static in rows.items()}
+
+
+def judge(
+    claims: Iterable[tuple[Claim, Source]], built: Built, installed: Mapping[Source, Installed], measurer: Measurer
+) -> list[Verdict]:
+    """Verdicts on FLOPs and parameters; where one is contradicted, whatever else of the source has the figure."""
+    static = [(claim, source) for claim, source in claims if claim.metric in ("flops", "params")]
+    judged = verdicts.judge_static(static, built)
+    judged = _at_other_sizes(judged, built, installed, measurer)
+    judged = verdicts.attribute_to_neighbours(judged, _in_the_table(judged, built))
+    for count in NEIGHBOURS:
+        judged = _among_neighbours(judged, count, built, installed, measurer)
+    return judged
+
+
+def _open(judged: Sequence[Verdict]) -> dict[Source, list[Row]]:
+    """The rows of each source with figures that nothing explains yet."""
+    rows: dict[Source, dict[Row, None]] = {}
+    for verdict in judged:
+        if verdict.outcome is Outcome.CONTRADICTED and "belongs_to" not in verdict.evidence:
+            rows.setdefault(verdict.source, {})[verdict.claim.row] = None
+    return {source: list(found) for source, found in rows.items()}
+
+
+def _at_other_sizes(
+    judged: list[Verdict], built: Built, installed: Mapping[Source, Installed], measurer: Measurer
+) -> list[Verdict]:
+    """Contradicted FLOPs once more, with the network counted at other resolutions."""
+    misses = [v for v in judged if v.claim.metric == "flops" and v.outcome is Outcome.CONTRADICTED]
+    outlines = _outlines(
+        {
+            source: {built[v.claim.row, source].model: OTHER_SIZES for v in misses if v.source == source}
+            for source in dict.fromkeys(v.source for v in misses)
+        },
+        installed,
+        measurer,
+    )
+    wider = {}
+    for miss in misses:
+        static = built[miss.claim.row, miss.source]
+        outline = outlines[miss.source].get(static.model)
+        if outline is not None:
+            wider[miss.claim.row, miss.source] = dataclasses.replace(
+                static, multiply_adds={**outline.multiply_adds, **static.multiply_adds}
+            )
+    again = verdicts.judge_static([(v.claim, v.source) for v in misses], wider)
+    found = {(v.claim, v.source): v for v in again if v.outcome is Outcome.EXPLAINED}
+    return [found.get((v.claim, v.source), v) for v in judged]
+
+
+def _in_the_table(judged: Sequence[Verdict], built: Built) -> dict[tuple[Row, Source], list[Static]]:
+    """For each open row the networks of the other rows of its source."""
+    candidates: dict[tuple[Row, Source], list[Static]] = {}
+    for source, rows in _open(judged).items():
+        statics = {static.model: static for (_, of), static in built.items() if of == source}
+        for row in rows:
+            own = built[row, source].model
+            candidates[row, source] = [static for model, static in statics.items() if model != own]
+    return candidates
+
+
+def _among_neighbours(
+    judged: list[Verdict], count: int, built: Built, installed: Mapping[Source, Installed], measurer: Measurer
+) -> list[Verdict]:
+    """Open rows compared with the networks of the source whose names are the most similar."""
+    near: dict[tuple[Row, Source], list[str]] = {}
+    wanted: dict[Source, dict[str, set[int]]] = {}
+    for source, rows in _open(judged).items():
+        offered = measurer.offered(installed[source])
+        for row in rows:
+            near[row, source] = names.nearest(built[row, source].model, offered, count)
+            for model in near[row, source]:
+                sizes = wanted.setdefault(source, {}).setdefault(model, {COMMON_SIZE})
+                sizes.update({row.input_size} if row.input_size else ())
+    outlines = _outlines(wanted, installed, measurer)
+    candidates = {
+        (row, source): [outlines[source][model] for model in models if model in outlines[source]]
+        for (row, source), models in near.items()
+        if source in outlines
+    }
+    return verdicts.attribute_to_neighbours(judged, candidates)
+
+
+def _outlines(
+    wanted: Mapping[Source, Mapping[str, Iterable[int]]], installed: Mapping[Source, Installed], measurer: Measurer
+) -> dict[Source, dict[str, Static]]:
+    """Networks that nobody asked for, so that one that fails is no failure."""
+    failures = len(measurer.failures)
+
+    def one(source: Source) -> dict[str, Static]:
+        return measurer.statics(installed[source], wanted[source], outline=True, side_by_side=len(wanted))
+
+    found = dict(zip(wanted, workers.side_by_side(one, wanted), strict=True))
+    del measurer.failures[failures:]
+    return found

@@ -10,9 +10,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
+
+from scipy import stats
 
 from harness.conventions import (
     Convention,
@@ -25,6 +27,8 @@ from harness.conventions import (
     simple_fractions,
     simplest_fraction,
 )
+from harness.figures import Judgement, Measured, agrees, chance_of, figure, tries
+from harness.misses import contradicted
 from harness.records import Claim, Outcome, Static
 
 #: An explanation is accepted if a wrong figure would match it with at most this probability.
@@ -32,29 +36,10 @@ CHANCE_ACCEPTED = 0.01
 #: A source is counted one way; where several of its rows agree on how, fewer rows that would need another
 #: convention have to match it this much better than chance.
 CHANCE_ACCEPTED_BESIDE = 1e-4
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A claim beside the network that it is about."""
-
-    claim: Claim
-    static: Static
-
-    @property
-    def size(self) -> int:
-        return self.claim.row.input_size or self.static.input_size
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What static measurements say about one claim."""
-
-    outcome: Outcome
-    plain: float | None
-    convention: str | None = None
-    cause: str | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+#: Last digits are taken for padding if figures would end in as many zeros with at most this probability.
+CHANCE_PADDED = 1e-3
+#: A convention is a table's own if it gives at least so many figures of a source, and this share of them.
+COMMON_ROWS, COMMON_SHARE = 3, 2 / 3
 
 
 def judge(group: Sequence[Measured]) -> list[Judgement]:
@@ -64,13 +49,13 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
     metric = group[0].claim.metric
     statics = [item.static for item in group]
     conventions: list[Convention] = (
-        list(flops_conventions(statics, group[0].claim.multiply_adds))
+        list(flops_conventions(statics, group[0].claim.multiply_adds, paddings(group)))
         if metric == "flops"
-        else list(params_conventions(statics))
+        else list(params_conventions(statics, paddings(group)))
     )
     plain = conventions[0]
     explained: dict[int, tuple[Convention, float, int]] = {}
-    open_rows = [i for i, item in enumerate(group) if not _agrees(plain, item)]
+    open_rows = [i for i, item in enumerate(group) if not agrees(plain, item)]
     while open_rows:
         found = _best(conventions, group, open_rows) or (
             _ratio(conventions, group, open_rows) if metric == "flops" else None
@@ -83,28 +68,38 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
             break
         explained.update(dict.fromkeys(rows, (convention, chance, tried)))
         open_rows = [i for i in open_rows if i not in rows]
-    # what the source's other rows say this one should have been
-    usual = _usual([convention for convention, _, _ in explained.values()]) or plain
-    if sum(1 for i in range(len(group)) if i not in explained and i not in open_rows) > len(explained):
-        usual = plain
+    # what the source's other rows say that one should have been
+    usual, agreeing = _usual([plain, *(convention for convention, _, _ in explained.values())], group)
     judged = []
     for i, item in enumerate(group):
         if all(convention.value(item.static, item.size) is None for convention in conventions):
             judged.append(_uncounted(item))
         elif i in open_rows:
             others = [j for j in range(len(group)) if j != i]
-            judged.append(_contradicted(item, conventions, usual, [group[j] for j in others]))
+            judged.append(contradicted(item, conventions, usual, [group[j] for j in others]))
         elif i in explained:
             convention, chance, tried = explained[i]
             alike = [group[j] for j, (other, _, _) in explained.items() if other == convention]
-            same = [c.text for c in conventions if c != convention and all(_agrees(c, other) for other in alike)]
+            same = [c.text for c in conventions if c != convention and all(agrees(c, other) for other in alike)]
             judged.append(_explained(item, plain, convention, chance, tried, len(alike), same))
         else:
             judged.append(
                 Judgement(Outcome.REPRODUCED, plain.value(item.static, item.size), plain.text, None,
                           {"digits_explained": item.claim.digits, "conventions_tried": 1})
             )  # fmt: skip
+        if agreeing >= max(COMMON_ROWS, COMMON_SHARE * len(group)) and not agrees(usual, item):
+            judged[-1] = _beside(judged[-1], item, usual, agreeing)
     return judged
+
+
+def paddings(group: Sequence[Measured]) -> list[int]:
+    """How many last digits are 0 in more of the figures than chance would have it."""
+    found = []
+    for padding in (1, 2):
+        padded = [item for item in group if item.claim.decimals >= padding and item.claim.text.endswith("0" * padding)]
+        if stats.binom.sf(len(padded) - 1, len(group), 10.0**-padding) <= CHANCE_PADDED:
+            found.append(padding)
+    return found
 
 
 def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[Static, dict[str, str], float] | None:
@@ -124,10 +119,10 @@ def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[S
                 if claim.metric == "flops"
                 else params_conventions([static])
             )
-            match = next((convention for convention in conventions if _agrees(convention, item)), None)
+            match = next((convention for convention in conventions if agrees(convention, item)), None)
             if match is None:
                 break
-            chance *= _tries(conventions, [item], match.departures) * claim.step / claim.value
+            chance *= tries(conventions, [item], match.departures) * claim.step / claim.value
             texts[claim.metric] = match.text
         else:
             if chance <= CHANCE_ACCEPTED and (best is None or chance < best[2]):
@@ -136,31 +131,6 @@ def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[S
 
 
 # -- the search ------------------------------------------------------------------------------------
-
-
-def _agrees(convention: Convention, item: Measured) -> bool:
-    value = convention.value(item.static, item.size)
-    return value is not None and item.claim.agrees(value)
-
-
-def _tries(conventions: Sequence[Convention], items: Sequence[Measured], departures: int) -> int:
-    """How many different figures the conventions up to so many departures print for these rows."""
-    return len({_printed(c, items) for c in conventions if c.departures <= departures})
-
-
-def _printed(convention: Convention, items: Sequence[Measured]) -> tuple[str | None, ...]:
-    values = [(item.claim, convention.value(item.static, item.size)) for item in items]
-    return tuple(None if value is None else claim.printed(value) for claim, value in values)
-
-
-def _chance(tries: int, among: int, items: Sequence[Measured]) -> float:
-    """Probability that wrong figures would all match one of the tries.
-
-    A wrong figure is taken to be anywhere within its own magnitude, so that it hits a given printed value with
-    probability step / value; choosing which of the rows match counts as further tries (Bonferroni).
-    """
-    hits = math.prod(item.claim.step / item.claim.value for item in items if item.claim.value)
-    return min(1.0, tries * math.comb(among, len(items)) * hits)
 
 
 #: comparing with floats is much faster than comparing with fractions
@@ -173,13 +143,13 @@ def _best(conventions: Sequence[Convention], group: Sequence[Measured], open_row
     """The convention that explains most of the open rows, better than chance; the plainest of equals."""
     best: _Found | None = None
     for convention in conventions:
-        rows = [i for i in open_rows if _agrees(convention, group[i])]
+        rows = [i for i in open_rows if agrees(convention, group[i])]
         if not rows or (best is not None and len(rows) <= len(best[1])):
             continue
         items = [group[i] for i in rows]
-        tried = _tries(conventions, items, convention.departures)
+        tried = tries(conventions, items, convention.departures)
         # how many rows a convention explains was not fixed beforehand either
-        chance = min(1.0, len(open_rows) * _chance(tried, len(open_rows), items))
+        chance = min(1.0, len(open_rows) * chance_of(tried, len(open_rows), items, convention.padding))
         if chance <= CHANCE_ACCEPTED:
             best = (convention, rows, chance, tried)
     return best
@@ -190,7 +160,7 @@ def _ratio(conventions: Sequence[Convention], group: Sequence[Measured], open_ro
     bases = [
         c
         for c in conventions
-        if isinstance(c, FlopsConvention) and c.factor == c.plain_factor and c.decimals is None and not c.binary
+        if isinstance(c, FlopsConvention) and c.factor == c.plain_factor and not (c.decimals or c.binary or c.padding)
     ]
     best: _Found | None = None
     rank = (False, 1)
@@ -205,14 +175,14 @@ def _ratio(conventions: Sequence[Convention], group: Sequence[Measured], open_ro
                     (claim.value + claim.step / 2) / value,
                 )
         candidates = _common(intervals)
-        families = _tries(bases, [group[i] for i in intervals], 99) if candidates else 0
+        families = tries(bases, [group[i] for i in intervals], 99) if candidates else 0
         for rows, ratio in candidates:
             # a fraction that somebody could have multiplied by comes before any constant that fits more rows
             if (is_simple(ratio), len(rows)) <= rank:
                 continue
             items = [group[i] for i in rows]
             # any row can set the ratio, only the others can confirm it
-            confirmed = sum(_chance(1, len(items) - 1, [one for one in items if one is not item]) for item in items)
+            confirmed = sum(chance_of(1, len(items) - 1, [one for one in items if one is not item]) for item in items)
             chance = min(1.0, families * math.comb(len(open_rows), len(rows)) * confirmed)
             if is_simple(ratio):
                 # simple fractions within a factor of four, spread over that range in logarithm
@@ -247,22 +217,14 @@ def _agreed(plain: int, explained: Mapping[int, tuple[Convention, float, int]]) 
     return max([plain, *(conventions.count(convention) for convention in conventions)])
 
 
-def _usual(conventions: Sequence[Convention]) -> Convention | None:
-    return max(conventions, key=conventions.count) if conventions else None
+def _usual(conventions: Sequence[Convention], group: Sequence[Measured]) -> tuple[Convention, int]:
+    """The convention that gives most of the figures, and how many; of equals the plain one, which comes first."""
+    rows = {convention: sum(agrees(convention, item) for item in group) for convention in conventions}
+    usual = max(rows, key=lambda convention: rows[convention])
+    return usual, rows[usual]
 
 
 # -- the judgements --------------------------------------------------------------------------------
-
-
-def _nearest(item: Measured, conventions: Sequence[Convention], count: int = 3) -> list[dict[str, str]]:
-    """The conventions that come closest to the documented figure, each printed value once."""
-    found: dict[str, tuple[float, str]] = {}
-    for convention in conventions:
-        value = convention.value(item.static, item.size)
-        if value is not None:
-            found.setdefault(item.claim.printed(value), (abs(value - item.claim.value), convention.text))
-    ranked = sorted(found.items(), key=lambda entry: entry[1][0])[:count]
-    return [{"value": printed, "convention": text} for printed, (_, text) in ranked]
 
 
 def _explained(
@@ -274,7 +236,7 @@ def _explained(
     together: int,
     same: Sequence[str],
 ) -> Judgement:
-    value = convention.value(item.static, item.size)
+    value = figure(convention, item)
     evidence: dict[str, Any] = {
         "value_under_convention": item.claim.printed(value or 0.0),
         "digits_explained": item.claim.digits,
@@ -298,6 +260,15 @@ def _explained(
     return Judgement(Outcome.EXPLAINED, plain_value, convention.text, cause, evidence)
 
 
+def _beside(judged: Judgement, item: Measured, usual: Convention, agreeing: int) -> Judgement:
+    """Adds what the figure would be if it were counted as those of the source's other rows in the table."""
+    value = figure(usual, item)
+    if value is None or judged.outcome not in (Outcome.REPRODUCED, Outcome.EXPLAINED):
+        return judged
+    other = {"value": item.claim.printed(value), "convention": usual.text, "rows": agreeing}
+    return replace(judged, evidence={**judged.evidence, "other_rows": other})
+
+
 def left_out_types(static: Static, difference: int) -> list[str]:
     """The layer types whose parameters add up to a difference; empty where no such set is found."""
     by_type = static.parameters["by_type"]
@@ -314,44 +285,3 @@ def _uncounted(item: Measured) -> Judgement:
     why = "; ".join(f"{counter}: {error}" for counter, error in item.static.failed_counters.items())
     cause = f"no counter could count {item.static.model} at {item.size} pixels ({why or 'none says why'})"
     return Judgement(Outcome.ERROR, None, None, cause)
-
-
-def _contradicted(
-    item: Measured, conventions: Sequence[Convention], usual: Convention, others: Sequence[Measured]
-) -> Judgement:
-    claim = item.claim
-    plain_value = conventions[0].value(item.static, item.size)
-    expected_value = usual.value(item.static, item.size)
-    expected = claim.printed(expected_value) if expected_value is not None else None
-    nearest = _nearest(item, conventions)
-    evidence: dict[str, Any] = {
-        "conventions_tried": _tries(conventions, [item], 99),
-        "nearest": nearest,
-        "expected": expected,
-        "expected_convention": usual.text,
-    }
-    copied = [other.claim.row for other in others if other.claim.text == claim.text]
-    cause = "no convention reproduces it"
-    if nearest and nearest[0]["value"] == claim.text:
-        cause += (
-            f" better than chance: too few digits are printed to tell {nearest[0]['convention']} from a coincidence"
-        )
-    if expected and _one_digit_apart(expected, claim.text):
-        cause += f"; it is one digit away from {expected}, which is {usual.text}"
-    elif expected:
-        cause += f"; expected {expected} ({usual.text})"
-    if copied:
-        evidence["same_figure"] = [f"row {row.number} ({row.model})" for row in copied]
-        cause += f"; the same figure stands in {', '.join(evidence['same_figure'])}"
-    return Judgement(Outcome.CONTRADICTED, plain_value, usual.text, cause, evidence)
-
-
-def _one_digit_apart(a: str, b: str) -> bool:
-    """One digit changed, or two neighbouring digits swapped."""
-    if len(a) != len(b):
-        return False
-    wrong = [i for i in range(len(a)) if a[i] != b[i]]
-    if len(wrong) != 2:
-        return len(wrong) == 1
-    first, second = wrong
-    return a[first + 1 : second] in ("", ".") and a[first] == b[second] and a[second] == b[first]

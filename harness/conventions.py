@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from typing import Protocol
@@ -27,6 +27,11 @@ class Convention(Protocol):
     @property
     def departures(self) -> int:
         """How many choices differ from the plain meaning of the column."""
+        ...
+
+    @property
+    def padding(self) -> int:
+        """How many of the last digits are printed as 0 whatever they are: the figure was rounded before them."""
         ...
 
     @property
@@ -49,6 +54,7 @@ class FlopsConvention:
     decimals: int | None = None  #: multiply-adds were rounded to so many decimals of a G before the factor
     binary: bool = False  #: G is 2**30
     ratio: Fraction | None = None  #: a constant nobody can name
+    padding: int = 0
 
     @property
     def departures(self) -> int:
@@ -57,6 +63,7 @@ class FlopsConvention:
             self.factor != self.plain_factor,
             self.size,
             self.decimals is not None,
+            self.padding,
         )
         return sum(map(bool, choices)) + 2 * self.binary + 3 * (self.ratio is not None)
 
@@ -73,7 +80,7 @@ class FlopsConvention:
             parts.append("G = 2^30")
         if self.ratio is not None:
             parts.append(f"times the constant {ratio_text(self.ratio)}")
-        return ", ".join(parts)
+        return ", ".join(parts) + _padded(self.padding)
 
     def value(self, static: Static, size: int) -> float | None:
         counted = static.multiply_adds.get(self.size or size, {}).get(self.counter)
@@ -93,10 +100,11 @@ class ParamsConvention:
     counted: str
     departures: int
     binary: bool = False  #: M is 2**20
+    padding: int = 0
 
     @property
     def text(self) -> str:
-        return self.counted + (", M = 2^20" if self.binary else "")
+        return self.counted + (", M = 2^20" if self.binary else "") + _padded(self.padding)
 
     def value(self, static: Static, size: int) -> float | None:  # noqa: ARG002 (the same at every size)
         value = parameter_counts(static).get(self.counted)
@@ -119,8 +127,14 @@ def parameter_counts(static: Static) -> dict[str, float]:
     return counts
 
 
-def flops_conventions(statics: Iterable[Static], multiply_adds: bool) -> list[FlopsConvention]:
-    """Every convention that the measurements allow, the plainest first."""
+def _padded(padding: int) -> str:
+    return "" if not padding else f", the last {'digit' if padding == 1 else f'{padding} digits'} printed as 0"
+
+
+def flops_conventions(
+    statics: Iterable[Static], multiply_adds: bool, paddings: Iterable[int] = ()
+) -> list[FlopsConvention]:
+    """Every convention that the measurements allow, the plainest first; also with so many digits padded."""
     statics = list(statics)
     plain = {static.plain_counter for static in statics}
     # the plain one stays the first even where it failed
@@ -133,15 +147,19 @@ def flops_conventions(statics: Iterable[Static], multiply_adds: bool) -> list[Fl
         for counter, factor, size in itertools.product(counters, (2, 1), sizes)
         for decimals, binary in ((None, False), (2, False), (1, False), (None, True))
     ]
+    exact = [convention for convention in found if convention.decimals is None and not convention.binary]
+    found += [replace(convention, padding=padding) for padding in paddings for convention in exact]
     return sorted(found, key=lambda convention: convention.departures)
 
 
-def params_conventions(statics: Iterable[Static]) -> list[ParamsConvention]:
-    """Every convention that the measurements allow, the plainest first."""
+def params_conventions(statics: Iterable[Static], paddings: Iterable[int] = ()) -> list[ParamsConvention]:
+    """Every convention that the measurements allow, the plainest first; also with so many digits padded."""
     names = dict.fromkeys(name for static in statics for name in parameter_counts(static))
     plain, *others = names
     found = [ParamsConvention(plain, 0), *(ParamsConvention(name, 1) for name in others)]
-    return [*found, *(ParamsConvention(c.counted, c.departures + 2, binary=True) for c in found)]
+    padded = [replace(c, departures=c.departures + 1, padding=padding) for padding in paddings for c in found]
+    binary = [replace(c, departures=c.departures + 2, binary=True) for c in found]
+    return sorted([*found, *padded, *binary], key=lambda convention: convention.departures)
 
 
 def is_simple(ratio: Fraction) -> bool:

@@ -33,7 +33,8 @@ def build(planned: Plan, installed: Mapping[Source, Installed], measurer: Measur
         for row in rows:
             sizes = {COMMON_SIZE, *({row.input_size} if row.input_size else ()), *named_at.get(row, ())}
             wanted.setdefault(row.model, set()).update(sizes)
-        statics = measurer.statics(installed[source], wanted, side_by_side=len(installed))
+        traced = {row.model for row in rows if planned.page(row).operators or planned.page(row).head}
+        statics = measurer.statics(installed[source], wanted, traced, side_by_side=len(installed))
         return {row: statics[row.model] for row in rows if row.model in statics}
 
     found = dict(zip(installed, workers.side_by_side(one, installed), strict=True))

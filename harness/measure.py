@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -142,11 +142,17 @@ class Measurer:
         workers.side_by_side(one, tasks)
 
     def statics(
-        self, installed: Installed, wanted: Mapping[str, Iterable[int]], outline: bool = False, side_by_side: int = 1
+        self,
+        installed: Installed,
+        wanted: Mapping[str, Iterable[int]],
+        traced: Collection[str] = (),
+        outline: bool = False,
+        side_by_side: int = 1,
     ) -> dict[str, Static]:
         """Counts of the networks that documented names mean, at the wanted sizes (pixels) and at their own.
 
-        An `outline` has counts alone, by fewer counters, and is sooner had. What fails is noted and left out.
+        Of those that are `traced` the operations, too. An `outline` is counted by fewer counters and is sooner had.
+        What fails is noted and left out.
         `side_by_side` sources share the machine's processors.
         """
         found: dict[str, Static] = {}
@@ -156,6 +162,7 @@ class Measurer:
                 "kind": "static",
                 "documented": documented,
                 "sizes": sorted(set(sizes)),
+                "trace": documented in traced,
                 "outline": outline,
             }
             known = self.store.static(self.identity(installed, **task))

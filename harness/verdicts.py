@@ -7,10 +7,11 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from harness import complexity
 from harness.errors import InputError
+from harness.figures import Measured
 from harness.records import Claim, Finding, Outcome, PairResult, Row, Source, Static, Verdict
 
 
@@ -94,13 +95,14 @@ def _entries(path: Path, section: str, kind: type[KnownGap] | type[KnownPair]) -
 
 def judge_static(claims: Sequence[tuple[Claim, Source]], statics: Mapping[tuple[Row, Source], Static]) -> list[Verdict]:
     """Verdicts on FLOPs and parameters of the claims whose network was built."""
-    groups: dict[tuple[Source, str, bool], list[Claim]] = {}
+    groups: dict[tuple[Any, ...], list[Claim]] = {}  # of one source in one column of one table
     for claim, source in claims:
         if (claim.row, source) in statics:
-            groups.setdefault((source, claim.metric, claim.multiply_adds), []).append(claim)
+            column = (source, claim.row.file, claim.row.table, claim.metric, claim.multiply_adds)
+            groups.setdefault(column, []).append(claim)
     verdicts = []
-    for (source, _, _), group in groups.items():
-        measured = [complexity.Measured(claim, statics[claim.row, source]) for claim in group]
+    for (source, *_), group in groups.items():
+        measured = [Measured(claim, statics[claim.row, source]) for claim in group]
         for claim, judged in zip(group, complexity.judge(measured), strict=True):
             verdicts.append(
                 Verdict(

@@ -127,7 +127,7 @@ def _own_name(adapter: Any, documented: str) -> str:
 def measure_static(adapter: Any, task: dict[str, Any], send: Emit) -> None:
     """Counts of the network that a documented name means, at the asked sizes (pixels) and at its own.
 
-    Of an `outline` no more than counts, and those by fewer counters.
+    With `trace` its operations, too; an `outline` is counted by fewer counters.
     """
     model = _own_name(adapter, task["documented"])
     build = getattr(adapter, "outline", adapter.build) if task.get("outline") else adapter.build
@@ -138,7 +138,7 @@ def measure_static(adapter: Any, task: dict[str, Any], send: Emit) -> None:
         counts = network.multiply_adds(size)
         multiply_adds[size] = {name: int(count) for name, count in counts.items() if not isinstance(count, str)}
         failed.update({name: why for name, why in counts.items() if isinstance(why, str)})
-    kinds = [] if task.get("outline") else _operators(network)
+    kinds = _operators(network) if task.get("trace") else []
     send(
         {
             "event": "static",

@@ -96,7 +96,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def test_counts_are_measured_once(tmp_path: Path, started: list[list[str]]) -> None:
     first = measurer(tmp_path)
-    found = first.statics(installed(), {"tiny": [224, 8], "Twin": {8}})
+    found = first.statics(installed(), {"tiny": [224, 8], "Twin": {8}}, {"tiny"})
     assert started == [["models", "static", "static"]]
     assert first.failures == []
     assert found["tiny"].source == Source("fake", VERSION)
@@ -105,10 +105,10 @@ def test_counts_are_measured_once(tmp_path: Path, started: list[list[str]]) -> N
     assert found["Twin"].model == "twin"
     assert "tiny_wide" in first.offered(installed())
     second = measurer(tmp_path)
-    assert second.statics(installed(), {"tiny": {8, 224}, "Twin": [8]}) == found
+    assert second.statics(installed(), {"tiny": {8, 224}, "Twin": [8]}, {"tiny"}) == found
     assert second.offered(installed()) == first.offered(installed())
     assert len(started) == 1
-    second.statics(installed(), {"tiny": [8], "Twin": [8]})
+    second.statics(installed(), {"tiny": [8], "Twin": [8]}, {"tiny"})
     assert started[1:] == [["static"]], "other sizes are another measurement"
 
 

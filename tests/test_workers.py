@@ -36,7 +36,7 @@ def _patience() -> Iterator[None]:
 
 
 def static(model: str) -> dict[str, Any]:
-    return {"kind": "static", "documented": model, "sizes": [], "outline": True}
+    return {"kind": "static", "documented": model, "sizes": []}
 
 
 def evaluation(folder: Path, model: str, number: int, batch_size: int) -> dict[str, Any]:

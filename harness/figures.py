@@ -1,0 +1,70 @@
+"""A documented count beside the network that it is about, and how likely a wrong figure would match by chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.conventions import Convention
+from harness.records import Claim, Outcome, Static
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A claim beside the network that it is about."""
+
+    claim: Claim
+    static: Static
+
+    @property
+    def size(self) -> int:
+        """Pixels at which FLOPs are claimed."""
+        return self.claim.counted_at or self.claim.row.input_size or self.static.input_size
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What static measurements say about one claim."""
+
+    outcome: Outcome
+    plain: float | None
+    convention: str | None = None
+    cause: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def figure(convention: Convention, item: Measured) -> float | None:
+    """What the document would print under a convention, before the last rounding; None where it was not counted."""
+    value = convention.value(item.static, item.size)
+    if value is None or not convention.padding:
+        return value
+    step = item.claim.step * 10.0**convention.padding
+    return round(value / step) * step
+
+
+def agrees(convention: Convention, item: Measured) -> bool:
+    value = figure(convention, item)
+    return value is not None and item.claim.agrees(value)
+
+
+def tries(conventions: Sequence[Convention], items: Sequence[Measured], departures: int) -> int:
+    """How many different figures the conventions up to so many departures print for these rows."""
+    return len({printed(c, items) for c in conventions if c.departures <= departures})
+
+
+def printed(convention: Convention, items: Sequence[Measured]) -> tuple[str | None, ...]:
+    values = [(item.claim, figure(convention, item)) for item in items]
+    return tuple(None if value is None else claim.printed(value) for claim, value in values)
+
+
+def chance_of(tried: int, among: int, items: Sequence[Measured], padding: int = 0) -> float:
+    """Probability that wrong figures would all match one of the tries.
+
+    A wrong figure is taken to be anywhere within its own magnitude, so that it hits a given printed value with
+    probability step / value, digits that are padded being none; choosing which of the rows match counts as further
+    tries (Bonferroni).
+    """
+    hits = math.prod(10.0**padding * item.claim.step / item.claim.value for item in items if item.claim.value)
+    return min(1.0, tried * math.comb(among, len(items)) * hits)

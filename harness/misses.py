@@ -1,0 +1,90 @@
+"""What is said of a documented count that no convention gives: what it should be, and how it may have come about."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from harness.conventions import Convention
+from harness.figures import Judgement, Measured, agrees, figure, tries
+from harness.records import UNITS, Outcome
+
+#: A figure is taken for another one that slipped if a wrong one would match with at most this probability.
+CHANCE_ACCEPTED = 0.01
+#: powers of ten by which a unit or a decimal point slips
+_POWERS = (-3, 3, -6, 6, -1, 1, -2, 2)
+_PRINTED_UNITS = ("K", "M", "G", "T")
+
+
+def contradicted(
+    item: Measured, conventions: Sequence[Convention], usual: Convention, others: Sequence[Measured]
+) -> Judgement:
+    claim = item.claim
+    plain_value = conventions[0].value(item.static, item.size)
+    expected_value = figure(usual, item)
+    expected = claim.printed(expected_value) if expected_value is not None else None
+    nearest = _nearest(item, conventions)
+    evidence: dict[str, Any] = {
+        "conventions_tried": tries(conventions, [item], 99),
+        "nearest": nearest,
+        "expected": expected,
+        "expected_convention": usual.text,
+    }
+    copied = [other.claim.row for other in others if other.claim.text == claim.text]
+    cause = "no convention reproduces it"
+    if nearest and nearest[0]["value"] == claim.text:
+        cause += (
+            f" better than chance: too few digits are printed to tell {nearest[0]['convention']} from a coincidence"
+        )
+    if expected and _one_digit_apart(expected, claim.text):
+        cause += f"; it is one digit away from {expected}, which is {usual.text}"
+    elif slip := _slipped(item, conventions, usual):
+        evidence["slip"] = slip
+        cause = slip
+    elif expected:
+        cause += f"; expected {expected} ({usual.text})"
+    if copied:
+        evidence["same_figure"] = [f"row {row.number} ({row.model})" for row in copied]
+        cause += f"; the same figure stands in {', '.join(evidence['same_figure'])}"
+    return Judgement(Outcome.CONTRADICTED, plain_value, usual.text, cause, evidence)
+
+
+def _slipped(item: Measured, conventions: Sequence[Convention], usual: Convention) -> str | None:
+    """How the figure would be right at another power of ten, by the usual convention or better than chance."""
+    claim = item.claim
+    for convention in dict.fromkeys((usual, *conventions)):
+        for power in _POWERS:
+            moved = dataclasses.replace(claim, value=claim.value * 10.0**power, step=claim.step * 10.0**power)
+            if not agrees(convention, Measured(moved, item.static)):
+                continue
+            tried = 1 if convention == usual else tries(conventions, [item], convention.departures)
+            if tried * len(_POWERS) * claim.step / claim.value > CHANCE_ACCEPTED:
+                continue
+            unit = next((sign for sign, one in UNITS.items() if one == UNITS[claim.unit] * 10.0**power), None)
+            if unit in _PRINTED_UNITS:
+                return f"the unit has slipped: it is {claim.text} {unit}, not {claim.unit} ({convention.text})"
+            return f"the decimal point has slipped by {abs(power)} (10^{power:+d}; {convention.text})"
+    return None
+
+
+def _one_digit_apart(a: str, b: str) -> bool:
+    """One digit changed, or two neighbouring digits swapped."""
+    if len(a) != len(b):
+        return False
+    wrong = [i for i in range(len(a)) if a[i] != b[i]]
+    if len(wrong) != 2:
+        return len(wrong) == 1
+    first, second = wrong
+    return a[first + 1 : second] in ("", ".") and a[first] == b[second] and a[second] == b[first]
+
+
+def _nearest(item: Measured, conventions: Sequence[Convention], count: int = 3) -> list[dict[str, str]]:
+    """The conventions that come closest to the documented figure, each printed value once."""
+    found: dict[str, tuple[float, str]] = {}
+    for convention in conventions:
+        value = figure(convention, item)
+        if value is not None:
+            found.setdefault(item.claim.printed(value), (abs(value - item.claim.value), convention.text))
+    ranked = sorted(found.items(), key=lambda entry: entry[1][0])[:count]
+    return [{"value": printed, "convention": text} for printed, (_, text) in ranked]

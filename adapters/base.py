@@ -104,6 +104,15 @@ def slice_attributes(shape: Sequence[int], index: Any) -> dict[str, Any]:
     return {"axis": axis, "start": start, "stop": stop, **({"step": step} if step != 1 else {})}
 
 
+@dataclass(frozen=True)
+class Document:
+    """A table that a source publishes about its own models, in its package. All cells are text, as it is written."""
+
+    file: str  #: path inside the package
+    heading: Sequence[str]  #: what each column says, in the words of published tables
+    rows: Sequence[tuple[int, Sequence[str]]]  #: 1-based line in the file, and the cells
+
+
 class Network(Protocol):
     """One built network with the preprocessing that its source defines for it."""
 
@@ -213,6 +222,10 @@ class AdapterClass(Protocol):
 
     def checkpoint_url(self, model: str) -> str | None:
         """Where the source publishes the weights of this model."""
+        ...
+
+    def documents(self) -> Sequence[Document]:
+        """What the package says of its own models. An adapter may lack this method: then its package says nothing."""
         ...
 
     def stand_in(self, checkpoint: Path) -> str | None:

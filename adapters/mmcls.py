@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from mmcls.datasets.pipelines import Compose
 from mmcls.models import build_classifier
 from mmcv.cnn import get_model_complexity_info
 
-from adapters.base import Match, Preprocessing, Steps, UndecodableImage
+from adapters.base import Document, Match, Preprocessing, Steps, UndecodableImage
 from adapters.quiet import quiet
 from adapters.torch_network import STAND_IN, Logits, TorchNetwork, outline, stand_in_mark, state_of
 
 ROOT = Path(mmcls.__file__).parent / ".mim"
+_HEADING = ("Name", "Top 1 Accuracy", "Top 5 Accuracy", "FLOPs", "Parameters")
 #: class name of a transform -> the step that it ends
 _STEPS = {"LoadImageFromFile": "decode", "Resize": "resize", "CenterCrop": "crop"}
 
@@ -31,7 +32,7 @@ class Adapter:
 
     A model goes by the stem of its configuration file. Where just one ImageNet configuration builds a backbone,
     documents may also mean it by that backbone's type and depth, because a file name can say something else
-    (configs/cspnet/cspdarknet50_8xb32_in1k.py builds CSPDarkNet of depth 53).
+    (configs/cspnet/cspdarknet50_8xb32_in1k.py builds CSPDarkNet of depth 53). The name in the metafile means it, too.
     """
 
     checkpoint_suffix = ".pth"
@@ -54,12 +55,12 @@ class Adapter:
 
     @cached_property
     def _aliases(self) -> Mapping[str, str]:
-        """Backbone type and depth -> stem, where it is one stem's alone."""
+        """Name in the metafile, or backbone type and depth -> stem, where it is one stem's alone."""
         stems: dict[str, list[str]] = {}
         for stem, entry in self._published.items():
             backbone = _architecture(self._configuration(entry["Config"]).get("model", {}))
-            if backbone:
-                stems.setdefault(backbone, []).append(stem)
+            for alias in {str(entry["Name"]), *([backbone] if backbone else ())}:
+                stems.setdefault(alias, []).append(stem)
         return {alias: found[0] for alias, found in stems.items() if len(found) == 1 and alias not in self._published}
 
     @staticmethod
@@ -71,6 +72,16 @@ class Adapter:
 
     def aliases(self) -> Mapping[str, str]:
         return self._aliases
+
+    def documents(self) -> Sequence[Document]:
+        """The metafiles, in which a plain number has no unit."""
+        found = []
+        for metafile in sorted(ROOT.glob("configs/*/metafile.yml")):
+            top = yaml.compose(metafile.read_text(encoding="utf-8"))
+            rows = [row for entry in _field(top, "Models") for row in _rows(entry)]
+            if rows:
+                found.append(Document(str(metafile.relative_to(ROOT)), _HEADING, rows))
+        return found
 
     def _entry(self, model: str) -> dict[str, Any]:
         return self._published[model]
@@ -116,6 +127,23 @@ class MmclsNetwork(TorchNetwork):
     def checkpoint_layout(self, state: dict[str, torch.Tensor], stand_in: str | None) -> dict[str, Any]:
         meta = {"mmcls_version": mmcls.__version__, **({STAND_IN: stand_in} if stand_in else {})}
         return {"state_dict": state, "meta": meta}
+
+
+def _field(node: yaml.Node | None, *names: str) -> Any:
+    """What stands under these keys: the items of a list, the text of a scalar, else the node; empty if missing."""
+    for name in names:
+        entries = node.value if isinstance(node, yaml.MappingNode) else ()
+        node = next((value for key, value in entries if key.value == name), None)
+    return node.value if isinstance(node, yaml.ScalarNode | yaml.SequenceNode) else node or ""
+
+
+def _rows(entry: yaml.Node) -> Iterator[tuple[int, list[str]]]:
+    """An entry of a metafile with results on ImageNet, as a line of a table."""
+    for result in _field(entry, "Results"):
+        if "ImageNet-1k" in _field(result, "Dataset"):
+            accuracies = [_field(result, "Metrics", f"Top {n} Accuracy") for n in (1, 5)]
+            counts = [_field(entry, "Metadata", name) for name in ("FLOPs", "Parameters")]
+            yield entry.start_mark.line + 1, [_field(entry, "Name"), *accuracies, *counts]
 
 
 def _architecture(model: Mapping[str, Any]) -> str | None:

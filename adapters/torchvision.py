@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,12 @@ from PIL import Image
 from torchvision.transforms import functional
 from torchvision.transforms._presets import ImageClassification
 
-from adapters.base import Match, Preprocessing, Steps, UndecodableImage
+from adapters.base import Document, Match, Preprocessing, Steps, UndecodableImage
 from adapters.torch_network import TorchNetwork, outline, stand_in_mark, state_of
 
 #: where the package's training reference puts the weights in its checkpoints, and where a marked stand-in has them
 STATE_KEYS = ("model", "state_dict")
+_HEADING = ("Weight", "Acc@1", "Acc@5", "GFLOPS", "Params", "Input size")
 #: what references/classification/presets.py does where a model has no published weights to say otherwise
 _PLAIN = {"crop_size": 224, "resize_size": 256}
 #: What a builder sets by itself where it is asked for weights, and which changes the function or what it is made of;
@@ -44,11 +46,26 @@ class Adapter:
         return torchvision.models.list_models(module=torchvision.models)
 
     def aliases(self) -> Mapping[str, str]:
-        return {}
+        """Weights are documented by their own names, and are no model of their own."""
+        enums = map(torchvision.models.get_model_weights, self.models())
+        return {str(weights): str(weights) for enum in enums for weights in enum}
 
     def checkpoint_url(self, model: str) -> str | None:
-        weights = _weights(model)
+        weights = _published(model)[1]
         return weights.url if weights else None
+
+    def documents(self) -> Sequence[Document]:
+        """What goes with the published weights, a document for each module; the table of the package's site is made of it."""
+        found: dict[str, list[tuple[int, list[str]]]] = {}
+        for model in self.models():
+            enum = torchvision.models.get_model_weights(model)
+            file = Path(inspect.getfile(enum)).relative_to(Path(torchvision.__file__).parents[1])
+            lines, first = inspect.getsourcelines(enum)
+            for weights in enum:
+                begins = re.compile(rf"\s+{weights.name} = ")
+                line = first + next(i for i, text in enumerate(lines) if begins.match(text))
+                found.setdefault(str(file), []).append((line, _figures(weights)))
+        return [Document(file, _HEADING, rows) for file, rows in found.items()]
 
     def stand_in(self, checkpoint: Path) -> str | None:
         return stand_in_mark(checkpoint)
@@ -61,11 +78,10 @@ class Adapter:
         seed: int = 0,
         input_size: int | None = None,
     ) -> TorchNetwork:
-        if model not in self.models():
-            raise KeyError(model)
+        builder, weights = _published(model)
         torch.manual_seed(seed)
-        module = torchvision.models.get_model(model, weights=None, **_AS_PUBLISHED.get(model, {}))
-        preset = _preset(model, input_size)
+        module = torchvision.models.get_model(builder, weights=None, **_as_published(builder, weights))
+        preset = _preset(weights, input_size)
         description = Preprocessing(
             decoder="PIL, RGB, EXIF orientation ignored",
             short_side=preset.resize_size[0],
@@ -77,17 +93,41 @@ class Adapter:
         network = TorchNetwork(module, description, lambda image: _steps(preset, image), self.device)
         if checkpoint:
             state = state_of(checkpoint, STATE_KEYS)
-            network.load_state(_as_loaded(model, state), match, str(checkpoint))
+            network.load_state(_as_loaded(builder, state), match, str(checkpoint))
         return network
 
     def outline(self, model: str) -> TorchNetwork:
         return outline(Adapter, model)
 
 
-def _weights(model: str) -> Any:
-    """The first weights that were published for a model, which are those that its documents speak of unless they say
-    another name; None where there are none."""
-    return next(iter(torchvision.models.get_model_weights(model)), None)
+def _figures(weights: Any) -> list[str]:
+    """Cells under _HEADING of published weights, which count a multiply-add once."""
+    meta, accuracies = weights.meta, weights.meta["_metrics"]["ImageNet-1K"]
+    figures = [accuracies["acc@1"], accuracies["acc@5"], meta["_ops"], meta["num_params"]]
+    return [str(weights), *map(str, figures), str(weights.transforms().crop_size[0])]
+
+
+def _published(name: str) -> tuple[str, Any]:
+    """The builder of a model or of weights that are named, and the weights.
+
+    Of a model the first that were published, which are those that its documents speak of unless they say another
+    name; None where there are none. Raises KeyError for an unknown name.
+    """
+    for model in torchvision.models.list_models(module=torchvision.models):
+        enum = torchvision.models.get_model_weights(model)
+        if name == model:
+            return model, next(iter(enum), None)
+        if name.startswith(f"{enum.__name__}."):
+            return model, enum[name.partition(".")[2]]
+    raise KeyError(name)
+
+
+def _as_published(builder: str, weights: Any) -> dict[str, Any]:
+    """What a builder would set by itself if it were asked for these weights."""
+    arguments: dict[str, Any] = dict(_AS_PUBLISHED.get(builder, {}))
+    if weights and type(weights).__module__.endswith(".vision_transformer"):
+        arguments["image_size"] = weights.meta["min_size"][0]
+    return arguments
 
 
 def _as_loaded(model: str, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -98,9 +138,8 @@ def _as_loaded(model: str, state: Mapping[str, np.ndarray]) -> dict[str, np.ndar
     return {name: value for name, value in renamed.items() if not name.startswith(heads)}
 
 
-def _preset(model: str, input_size: int | None) -> ImageClassification:
-    """The package's evaluation transform of a model; another input size keeps the share that is cropped."""
-    weights = _weights(model)
+def _preset(weights: Any, input_size: int | None) -> ImageClassification:
+    """The package's evaluation transform of these weights; another input size keeps the share that is cropped."""
     preset = weights.transforms() if weights else ImageClassification(**_PLAIN)
     if input_size and input_size != preset.crop_size[0]:
         short_side = round(input_size * preset.resize_size[0] / preset.crop_size[0])

@@ -15,6 +15,8 @@ from harness.records import Claim, Outcome, Row, Source, Static, Verdict
 COMMON_SIZE = 224
 #: other resolutions of published ImageNet networks, tried where nothing else gives a figure
 OTHER_SIZES = (128, 160, 192, 240, 256, 260, 280, 288, 299, 300, 320, 331, 352, 380, 384, 416, 448, 456, 512, 528, 600)
+#: share by which the FLOPs of a network may differ from what its area says: padding, strides, attention
+NOT_BY_AREA = 0.04
 #: networks of the same source that a contradicted row is compared with: the likeliest first, then some more
 NEIGHBOURS = (3, 8)
 
@@ -68,18 +70,16 @@ def _at_other_sizes(
 ) -> list[Verdict]:
     """Contradicted FLOPs once more, with the network counted at other resolutions."""
     misses = [v for v in judged if v.claim.metric == "flops" and v.outcome is Outcome.CONTRADICTED]
-    outlines = _outlines(
-        {
-            source: {built[v.claim.row, source].model: OTHER_SIZES for v in misses if v.source == source}
-            for source in dict.fromkeys(v.source for v in misses)
-        },
-        installed,
-        measurer,
-    )
+    wanted: dict[Source, dict[str, set[int]]] = {}
+    for miss in misses:
+        static = built[miss.claim.row, miss.source]
+        if sizes := _likely_sizes(miss.claim, static):
+            wanted.setdefault(miss.source, {}).setdefault(static.model, set()).update(sizes)
+    outlines = _outlines(wanted, installed, measurer)
     wider = {}
     for miss in misses:
         static = built[miss.claim.row, miss.source]
-        outline = outlines[miss.source].get(static.model)
+        outline = outlines.get(miss.source, {}).get(static.model)
         if outline is not None:
             wider[miss.claim.row, miss.source] = dataclasses.replace(
                 static, multiply_adds={**outline.multiply_adds, **static.multiply_adds}
@@ -87,6 +87,15 @@ def _at_other_sizes(
     again = verdicts.judge_static([(v.claim, v.source) for v in misses], wider)
     found = {(v.claim, v.source): v for v in again if v.outcome is Outcome.EXPLAINED}
     return [found.get((v.claim, v.source), v) for v in judged]
+
+
+def _likely_sizes(claim: Claim, static: Static) -> set[int]:
+    """Resolutions at which the network may have the documented FLOPs, which grow about as the area does."""
+    counted = static.multiply_adds[static.input_size].values()
+    per_pixel = [factor * count / static.input_size**2 for count in counted for factor in (1, 2)]
+    return {
+        size for size in OTHER_SIZES if any(abs(claim.value / size**2 / each - 1) < NOT_BY_AREA for each in per_pixel)
+    }
 
 
 def _in_the_table(judged: Sequence[Verdict], built: Built) -> dict[tuple[Row, Source], list[Static]]:

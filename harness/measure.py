@@ -12,6 +12,8 @@ from typing import Any, Literal, Protocol, TypeVar
 from harness import workers
 from harness.engine import Engine
 from harness.environments import Installed, SourceSpec
+from harness.errors import MeasurementError
+from harness.names import resolve
 from harness.records import Failure, Source, Static
 from harness.store import Store
 
@@ -198,8 +200,31 @@ class Measurer:
 
     def offered(self, installed: Installed) -> list[str]:
         """The names that the source's build() takes, once statics() has asked it; else none."""
-        known: list[str] | None = self.store.static(self.identity(installed, "models"))
-        return known or []
+        known = self.store.static(self.identity(installed, "models")) or {}
+        return list(known.get("offered", ()))
+
+    def own_name(self, installed: Installed, documented: str) -> str | None:
+        """The source's own name of a model, as its worker would find it; None where it cannot be told."""
+        known = self.store.static(self.identity(installed, "models")) or {"offered": (), "aliases": {}}
+        try:
+            name = resolve(documented, [*known["offered"], *known["aliases"]])
+        except MeasurementError:
+            return None
+        return str(known["aliases"].get(name, name))
+
+    def documents(self, installed: Installed) -> list[dict[str, Any]]:
+        """What the source's own package says of its models: fields of adapters.base.Document."""
+        identity = self.identity(installed, "documents")
+        if self.store.static(identity) is None:
+
+            def handle(_: int, event: Mapping[str, Any]) -> None:
+                if event["event"] == "documents":
+                    self.store.save_static(identity, event["documents"])
+                elif event["event"] == "failed":
+                    self.fail(installed.source, None, "documents", event["message"])
+
+            self.run(installed, [{"kind": "documents"}], handle, threads=1)
+        return self.store.static(identity) or []
 
 
 def _static(source: Source, measured: Mapping[str, Any]) -> Static:

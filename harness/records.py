@@ -190,7 +190,9 @@ class Failure:
 
     source: str
     model: str | None  #: None where the whole source failed
-    stage: Literal["environment", "build", "weights", "evaluate", "static", "numerics", "preprocessing", "why", "name"]
+    stage: Literal[
+        "environment", "build", "weights", "evaluate", "static", "numerics", "preprocessing", "why", "name", "documents"
+    ]
     message: str
 
 

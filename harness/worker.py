@@ -1,7 +1,7 @@
 """Runs inside a source's environment: tasks come in, raw measurements go out, one JSON object per line.
 
 The first line is {"module", "device"}; each other one is a task {"kind", "model", ...}. What is sent back:
-{"event": "ready" | "static" | "network" | "predictions" | "saved" | "models" | "done" | "failed", ...}.
+{"event": "ready" | "static" | "network" | "predictions" | "saved" | "models" | "documents" | "done" | "failed", ...}.
 A task that fails is reported and the next one is read. Nothing here knows a claim.
 """
 
@@ -59,6 +59,7 @@ def main() -> None:
     networks = evaluating.Networks(adapter)
     tasks: dict[str, Callable[[Any, dict[str, Any], Emit], None]] = {
         "models": list_models,
+        "documents": list_documents,
         "static": measure_static,
         "evaluate": lambda _, task, send: evaluate(networks, task, send),
         "stand_in": make_stand_in,
@@ -114,7 +115,14 @@ def evaluate(networks: evaluating.Networks, task: dict[str, Any], send: Emit) ->
 
 
 def list_models(adapter: Any, _task: dict[str, Any], send: Emit) -> None:
-    send({"event": "models", "models": list(adapter.models())})
+    """The names that the adapter takes, and other names by which documents mean them."""
+    send({"event": "models", "models": {"offered": list(adapter.models()), "aliases": dict(adapter.aliases())}})
+
+
+def list_documents(adapter: Any, _task: dict[str, Any], send: Emit) -> None:
+    """What the source's own package says of its models."""
+    documents = adapter.documents() if hasattr(adapter, "documents") else ()
+    send({"event": "documents", "documents": [dataclasses.asdict(document) for document in documents]})
 
 
 def _own_name(adapter: Any, documented: str) -> str:

@@ -55,7 +55,7 @@ class Adapter:
         return weights.url if weights else None
 
     def documents(self) -> Sequence[Document]:
-        """What goes with the published weights, a document for each module; the table of the package's site is made of it."""
+        """What goes with the published weights, a document for each module."""
         found: dict[str, list[tuple[int, list[str]]]] = {}
         for model in self.models():
             enum = torchvision.models.get_model_weights(model)

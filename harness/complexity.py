@@ -14,8 +14,6 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from scipy import stats
-
 from harness.conventions import (
     Convention,
     FlopsConvention,
@@ -27,7 +25,7 @@ from harness.conventions import (
     simple_fractions,
     simplest_fraction,
 )
-from harness.figures import Judgement, Measured, agrees, chance_of, figure, tries
+from harness.figures import Judgement, Measured, agrees, chance_of, figure, paddings, tries
 from harness.misses import contradicted
 from harness.records import Claim, Outcome, Static
 
@@ -36,8 +34,6 @@ CHANCE_ACCEPTED = 0.01
 #: A source is counted one way; where several of its rows agree on how, fewer rows that would need another
 #: convention have to match it this much better than chance.
 CHANCE_ACCEPTED_BESIDE = 1e-4
-#: Last digits are taken for padding if figures would end in as many zeros with at most this probability.
-CHANCE_PADDED = 1e-3
 #: A convention is a table's own if it gives at least so many figures of a source, and this share of them.
 COMMON_ROWS, COMMON_SHARE = 3, 2 / 3
 
@@ -49,9 +45,9 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
     metric = group[0].claim.metric
     statics = [item.static for item in group]
     conventions: list[Convention] = (
-        list(flops_conventions(statics, group[0].claim.multiply_adds, paddings(group)))
+        list(flops_conventions(statics, group[0].claim.multiply_adds, paddings([item.claim for item in group])))
         if metric == "flops"
-        else list(params_conventions(statics, paddings(group)))
+        else list(params_conventions(statics, paddings([item.claim for item in group])))
     )
     plain = conventions[0]
     explained: dict[int, tuple[Convention, float, int]] = {}
@@ -90,16 +86,6 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
         if agreeing >= max(COMMON_ROWS, COMMON_SHARE * len(group)) and not agrees(usual, item):
             judged[-1] = _beside(judged[-1], item, usual, agreeing)
     return judged
-
-
-def paddings(group: Sequence[Measured]) -> list[int]:
-    """How many last digits are 0 in more of the figures than chance would have it."""
-    found = []
-    for padding in (1, 2):
-        padded = [item for item in group if item.claim.decimals >= padding and item.claim.text.endswith("0" * padding)]
-        if stats.binom.sf(len(padded) - 1, len(group), 10.0**-padding) <= CHANCE_PADDED:
-            found.append(padding)
-    return found
 
 
 def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[Static, dict[str, str], float] | None:

@@ -7,8 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scipy import stats
+
 from harness.conventions import Convention
 from harness.records import Claim, Outcome, Static
+
+#: Last digits are taken for padding if figures would end in as many zeros with at most this probability.
+CHANCE_PADDED = 1e-3
 
 
 @dataclass(frozen=True)
@@ -68,3 +73,13 @@ def chance_of(tried: int, among: int, items: Sequence[Measured], padding: int = 
     """
     hits = math.prod(10.0**padding * item.claim.step / item.claim.value for item in items if item.claim.value)
     return min(1.0, tried * math.comb(among, len(items)) * hits)
+
+
+def paddings(claims: Sequence[Claim]) -> list[int]:
+    """How many last digits are 0 in more of the figures than chance would have it."""
+    found = []
+    for padding in (1, 2):
+        padded = [claim for claim in claims if claim.decimals >= padding and claim.text.endswith("0" * padding)]
+        if stats.binom.sf(len(padded) - 1, len(claims), 10.0**-padding) <= CHANCE_PADDED:
+            found.append(padding)
+    return found

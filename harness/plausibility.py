@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from harness.records import Claim, Finding, Metric, Row
+from harness.records import Claim, Finding, Metric, Row, Suspect
 
 #: FLOPs per parameter at 224 pixels that an ImageNet network can have, with room for rounding.
 #: Lowest multiply-adds per parameter: MicroNet-M1 3.3 (6 M, 1.8 M; https://github.com/liyunsheng13/micronet),
@@ -155,7 +155,7 @@ def _finding(
     source = f"{row.source}=={row.version}" if row.version else row.source
     figures = {claim.metric: f"{claim.text} {claim.unit}".strip() for claim in documented}
     place = {"file": row.file, "line": row.line, "documented": figures}
-    return Finding(kind, severity, source, row.model, text, {**place, **evidence})
+    return Finding(kind, severity, source, row.model, text, {**place, **evidence}, tuple(map(Suspect, documented)))
 
 
 def _figures(row: Row, cells: dict[Metric, Claim]) -> str:

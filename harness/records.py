@@ -211,6 +211,14 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Suspect:
+    """A cell that a finding says is wrong, or may be."""
+
+    claim: Claim
+    corrected: str | None = None  #: as the document would print it, in the unit of the claim; None where nothing tells
+
+
+@dataclass(frozen=True)
 class Finding:
     """Something about a source, a model or a table that is worth saying beside the cells."""
 
@@ -220,3 +228,4 @@ class Finding:
     model: str
     text: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    suspects: tuple[Suspect, ...] = ()

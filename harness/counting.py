@@ -49,6 +49,7 @@ def judge(
     """Verdicts on FLOPs and parameters; where one is contradicted, whatever else of the source has the figure."""
     static = [(claim, source) for claim, source in claims if claim.metric in ("flops", "params")]
     judged = verdicts.judge_static(static, built)
+    judged = verdicts.name_exchanged(judged, built)
     judged = _at_other_sizes(judged, built, installed, measurer)
     judged = verdicts.attribute_to_neighbours(judged, _in_the_table(judged, built))
     for count in NEIGHBOURS:
@@ -60,7 +61,8 @@ def _open(judged: Sequence[Verdict]) -> dict[Source, list[Row]]:
     """The rows of each source with figures that nothing explains yet."""
     rows: dict[Source, dict[Row, None]] = {}
     for verdict in judged:
-        if verdict.outcome is Outcome.CONTRADICTED and "belongs_to" not in verdict.evidence:
+        told = verdict.evidence.keys() & {"belongs_to", "exchanged"}
+        if verdict.outcome is Outcome.CONTRADICTED and not told:
             rows.setdefault(verdict.source, {})[verdict.claim.row] = None
     return {source: list(found) for source, found in rows.items()}
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from harness import complexity
 from harness.errors import InputError
 from harness.figures import Measured
-from harness.records import Claim, Finding, Outcome, PairResult, Row, Source, Static, Verdict
+from harness.records import Claim, Finding, Outcome, PairResult, Row, Source, Static, Suspect, Verdict
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,29 @@ def judge_static(claims: Sequence[tuple[Claim, Source]], statics: Mapping[tuple[
                 )
             )
     return verdicts
+
+
+def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Source], Static]) -> list[Verdict]:
+    """Says of contradicted FLOPs and parameters of a row that each is the other, where it is."""
+    misses: dict[tuple[Row, Source], dict[str, Claim]] = {}
+    for verdict in verdicts:
+        if _is_static_miss(verdict):
+            misses.setdefault((verdict.claim.row, verdict.source), {})[verdict.claim.metric] = verdict.claim
+    exchanged = set()
+    for (row, source), claims in misses.items():
+        if len(claims) == 2:
+            turned = [dataclasses.replace(claims["flops"], metric="params")]
+            turned += [dataclasses.replace(claims["params"], metric="flops")]
+            judged = [complexity.judge([Measured(claim, statics[row, source])])[0] for claim in turned]
+            if all(one.outcome in (Outcome.REPRODUCED, Outcome.EXPLAINED) for one in judged):
+                exchanged.add((row, source))
+    cause = "FLOPs and parameters of the row have changed places"
+    return [
+        dataclasses.replace(v, cause=cause, evidence={**v.evidence, "exchanged": True})
+        if (v.claim.row, v.source) in exchanged and _is_static_miss(v)
+        else v
+        for v in verdicts
+    ]
 
 
 def attribute_to_neighbours(
@@ -299,6 +322,8 @@ def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
         if "belongs_to" in verdict.evidence:
             key = (verdict.source, verdict.claim.row, verdict.evidence["belongs_to"])
             owners.setdefault(key, []).append(verdict)
+        if "other_rows" in verdict.evidence:
+            found.append(_counts_otherwise(verdict))
     for (source, ratio), cells in ratios.items():
         figures = "; ".join(
             f"{v.claim.row.model}: {v.claim.text} is {ratio} of {v.evidence['ratio_of']}" for v in cells
@@ -322,3 +347,19 @@ def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
             )
         )  # fmt: skip
     return found
+
+
+def _counts_otherwise(verdict: Verdict) -> Finding:
+    """A figure that holds, though not in the way in which the source's other figures in the table do."""
+    claim, other = verdict.claim, verdict.evidence["other_rows"]
+    text = (
+        f"The documented {claim.metric} of {claim.row.model}, {claim.text} {claim.unit}, are {verdict.convention}, but "
+        f"{other['rows']} figures of {verdict.source.name} in the same column are {other['convention']}, by which it "
+        f"would be {other['value']} {claim.unit}."
+    )
+    place = {"file": Path(claim.row.file).name, "line": claim.row.line}
+    return Finding(
+        *("counts_otherwise", "warning", str(verdict.source), claim.row.model, text),
+        {**place, "metric": claim.metric, **other},
+        (Suspect(claim, other["value"]),),
+    )

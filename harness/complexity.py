@@ -25,7 +25,7 @@ from harness.conventions import (
     simple_fractions,
     simplest_fraction,
 )
-from harness.figures import Judgement, Measured, agrees, chance_of, figure, paddings, tries
+from harness.comparing import Judgement, Measured, agrees, chance_of, figure, paddings, tries
 from harness.misses import contradicted
 from harness.records import Claim, Outcome, Static
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.figures import paddings
+from harness.comparing import paddings
 from harness.records import Claim, Finding, Metric, Row
 
 #: Equal figures of two models are reported if chance would bring any such pair in the column with this probability.

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from harness import complexity
 from harness.errors import InputError
-from harness.figures import Measured
+from harness.comparing import Measured
 from harness.records import Claim, Finding, Outcome, PairResult, Row, Source, Static, Suspect, Verdict
 
 

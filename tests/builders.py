@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from harness.figures import Measured
+from harness.comparing import Measured
 from harness.records import UNITS, CheckpointUsed, Claim, Metric, Outcome, Row, Run, Source, Static, Verdict
 
 TIMM = Source("timm", "0.6.5")

@@ -33,22 +33,28 @@ class _Line(NamedTuple):
 def read(file: str, text: str) -> tuple[list[Sheet], list[Problem]]:
     """Every table of a Markdown text, HTML tables among them, in the order of their lines.
 
-    Tables in comments and in fenced code document nothing. Lines that look like rows but belong to no table are
-    problems.
+    Tables in comments and in fenced code document nothing. Rows that an empty line cuts off from
+    their table are problems.
     """
     env: dict[str, Any] = {}
     text = _without_what_is_not_shown(text.replace("\r\n", "\n").replace("\r", "\n"))
     sheets: list[Sheet] = []
     problems = []
     for lines in _blocks(text, env):
-        above = len(sheets[-1].heading) if sheets else 0
-        for table in _tables(lines):
+        width = len(sheets[-1].heading) if sheets else 0
+        headings = _headings(lines)
+        above = lines[: headings[0] if headings else len(lines)]
+        left_over = [line for line in above if 1 < len(line.cells) == width and (line.framed or width > 2)]
+        problems += [
+            Problem(file, line.number, f"{' | '.join(line.cells)!r} looks like a row of the table above; join the two")
+            for line in left_over
+        ]
+        tables = list(_tables(lines, headings))
+        if not left_over and len(above) > 1 and all(line.framed for line in above):
+            tables.insert(0, above)  # without its line of dashes
+        for table in tables:
             rows = [(line.number, tuple(_cell(written, env) for written in line.cells)) for line in table]
             sheets.append(Sheet(file, rows[0][0], rows[0][1], tuple(rows[1:])))
-        for line in lines[: min(_headings(lines), default=len(lines))]:
-            if line.framed or 2 < len(line.cells) == above:
-                what = "looks like a row of a table, but no heading stands above it"
-                problems.append(Problem(file, line.number, f"{' | '.join(line.cells)!r} {what}"))
     sheets += [Sheet(file, rows[0][0], rows[0][1], tuple(rows[1:])) for rows in html_tables.read(text)]
     return sorted(sheets, key=lambda sheet: sheet.line), problems
 
@@ -87,9 +93,8 @@ def _line(number: int, written: str, container: re.Pattern[str]) -> _Line:
     return _Line(number, cells[opened : len(cells) - closed], opened and closed)
 
 
-def _tables(lines: list[_Line]) -> Iterator[list[_Line]]:
+def _tables(lines: list[_Line], headings: list[int]) -> Iterator[list[_Line]]:
     """The tables of a block, heading first: Markdown takes those without an empty line between them for one."""
-    headings = _headings(lines)
     for start, end in itertools.pairwise([*headings, len(lines)]):
         yield [lines[start], *lines[start + 2 : end]]
 

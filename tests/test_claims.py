@@ -632,6 +632,47 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
             read_table(path)
 
 
+# --- a page with everything at once
+
+
+def test_every_row_of_a_page_of_oddities_is_accounted_for() -> None:
+    read = read_table(Path(__file__).with_name("zoo_readme.md"))
+    rows = [*range(17, 24), 25, 30, 31, 44, 45, 49, 51]
+    assert sorted({row.line for row in read.rows} | {problem.line for problem in read.problems}) == rows
+    cut_off, *others = read.problems
+    assert (cut_off.line, cut_off.text.rpartition("' ")[2]) == (25, "looks like a row of the table above; join the two")
+    assert [(problem.line, problem.text.partition(":")[0]) for problem in others] == [
+        (18, "ResNet 34"),
+        (20, "ResNet-101"),
+        (20, "ResNet-101"),
+        (20, "ResNet-101"),
+        (21, "ResNet-152"),
+        (22, "row without a model name"),
+        (51, "MnasNet"),
+    ]
+    assert [(other.line, other.text) for other in read.passed_over] == [(54, "Backbone | box mAP | Params (M)")]
+    claimed = [
+        (row.model, row.source, row.input_size, " ".join(f"{c.text}{c.unit}" for c in read.claims if c.row == row))
+        for row in read.rows
+    ]
+    assert claimed == [
+        ("ResNet-18", "timm", 224, "69.7% 89.0% 1.8G 11.69M"),
+        ("ResNet 34", "timm", 224, "73.3% 91.42% 3.66G"),
+        ("ResNet 34", "mmcls", 224, "73.3% 91.42% 3.66G"),
+        ("ResNet-50 | v1", "torchvision", 224, "76.1%"),
+        ("ResNet-101", "torchvision", None, "93.5% 7.8G 44.5M"),
+        ("ResNet-200", "timm", None, "80.0%"),
+        ("VGG11", "ppcls", None, "69.02% 7.63G 13286万"),
+        ("VGG13", "ppcls", None, "69.93% 11.34G 13305万"),
+        ("MobileNet", "", 224, "70.6% 569M 4.2M"),
+        ("MobileNet-0.5", "", 224, "63.7% 149M 1.3M"),
+        ("MnasNet", "", None, "75.2% 312M"),
+        ("MnasNet", "", None, "76.1%"),
+    ]
+    assert {(c.row.line, c.counted_at) for c in read.claims if c.counted_at} == {(17, 224), (18, 224), (20, 224)}
+    assert {c.row.line for c in read.claims if c.multiply_adds} == {18, 49}
+
+
 # --- other families of the same zoo, as published
 
 

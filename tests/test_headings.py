@@ -110,8 +110,8 @@ def test_a_heading_says_where_it_counts(text: str, pixels: int | None) -> None:
     [
         "reference top1", "real top-1", "v2 top-1", "top1 teacher", "top-1 error", "ImageNet-22K top-1", "top10",
         "Top-1/Top-5", "accuracy", "model size", "model size (MB)", "Params (MB)", "train size", "batch size",
-        "crop pct", "pretrain", "pretrained model", "time", "FLOPs/s", "FLOPs@224x256", "22K model", "模型大小", "推理模型下载",
-        "weights (M)", "code", "", "%", "(M)", "1e6",
+        "crop pct", "pretrain", "pretrained model", "time", "FLOPs/s", "FLOPs@224x256", "22K model", "模型大小",
+        "推理模型下载", "weights (M)", "code", "", "%", "(M)", "1e6",
     ],
 )  # fmt: skip
 def test_a_word_that_says_something_else_makes_it_another_column(text: str) -> None:

@@ -78,11 +78,17 @@ def test_a_table_is_read_wherever_it_stands(tmp_path: Path, text: str, first: in
         f"<pre>\n{TABLE}</pre>\n",
         "<!-- <table><tr><td>a</td></tr></table> -->\n",
         "```html\n<table><tr><td>a</td></tr></table>\n```\n",
-        "[English](a.md) | [中文](b.md)\n\nEither a | b, or c.\n",
+        "[English](a.md) | [中文](b.md)\n\nEither a | b, or c.\n\n|badge| |badge|\n",
     ],
 )
 def test_what_a_page_does_not_show_as_a_table_is_none(tmp_path: Path, text: str) -> None:
     assert sheets_of(tmp_path, text) == ([], [])
+
+
+@pytest.mark.parametrize("text", ["|badge|\n", "| 3 | 4 | 5 |\n", "3 | 4\n"])
+def test_what_has_other_columns_than_the_table_above_is_no_row_of_it(tmp_path: Path, text: str) -> None:
+    _, problems = sheets_of(tmp_path, f"{TABLE}\n{text}")
+    assert problems == []
 
 
 @pytest.mark.parametrize(
@@ -90,15 +96,21 @@ def test_what_a_page_does_not_show_as_a_table_is_none(tmp_path: Path, text: str)
     [
         (f"{TABLE}\n| 3 | 4 |\n", 5),
         (f"{TABLE}<!-- note -->\n| 3 | 4 |\n", 5),
-        ("| a | b |\n\n|---|---|\n", 1),
+        (f"{TABLE}\n```\ncode\n```\n| 3 | 4 |\n", 8),
         ("a | b | c\n--|--|--\n1 | 2 | 3\n\n4 | 5 | 6\n", 5),
-        ("Text.\n\n| a | b |\n| 1 | 2 |\n", 3),
     ],
 )
-def test_rows_that_belong_to_no_table_are_problems(tmp_path: Path, text: str, line: int) -> None:
-    _, problems = sheets_of(tmp_path, text)
-    assert problems[0].line == line
-    assert problems[0].text.endswith("looks like a row of a table, but no heading stands above it")
+def test_rows_that_are_cut_off_from_their_table_are_problems(tmp_path: Path, text: str, line: int) -> None:
+    sheets, problems = sheets_of(tmp_path, text)
+    assert len(sheets[0].rows) == 1
+    assert [problem.line for problem in problems] == [line]
+    assert problems[0].text.endswith("looks like a row of the table above; join the two")
+
+
+def test_a_table_may_lack_its_line_of_dashes(tmp_path: Path) -> None:
+    sheets, problems = sheets_of(tmp_path, "| a | b |\n| 1 | 2 |\n")
+    assert shown(sheets) == [[(1, "a|b"), (2, "1|2")]]
+    assert problems == []
 
 
 def test_all_cells_of_a_row_are_kept(tmp_path: Path) -> None:

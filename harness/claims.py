@@ -233,7 +233,7 @@ def _claim(row: Row, metric: Metric, text: str, layout: _Layout) -> Claim | str:
     says_something = any(char.isalnum() or char == "%" for char in number.suffix)
     if number.suffix and (column is None or column.kind != metric or not says_something):
         return f"{metric} {text!r} ends in {number.suffix!r}, which is no unit (G, M, B, K, %)"
-    unit = (column and column.unit) or heading.unit
+    unit = (column and column.unit) or (None if number.is_whole else heading.unit)
     value, exponent = number.value, number.exponent
     scale = Decimal(UNITS[unit or ""])
     if metric in ("top1", "top5"):
@@ -250,7 +250,7 @@ def _claim(row: Row, metric: Metric, text: str, layout: _Layout) -> Claim | str:
     elif unit is None and value < 10**5:
         return f"{metric} {text!r} has no unit, neither in the cell nor in the heading {heading.text!r}, such as (G)"
     elif unit is None:
-        exponent = max(exponent, layout.padding[metric]) if number.is_plain_integer else exponent
+        exponent = max(exponent, layout.padding.get(metric, 0)) if number.is_plain_integer else exponent
         printed, unit = figures.in_a_unit(value, exponent)
     else:
         printed = f"{value:.{max(-exponent, 0)}f}"

@@ -29,6 +29,7 @@ class Number:
     value: Decimal  #: without its unit
     exponent: int  #: power of ten of its last printed digit
     suffix: str  #: what stands behind it, without a spread and signs of footnotes
+    is_whole: bool = False  #: printed with a power of ten that leaves nothing for a unit to say
 
     @property
     def is_plain_integer(self) -> bool:
@@ -55,7 +56,7 @@ def read_number(text: str) -> Number | None:
     exponent = printed.as_tuple().exponent
     assert isinstance(exponent, int)
     suffix = without_notes(_SPREAD.sub(" ", without_notes(_ABOUT.sub("", shown)[found.end() :])))
-    return Number(printed.scaleb(power), exponent + power, suffix.strip(" .,;:'\""))
+    return Number(printed.scaleb(power), exponent + power, suffix.strip(" .,;:'\""), power >= 5)
 
 
 def read_pixels(text: str) -> int | None:

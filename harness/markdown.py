@@ -33,24 +33,23 @@ class _Line(NamedTuple):
 def read(file: str, text: str) -> tuple[list[Sheet], list[Problem]]:
     """Every table of a Markdown text, HTML tables among them, in the order of their lines.
 
-    Tables in comments and in fenced code document nothing. Rows that an empty line cuts off from
-    their table are problems.
+    Tables in comments and in fenced code document nothing. Rows that an empty line cuts off from their table are
+    problems.
     """
     env: dict[str, Any] = {}
     text = _without_what_is_not_shown(text.replace("\r\n", "\n").replace("\r", "\n"))
     sheets: list[Sheet] = []
     problems = []
     for lines in _blocks(text, env):
-        width = len(sheets[-1].heading) if sheets else 0
         headings = _headings(lines)
         above = lines[: headings[0] if headings else len(lines)]
-        left_over = [line for line in above if 1 < len(line.cells) == width and (line.framed or width > 2)]
+        cut_off = _cut_off(above, len(sheets[-1].heading) if sheets else 0)
         problems += [
             Problem(file, line.number, f"{' | '.join(line.cells)!r} looks like a row of the table above; join the two")
-            for line in left_over
+            for line in cut_off
         ]
         tables = list(_tables(lines, headings))
-        if not left_over and len(above) > 1 and all(line.framed for line in above):
+        if not cut_off and len(above) > 1 and all(line.framed for line in above):
             tables.insert(0, above)  # without its line of dashes
         for table in tables:
             rows = [(line.number, tuple(_cell(written, env) for written in line.cells)) for line in table]
@@ -109,6 +108,11 @@ def _headings(lines: list[_Line]) -> list[int]:
         if says_so and written and all(_DELIMITER.fullmatch(cell) for cell in written):
             found.append(i - 1)
     return found
+
+
+def _cut_off(lines: list[_Line], width: int) -> list[_Line]:
+    """Lines without a heading that have as many cells as the table above them."""
+    return [line for line in lines if 1 < len(line.cells) == width and (line.framed or width > 2)]
 
 
 def _cell(written: str, env: Mapping[str, Any]) -> Cell:

@@ -214,6 +214,8 @@ def test_a_table_about_another_task_is_passed_over(tmp_path: Path) -> None:
         ("flops", "4.1e9", 4.1e9, 1e8),
         ("flops", "4.1E+09", 4.1e9, 1e8),
         ("flops", "4.12×10^9", 4.12e9, 1e7),
+        ("flops(G)", "4.12×10^9", 4.12e9, 1e7),
+        ("flops(G)", "4.12e+00", 4.12e9, 1e7),
         ("flops", "4.12 × 10<sup>9</sup>", 4.12e9, 1e7),
         ("flops", "4.12 x 10⁸", 4.12e8, 1e6),
         ("flops", r"$4.12 \times 10^{9}$", 4.12e9, 1e7),

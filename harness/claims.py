@@ -65,7 +65,9 @@ def read_tables(asked: Sequence[Path]) -> Table:
     files = list(dict.fromkeys(file for path in asked for file in _files(path)))
     read = [sheets.read(path) for path in files]
     table = claims_of([sheet for found, _ in read for sheet in found])
-    problems = (*(problem for _, unread in read for problem in unread), *table.problems)
+    names = [str(path) for path in files]
+    unread = [problem for _, found in read for problem in found]
+    problems = sorted([*unread, *table.problems], key=lambda problem: (names.index(problem.file), problem.line))
     if not table.rows and not problems:
         found = "; ".join(f"line {one.line}: {one.text}" for one in table.passed_over[:3]) or "no table at all"
         where = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
@@ -73,7 +75,7 @@ def read_tables(asked: Sequence[Path]) -> Table:
             f"{where}: no model table found ({found}). Expected a Markdown table whose heading names a model column "
             "(model, name, 模型) and at least one of top1, top5, flops, params"
         )
-    return replace(table, files=tuple(map(str, files)), problems=problems)
+    return replace(table, files=tuple(names), problems=tuple(problems))
 
 
 def claims_of(given: Sequence[Sheet]) -> Table:

@@ -14,7 +14,7 @@ Rows = list[tuple[int, tuple[Cell, ...]]]  #: 1-based line and cells, the headin
 def read(text: str) -> list[Rows]:
     """Every HTML table in a text. A cell over several rows stands in each of them, one over columns in the first."""
     reader = _Reader()
-    reader.feed(text)
+    reader.feed(text.replace("<![", "&lt;!["))  # which Markdown may write, and the parser takes for a broken section
     reader.close()
     found = [list(_spread(table)) for table in reader.tables]
     return [rows for rows in found if rows and any(cell.text for cell in rows[0][1])]
@@ -30,6 +30,7 @@ class _Writing:
     links: list[tuple[str, str]] = field(default_factory=list)
 
 
+_WIDEST = 1000  # cells, as browsers have it
 _Table = list[tuple[int, list[_Writing]]]
 
 
@@ -39,6 +40,9 @@ class _Reader(HTMLParser):
         self.tables: list[_Table] = []
         self._open: list[_Table] = []
         self._cell: _Writing | None = None
+
+    def set_cdata_mode(self, elem: str) -> None:
+        """Not entered: a sentence that mentions <script> would hide all tables below it."""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -70,7 +74,7 @@ class _Reader(HTMLParser):
 
 
 def _span(given: str | None) -> int:
-    return max(1, int(given)) if given and given.isdecimal() else 1
+    return min(max(1, int(given)), _WIDEST) if given and given.isdecimal() else 1
 
 
 def _spread(table: _Table) -> Iterator[tuple[int, tuple[Cell, ...]]]:

@@ -152,6 +152,15 @@ def test_cells_over_several_rows_or_columns_keep_the_others_in_their_columns(tmp
     assert shown(sheets) == [[(1, "a|b|c"), (2, "1|2|3"), (3, "1|4|3"), (4, "5||6")]]
 
 
+@pytest.mark.parametrize(
+    "above", ["Put it into `<script>` or `<table>`.", "<![logo](l.png)>", "a <b and c> d </table>"]
+)
+def test_text_above_hides_no_html_table(tmp_path: Path, above: str) -> None:
+    sheets, _ = sheets_of(tmp_path, f"{above}\n\n<table><tr><td>a</td></tr><tr><td colspan=999999999>1</table>\n")
+    assert shown(sheets)[0][0] == (3, "a")
+    assert len(sheets[0].rows[0][1]) == 1000
+
+
 def test_a_table_that_lays_out_pictures_is_none(tmp_path: Path) -> None:
     assert sheets_of(tmp_path, '<table><tr><td><img src="a.png"></td></tr></table>\n') == ([], [])
 

@@ -233,7 +233,7 @@ def _claim(row: Row, metric: Metric, text: str, layout: _Layout) -> Claim | str:
     # what stands behind a number is understood as it would be in a heading
     column = headings.read(f"{metric} {number.suffix}")
     says_something = any(char.isalnum() or char == "%" for char in number.suffix)
-    if number.suffix and (column is None or column.kind != metric or not says_something):
+    if number.suffix and (column is None or not says_something):
         return f"{metric} {text!r} ends in {number.suffix!r}, which is no unit (G, M, B, K, %)"
     unit = (column and column.unit) or (None if number.is_whole else heading.unit)
     value, exponent = number.value, number.exponent

@@ -19,7 +19,6 @@ _NUMBER = re.compile(
 _SPREAD = re.compile(r"\(?\s*(?:±|\+/-|\+-|\\pm)\s*[\d.]+\s*%?\s*\)?")
 _ABOUT = re.compile(r"^(?:~(?!~)|[≈≃∼]|约)\s*")
 _PIXELS = re.compile(r"\s*(?:px|pixels?|像素)\s*")
-_SQUARED = re.compile(r"(\d{2,})\s*\^\s*2")
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,7 @@ def read_number(text: str) -> Number | None:
 def read_pixels(text: str) -> int | None:
     """The side of the square that a cell says, e.g. 224, 224x224, (3, 224, 224) or 224 px; None for anything else."""
     shown = _PIXELS.sub("", plain(text).lower())
-    if squared := _SQUARED.fullmatch(shown):
-        return int(squared.group(1))
+    # the sign of a square goes as the sign of a footnote would
     numbers = re.split(r"\s*[x×*,]\s*", re.sub(r"[\[\](){}]", "", without_notes(shown)).strip())
     sides = [number for number in numbers if len(numbers) < 3 or number not in ("1", "3")]
     is_square = len(set(sides)) == 1 and len(sides) <= 2 and len(sides[0]) < 5

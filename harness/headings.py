@@ -70,7 +70,7 @@ _KNOWN_CHINESE = re.compile(
                     key=len, reverse=True))
 )  # fmt: skip
 _WORD = re.compile(rf"%|[{_CHINESE}]+|[^\W_{_CHINESE}]+")
-_PIXELS = re.compile(r"(?:@\s*(\d{2,4})(?:\s*[x×*]\s*\1)?|\b(\d{2,4})\s*[x×*]\s*\2)(?:\s*(?:px|pixels?))?(?![\dx×*])")
+_PIXELS = re.compile(r"(?:@\s*(\d{2,4})(?:\s*[x×*]\s*\1)?|\b(\d{2,4})\s*[x×*]\s*\2)(?:\s*(?:px|pixels?))?")
 _POWER = re.compile(r"(?:[x×*]\s*)?(?<!\d)10\s*(?:\^|\*\*)\s*\{?(\d+)\}?|\b1e\+?(\d+)\b")
 _NOTE = re.compile(r"\[\^[^\]]*\]|\^\w+")
 _TOP = re.compile(r"(?<![a-z])(?:top|acc(?:uracy)?|prec(?:ision)?)[\s.@-]*([15])(?=acc|prec|[^a-z\d]|$)")

@@ -41,7 +41,7 @@ class _Reader(HTMLParser):
         self._open: list[_Table] = []
         self._cell: _Writing | None = None
 
-    def set_cdata_mode(self, elem: str) -> None:
+    def set_cdata_mode(self, elem: str, *, escapable: bool = False) -> None:
         """Not entered: a sentence that mentions <script> would hide all tables below it."""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

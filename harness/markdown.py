@@ -82,8 +82,7 @@ def _blocks(text: str, env: dict[str, Any], before: int = 0) -> Iterator[list[_L
             yield from _blocks(token.content, env, before + start)
         elif token.type == "html_block" and not _VERBATIM.match(token.content):
             _, *others = token.content.split("\n")  # the first line is what made it HTML
-            within = ("" if line.lstrip().startswith("<") and not _PIPE.search(line) else line for line in others)
-            yield from _blocks("\n".join(["", *within]), env, before + start)
+            yield from _blocks("\n".join(["", *others]), env, before + start)
 
 
 def _line(number: int, written: str, container: re.Pattern[str]) -> _Line:

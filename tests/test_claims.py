@@ -117,8 +117,9 @@ def test_a_heading_in_macs_counts_a_multiply_add_once(tmp_path: Path, heading: s
     assert (found.multiply_adds, found.value) == (True, 2.897e9)
 
 
-def test_a_second_column_that_says_the_same_is_a_problem(tmp_path: Path) -> None:
-    read = table(tmp_path, "| model | source | FLOPs (G) | MACs (G) |", "| resnet50 | timm | 8.268 | 4.134 |")
+@pytest.mark.parametrize("second", ["4.134", "-", "[log](l)"])
+def test_a_second_column_that_says_the_same_is_a_problem(tmp_path: Path, second: str) -> None:
+    read = table(tmp_path, "| model | source | FLOPs (G) | MACs (G) |", f"| resnet50 | timm | 8.268 | {second} |")
     assert [claim.text for claim in read.claims] == ["8.268"]
     (problem,) = read.problems
     assert problem.line == 1
@@ -322,6 +323,7 @@ def test_one_count_to_the_last_digit_makes_all_of_its_column_exact(tmp_path: Pat
         ("813900", ("813.9", "K", 100)),
         ("2000000000000", ("2", "T", 1e12)),
         ("25557032", ("25557032", "", 1)),
+        ("1820000.5", ("1820000.5", "", 0.1)),
     ],
 )
 def test_a_single_row_is_a_column_of_one(tmp_path: Path, text: str, claimed: tuple[str, str, float]) -> None:
@@ -356,6 +358,11 @@ def test_a_column_of_fractions_becomes_percent_with_the_digits_printed(tmp_path:
 def test_one_small_percentage_does_not_make_a_column_fractions(tmp_path: Path) -> None:
     read = table(tmp_path, "| model | source | top1 |", "| random | timm | 0.1 |", "| resnet50 | timm | 80.376 |")
     assert [claim.value for claim in read.claims] == [0.1, 80.376]
+
+
+def test_a_percent_sign_among_fractions_is_a_percentage(tmp_path: Path) -> None:
+    read = table(tmp_path, "| model | top1 |", "| a | 0.795 |", "| b | 0.9% |")
+    assert [claim.text for claim in read.claims] == ["79.5", "0.9"]
 
 
 def test_a_percent_sign_is_never_a_fraction(tmp_path: Path) -> None:

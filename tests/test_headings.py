@@ -96,6 +96,7 @@ def test_a_unit_may_be_written_in_many_ways(text: str) -> None:
         ("FLOPs @ 224px (B)", 224),
         ("FLOPs (G)", None),
         ("acc@1", None),
+        ("top_1 acc.", None),
         ("acc@5 @384", 384),
     ],
 )

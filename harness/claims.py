@@ -1,4 +1,4 @@
-"""Markdown tables -> claims. Units and percentages are settled here, once.
+"""Tables as text -> claims. Units and percentages are settled here, once.
 
 What cannot be read is never dropped: it becomes a Problem with its file and line.
 """
@@ -6,88 +6,25 @@ What cannot be read is never dropped: it becomes a Problem with its file and lin
 from __future__ import annotations
 
 import glob
-import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
-
+from harness import figures, headings, sheets
+from harness.cells import Cell, Problem, Sheet, plain, without_notes
 from harness.errors import InputError
+from harness.figures import Number
+from harness.headings import Column
 from harness.records import METRICS, UNITS, Claim, Metric, Row
 
-#: column -> what its heading says, after units and punctuation are taken away
-HEADINGS: Mapping[str, tuple[str, ...]] = {
-    "model": ("model", "models", "model name", "name", "network", "模型", "模型名称"),
-    "source": ("source", "framework", "codebase", "repo", "library", "源码", "来源"),
-    "top1": (
-        "top1",
-        "top-1",
-        "top 1",
-        "acc@1",
-        "top1 acc",
-        "top-1 acc",
-        "top-1 accuracy",
-        "top1 accuracy",
-        "acc1",
-    ),
-    "top5": (
-        "top5",
-        "top-5",
-        "top 5",
-        "acc@5",
-        "top5 acc",
-        "top-5 acc",
-        "top-5 accuracy",
-        "top5 accuracy",
-        "acc5",
-    ),
-    "flops": ("flops", "flop", "macs", "mac", "gflops", "gmacs", "mflops", "计算量", "multiply-adds"),
-    "params": ("params", "param", "#params", "#param", "parameters", "参数", "参数量"),
-    "input_size": (
-        "input size",
-        "input",
-        "resolution",
-        "image size",
-        "img size",
-        "size",
-        "crop",
-        "输入尺寸",
-        "分辨率",
-    ),
-}
-UNIT_SIGNS: Mapping[str, str] = {
-    "g": "G", "b": "G", "bn": "G", "十亿": "G", "giga": "G", "gflops": "G", "gmacs": "G",
-    "m": "M", "百万": "M", "mega": "M", "mflops": "M",
-    "k": "K", "千": "K", "t": "T", "%": "%",
-}  # fmt: skip
-NO_CLAIM = {"", "-", "--", "---", "–", "—", "/", "n/a", "na", "none", "nan", "?"}
+__all__ = ["Problem", "Table", "claims_of", "read_table", "read_tables"]
 
-_NUMBER = re.compile(r"^([+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?|[+-]?\.\d+)\s*([^\d\s].*)?$")
 _VERSION_IN_LINK = re.compile(r"/(?:blob|tree|tag|raw)/v?(\d+(?:\.\d+)+(?:[-.]?(?:rc|post|dev)\d*)?)(?:/|$|#|\?)")
 _VERSION_IN_TEXT = re.compile(r"\bv(\d+(?:\.\d+)+)\b")
-_DELIMITER = re.compile(r":?-+:?")
 _SOURCE_NAME = re.compile(r"[A-Za-z][\w.-]*")
 _SEVERAL = re.compile(r"\s*[,;&+、]\s*|\s+(?:/|and)\s+")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A place in a table that cannot be read as the claim it seems to be."""
-
-    file: str
-    line: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.text}"
-
-    @property
-    def place(self) -> dict[str, str | int]:
-        """Where it is, as the evidence of a finding."""
-        return {"file": Path(self.file).name, "line": self.line}
 
 
 @dataclass(frozen=True)
@@ -102,58 +39,71 @@ class Table:
 
 
 @dataclass(frozen=True)
-class _Cell:
-    text: str
-    links: tuple[tuple[str, str], ...] = ()  #: text and address
+class _Layout:
+    """Where a sheet says what, and what its columns of figures have in common."""
 
+    columns: Mapping[str, tuple[int, Column]]  #: kind -> position and what its heading says
+    fractions: frozenset[str]  #: accuracies printed as shares of 1
+    padding: Mapping[str, int]  #: counts -> zeros at the end that all of them share
 
-@dataclass(frozen=True)
-class _Column:
-    heading: str
-    unit: str | None
-    multiply_adds: bool
+    def cell(self, kind: str, cells: Sequence[Cell]) -> Cell:
+        position = self.columns[kind][0] if kind in self.columns else len(cells)
+        return cells[position] if position < len(cells) else Cell("")
 
 
 def read_table(path: Path) -> Table:
-    """Every claim in a Markdown file; see read_tables."""
+    """Every claim in a file; see read_tables."""
     return read_tables([path])
 
 
 def read_tables(asked: Sequence[Path]) -> Table:
-    """Every claim in these Markdown files, in those of these folders, and in those that these patterns match.
+    """Every claim in these files, in the Markdown files of these folders, and in the files that these patterns match.
 
     Raises InputError where a file cannot be read, where a folder or a pattern has none, and where none of them has a
     table with a model and a metric in its heading.
     """
     files = list(dict.fromkeys(file for path in asked for file in _files(path)))
-    rows: list[Row] = []
-    claims: list[Claim] = []
-    problems: list[Problem] = []
-    passed_over: list[Problem] = []
-    before = 0  # rows of the model tables above
-    for path in files:
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot read the table: {error}") from error
-        for cells in _tables(text):
-            heading_line, heading = cells[0]
-            columns, twice = _columns(heading)
-            if "model" not in columns or not any(metric in columns for metric in METRICS):
-                what = " | ".join(cell.text for cell in heading if cell.text)
-                passed_over.append(Problem(str(path), heading_line, what))
-                continue
-            problems += [Problem(str(path), heading_line, what) for what in twice]
-            _read_rows(str(path), before, cells[1:], columns, rows, claims, problems)
-            before += len(cells) - 1
-    if not rows and not problems:
-        found = "; ".join(f"line {one.line}: {one.text}" for one in passed_over[:3]) or "no table at all"
+    read = [sheets.read(path) for path in files]
+    table = claims_of([sheet for found, _ in read for sheet in found])
+    names = [str(path) for path in files]
+    unread = [problem for _, found in read for problem in found]
+    problems = sorted([*unread, *table.problems], key=lambda problem: (names.index(problem.file), problem.line))
+    if not table.rows and not problems:
+        found = "; ".join(f"line {one.line}: {one.text}" for one in table.passed_over[:3]) or "no table at all"
         where = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
         raise InputError(
             f"{where}: no model table found ({found}). Expected a Markdown table whose heading names a model column "
             "(model, name, 模型) and at least one of top1, top5, flops, params"
         )
-    return Table(tuple(map(str, files)), tuple(rows), tuple(claims), tuple(problems), tuple(passed_over))
+    return replace(table, files=tuple(names), problems=tuple(problems))
+
+
+def claims_of(given: Sequence[Sheet]) -> Table:
+    """Every claim in these sheets. Rows are numbered throughout, those that cannot be read among them."""
+    rows: list[Row] = []
+    claims: list[Claim] = []
+    problems: list[Problem] = []
+    passed_over: list[Problem] = []
+    before = 0  # rows of the model tables above
+    for sheet in given:
+        layout, unread = _layout(sheet)
+        if layout is None:
+            what = " | ".join(cell.text for cell in sheet.heading if cell.text)
+            passed_over.append(Problem(sheet.file, sheet.line, what))
+            continue
+        problems += unread
+        for number, (line, cells) in enumerate(sheet.rows, before + 1):
+            of_row, wrong = _rows(sheet, layout, number, line, cells)
+            for row in of_row:
+                read = _claims(row, layout, cells)
+                claims += [claim for claim in read if isinstance(claim, Claim)]
+                wrong += [claim for claim in read if isinstance(claim, str)]
+            rows += of_row
+            # a cell that cannot be read is the same one for every source of the row
+            problems += [Problem(sheet.file, line, what) for what in dict.fromkeys(wrong)]
+        before += len(sheet.rows)
+    files = dict.fromkeys(sheet.file for sheet in given)
+    return Table(tuple(files), tuple(rows), tuple(claims), tuple(problems), tuple(passed_over))
 
 
 def _files(asked: Path) -> list[Path]:
@@ -168,132 +118,88 @@ def _files(asked: Path) -> list[Path]:
     return found
 
 
-def _tables(text: str) -> Iterator[list[tuple[int, list[_Cell]]]]:
-    """Each table as (1-based line, cells) per row, the heading first."""
-    rows: list[tuple[int, list[_Cell]]] = []
-    for token in MarkdownIt("commonmark").enable("table").parse(text):
-        if token.type == "table_open":
-            rows = []
-        elif token.type == "tr_open":
-            rows.append(((token.map or [0])[0] + 1, []))
-        elif token.type == "inline" and rows and token.level >= 4:
-            rows[-1][1].append(_cell(token))
-        elif token.type == "table_close":
-            yield from _apart(rows)
-            rows = []
-
-
-def _apart(rows: list[tuple[int, list[_Cell]]]) -> Iterator[list[tuple[int, list[_Cell]]]]:
-    """The tables that stand below each other without an empty line, which Markdown takes for one."""
-    for i in range(2, len(rows)):
-        texts = [cell.text for cell in rows[i][1] if cell.text]
-        if any("--" in text for text in texts) and all(_DELIMITER.fullmatch(text) for text in texts):
-            yield rows[: i - 1]
-            yield from _apart([rows[i - 1], *rows[i + 1 :]])
-            return
-    yield rows
-
-
-def _cell(token: Token) -> _Cell:
-    children = token.children or []
-    links = []
-    for i, child in enumerate(children):
-        if child.type == "link_open":
-            within = itertools.takewhile(lambda one: one.type != "link_close", children[i + 1 :])
-            links.append((" ".join(one.content for one in within).strip(), str(child.attrs["href"])))
-    text = "".join(
-        " " if child.type in ("softbreak", "hardbreak", "html_inline") else child.content
-        for child in children
-        if child.type in ("text", "code_inline", "softbreak", "hardbreak", "html_inline")
+def _layout(sheet: Sheet) -> tuple[_Layout | None, list[Problem]]:
+    """What the columns of a sheet are, None where it is not about classifiers; and columns that are not read."""
+    columns: dict[str, tuple[int, Column]] = {}
+    unread = []
+    for position, cell in enumerate(sheet.heading):
+        column = headings.read(cell.text)
+        if column is None:
+            continue
+        if column.kind not in columns:
+            columns[column.kind] = (position, column)
+        elif column.kind != "model" or _names_others(sheet, columns["model"][0], position):
+            first = columns[column.kind][1].text
+            what = f"column {cell.text!r} is not read: {first!r} says {column.kind} already; keep one"
+            unread.append(Problem(sheet.file, sheet.line, what))
+    of_another_task = any(headings.of_another_task(cell.text) for cell in sheet.heading)
+    if of_another_task or "model" not in columns or not any(metric in columns for metric in METRICS):
+        return None, []
+    numbers = {metric: _numbers(sheet, columns[metric][0]) for metric in METRICS if metric in columns}
+    fractions = frozenset(
+        metric for metric in numbers if metric in ("top1", "top5") and _are_fractions(numbers[metric])
     )
-    return _Cell(" ".join(text.split()), tuple(links))
+    padding: dict[str, int] = {
+        metric: figures.padding(numbers[metric])
+        for metric in numbers
+        if metric in ("flops", "params") and columns[metric][1].unit is None
+    }
+    return _Layout(columns, fractions, padding), unread
 
 
-def _columns(heading: Sequence[_Cell]) -> tuple[dict[str, tuple[int, _Column]], list[str]]:
-    """Column name -> its position and what its heading says; and what is wrong with a second column of a name."""
-    found: dict[str, tuple[int, _Column]] = {}
-    twice: list[str] = []
-    for position, cell in enumerate(heading):
-        text = cell.text.lower()
-        bracket = re.search(r"[(（\[]([^)）\]]*)[)）\]]", text)
-        bare = re.sub(r"[(（\[][^)）\]]*[)）\]]|@\s*\d{2,}", "", text)  # @224 is a size, the @1 of acc@1 is not
-        bare = " ".join(bare.replace("_", " ").split()).strip(" :*.")
-        unit = UNIT_SIGNS.get(bracket.group(1).strip()) if bracket else None
-        if unit is None and bare in ("gflops", "gmacs", "mflops"):
-            unit = UNIT_SIGNS[bare]
-        for name, spellings in HEADINGS.items():
-            if bare in spellings and name in found:
-                twice.append(
-                    f"column {cell.text!r} is not read: {found[name][1].heading!r} says {name} already; keep one"
-                )
-            elif bare in spellings:
-                found[name] = (position, _Column(cell.text, unit, "mac" in text or "multiply" in text))
-    return found, twice
+def _names_others(sheet: Sheet, first: int, second: int) -> bool:
+    """Whether a second column of models names any, rather than linking to where those of the first are."""
+
+    def differs(cells: Sequence[Cell]) -> bool:
+        other = cells[second]
+        return not (other.links or figures.is_blank(other.text) or _name(other) == _name(cells[first]))
+
+    return any(differs(cells) for _, cells in sheet.rows if second < len(cells))
 
 
-def _read_rows(
-    file: str,
-    before: int,
-    body: Sequence[tuple[int, list[_Cell]]],
-    columns: Mapping[str, tuple[int, _Column]],
-    rows: list[Row],
-    claims: list[Claim],
-    problems: list[Problem],
-) -> None:
-    fractions = {metric for metric in ("top1", "top5") if metric in columns and _is_fraction(body, columns[metric][0])}
-    for number, (line, cells) in enumerate(body, before + 1):
-
-        def at(name: str, cells: list[_Cell] = cells) -> _Cell:
-            position = columns[name][0] if name in columns else len(cells)
-            return cells[position] if position < len(cells) else _Cell("")
-
-        model = at("model").text.strip("* `")
-        if not model:
-            problems.append(Problem(file, line, "row without a model name"))
-            continue
-        sources = list(_sources(at("source")))
-        if not sources:
-            what = f"source {at('source').text!r}" if "source" in columns else "no source column"
-            problems.append(
-                Problem(file, line, f"{model}: {what}; expected the framework's name, e.g. a link [timm](…)")
-            )
-            continue
-        size = re.match(r"^(\d+)(?:\s*[x×*]\s*\1)?$", at("input_size").text)
-        if size is None and at("input_size").text.lower() not in NO_CLAIM:
-            problems.append(
-                Problem(
-                    file,
-                    line,
-                    f"{model}: input size {at('input_size').text!r} is no number of pixels, such as 224 or 224x224",
-                )
-            )
-        pixels = int(size.group(1)) if size else None
-        for source, version, link in sources:
-            row = Row(file, line, number, source, version, link, model, pixels)
-            rows.append(row)
-            for metric in METRICS:
-                if metric not in columns or at(metric).text.strip("* ").lower() in NO_CLAIM:
-                    continue
-                claim = _claim(row, metric, at(metric).text, columns[metric][1], metric in fractions)
-                if not isinstance(claim, str):
-                    claims.append(claim)
-                elif (problem := Problem(file, line, f"{model}: {claim}")) not in problems:  # of every source the same
-                    problems.append(problem)
+def _numbers(sheet: Sheet, position: int) -> list[Number]:
+    read = (figures.read_number(cells[position].text) for _, cells in sheet.rows if position < len(cells))
+    return [number for number in read if number is not None]
 
 
-def _is_fraction(body: Sequence[tuple[int, list[_Cell]]], position: int) -> bool:
+def _are_fractions(numbers: Sequence[Number]) -> bool:
     """Whether a column of accuracies is printed as fractions: no number in it exceeds 1."""
-    values = [
-        float(number.group(1).replace(",", ""))
-        for _, cells in body
-        if position < len(cells)
-        and (number := _NUMBER.match(cells[position].text.strip("* ")))
-        and number.group(2) is None
-    ]
-    return bool(values) and max(values) <= 1
+    bare = [number.value for number in numbers if not number.suffix]
+    return bool(bare) and max(bare) <= 1
 
 
-def _sources(cell: _Cell) -> Iterator[tuple[str, str | None, str | None]]:
+def _rows(sheet: Sheet, layout: _Layout, number: int, line: int, cells: Sequence[Cell]) -> tuple[list[Row], list[str]]:
+    """The row of each source that a line of a sheet is about, and what of it cannot be read."""
+    model = _name(layout.cell("model", cells))
+    if not model:
+        return [], ["row without a model name"]
+    named = layout.cell("source", cells)
+    sources = list(_sources(named)) if "source" in layout.columns else [_source_of(sheet)]
+    if not sources:
+        return [], [f"{model}: source {named.text!r}; expected the framework's name, e.g. a link [timm](…)"]
+    wrong = []
+    if beyond := [cell.text for cell in cells[len(sheet.heading) :] if cell.text]:
+        wrong.append(
+            f"{model}: {' | '.join(beyond)!r} is not read: the row has {len(cells)} cells, its heading has "
+            f"{len(sheet.heading)}"
+        )
+    size = layout.cell("input_size", cells).text
+    pixels = figures.read_pixels(size)
+    if pixels is None and not figures.is_blank(size):
+        wrong.append(f"{model}: input size {size!r} is no number of pixels, such as 224 or 224x224")
+    return [Row(sheet.file, line, number, *source, model, pixels, sheet.line) for source in sources], wrong
+
+
+def _name(cell: Cell) -> str:
+    return without_notes(plain(cell.text))
+
+
+def _source_of(sheet: Sheet) -> tuple[str, str | None, str | None]:
+    """Name, version and link where no column says them."""
+    return (sheet.source or "").lower(), sheet.version, None
+
+
+def _sources(cell: Cell) -> Iterator[tuple[str, str | None, str | None]]:
     """Name, version and link of every source that a cell names."""
     only = cell.links[0][1] if len(cell.links) == 1 else None
     parts = cell.links if len(cell.links) > 1 else [(text, only) for text in _SEVERAL.split(cell.text)]
@@ -309,39 +215,56 @@ def _version(text: str, link: str | None) -> str | None:
     return version.group(1) if version else None
 
 
-def _claim(row: Row, metric: Metric, text: str, column: _Column, fraction: bool) -> Claim | str:
-    """The claim in a cell, or what is wrong with it."""
-    match = _NUMBER.match(text.strip("* "))
-    if match is None:
+def _claims(row: Row, layout: _Layout, cells: Sequence[Cell]) -> list[Claim | str]:
+    """The claim in each cell of a row, or what is wrong with it."""
+    return [
+        read if isinstance(read, Claim) else f"{row.model}: {read}"
+        for metric in METRICS
+        if not figures.is_blank(text := layout.cell(metric, cells).text)
+        for read in [_claim(row, metric, text, layout)]
+    ]
+
+
+def _claim(row: Row, metric: Metric, text: str, layout: _Layout) -> Claim | str:
+    position, heading = layout.columns[metric]
+    number = figures.read_number(text)
+    if number is None:
         return f"{metric} {text!r} is no number"
-    printed = match.group(1).replace(",", "").lstrip("+")
-    suffix = (match.group(2) or "").strip().lower()
-    unit = UNIT_SIGNS.get(suffix) if suffix else column.unit
-    if suffix and unit is None:
-        return f"{metric} {text!r} ends in {match.group(2)!r}, which is no unit (G, M, B, K, %)"
-    decimals = len(printed.partition(".")[2])
+    # what stands behind a number is understood as it would be in a heading
+    column = headings.read(f"{metric} {number.suffix}")
+    says_something = any(char.isalnum() or char == "%" for char in number.suffix)
+    if number.suffix and (column is None or not says_something):
+        return f"{metric} {text!r} ends in {number.suffix!r}, which is no unit (G, M, B, K, %)"
+    unit = (column and column.unit) or (None if number.is_whole else heading.unit)
+    value, exponent = number.value, number.exponent
+    scale = Decimal(UNITS[unit or ""])
     if metric in ("top1", "top5"):
-        if fraction:  # percent from here on: the printed digits move two places
-            decimals -= 2
-            printed = f"{float(printed) * 100:.{max(decimals, 0)}f}"
-        if not 0 <= float(printed) <= 100 or unit not in (None, "%"):
+        if metric in layout.fractions and not number.suffix:  # percent from here on: the printed digits move two places
+            value, exponent = value.scaleb(2), exponent + 2
+        if not 0 <= value <= 100 or unit not in (None, "%"):
             return f"{metric} {text!r} is no percentage between 0 and 100"
-        return Claim(row, metric, printed, "%", float(printed), 10.0**-decimals, column.heading)
-    if unit == "%":
+        unit = "%"
+        printed = f"{value:.{max(-exponent, 0)}f}"
+    elif unit == "%":
         return f"{metric} {text!r} is a percentage, expected a count"
-    if float(printed) <= 0:
+    elif value <= 0:
         return f"{metric} {text!r} is no count above 0"
-    if unit is None and float(printed) < 1e5:
-        return f"{metric} {text!r} has no unit, neither in the cell nor in the heading {column.heading!r}, such as (G)"
-    unit = unit or ""
-    scale = UNITS[unit]
+    elif unit is None and value < 10**5:
+        return f"{metric} {text!r} has no unit, neither in the cell nor in the heading {heading.text!r}, such as (G)"
+    elif unit is None:
+        exponent = max(exponent, layout.padding.get(metric, 0)) if number.is_plain_integer else exponent
+        printed, unit = figures.in_a_unit(value, exponent)
+    else:
+        printed = f"{value:.{max(-exponent, 0)}f}"
     return Claim(
         row,
         metric,
         printed,
         unit,
-        float(printed) * scale,
-        scale * 10.0**-decimals,
-        column.heading,
-        column.multiply_adds,
+        float(value * scale),
+        float(scale.scaleb(exponent)),
+        heading.text,
+        heading.multiply_adds or bool(column and column.multiply_adds),
+        position,
+        (column and column.pixels) or heading.pixels,
     )

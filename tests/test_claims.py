@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.claims import Table, read_table, read_tables
+from harness.claims import Table, claims_of, read_table, read_tables
 from harness.errors import InputError
 from harness.records import Claim
+from harness.sheets import Cell, Sheet
 
 CSPNET = Path(__file__).parents[1] / "reference/cspnet.md"
 FAMILIES = Path(__file__).parents[2] / "shared/tables"
@@ -116,18 +117,50 @@ def test_a_heading_in_macs_counts_a_multiply_add_once(tmp_path: Path, heading: s
     assert (found.multiply_adds, found.value) == (True, 2.897e9)
 
 
-def test_a_second_column_that_says_the_same_is_a_problem(tmp_path: Path) -> None:
-    read = table(tmp_path, "| model | source | FLOPs (G) | MACs (G) |", "| resnet50 | timm | 8.268 | 4.134 |")
+@pytest.mark.parametrize("second", ["4.134", "-", "[log](l)"])
+def test_a_second_column_that_says_the_same_is_a_problem(tmp_path: Path, second: str) -> None:
+    read = table(tmp_path, "| model | source | FLOPs (G) | MACs (G) |", f"| resnet50 | timm | 8.268 | {second} |")
     assert [claim.text for claim in read.claims] == ["8.268"]
     (problem,) = read.problems
     assert problem.line == 1
     assert "'MACs (G)' is not read" in problem.text
 
 
-def test_a_size_in_the_heading_does_not_hide_the_column(tmp_path: Path) -> None:
+def test_a_size_in_the_heading_is_where_its_figures_are_counted(tmp_path: Path) -> None:
     found = cell(tmp_path, "FLOPs@224 (G)", "4.1")
     assert isinstance(found, Claim)
-    assert (found.metric, found.unit) == ("flops", "G")
+    assert (found.metric, found.unit, found.counted_at) == ("flops", "G", 224)
+
+
+def test_a_claim_knows_its_column_and_its_row_the_table(tmp_path: Path) -> None:
+    read = read_text(
+        tmp_path, "Text.\n\n| date | model | top1 | link | top5 |\n|-|-|-|-|-|\n| 1 | a | 70.1 | x | 90.1 |\n"
+    )
+    assert [(claim.column, claim.counted_at, claim.row.table) for claim in read.claims] == [(2, None, 3), (4, None, 3)]
+
+
+def test_a_second_column_of_models_that_only_links_is_no_problem(tmp_path: Path) -> None:
+    read = table(tmp_path, "| name | top1 | model |", "| a | 70.1 | [github](x) / [baidu](y) |", "| b | 71.2 | - |")
+    assert [(row.model, row.line) for row in read.rows] == [("a", 3), ("b", 4)]
+    assert read.problems == ()
+
+
+def test_a_second_column_that_names_other_models_is_a_problem(tmp_path: Path) -> None:
+    read = table(tmp_path, "| name | top1 | network |", "| a | 70.1 | a |", "| b | 71.2 | c |")
+    assert [row.model for row in read.rows] == ["a", "b"]
+    assert [problem.text for problem in read.problems] == [
+        "column 'network' is not read: 'name' says model already; keep one"
+    ]
+
+
+def test_a_table_about_another_task_is_passed_over(tmp_path: Path) -> None:
+    read = read_text(
+        tmp_path,
+        "| model | top1 |\n|--|--|\n| a | 70.1 |\n\n"
+        "| Model | box mAP | params (M) |\n|--|--|--|\n| Mask R-CNN | 48 | 44 |\n",
+    )
+    assert [claim.metric for claim in read.claims] == ["top1"]
+    assert [other.text for other in read.passed_over] == ["Model | box mAP | params (M)"]
 
 
 # --- units
@@ -154,6 +187,46 @@ def test_a_size_in_the_heading_does_not_hide_the_column(tmp_path: Path) -> None:
         ("params(M)", "+25.5", 25.5e6, 1e5),
         ("top1", "79.5%", 79.5, 0.1),
         ("top1(%)", "79", 79, 1),
+        ("top1", "75.1 ± 0.1", 75.1, 0.1),
+        ("top1", "75.1(±0.1)", 75.1, 0.1),
+        ("top1", "75.10 +/- 0.25 %", 75.1, 0.01),
+        ("top1", r"$75.1 \pm 0.1$", 75.1, 0.1),
+        ("top1", "75.1*", 75.1, 0.1),
+        ("top1", r"75.1\*\*", 75.1, 0.1),
+        ("top1", "**75.1**†", 75.1, 0.1),
+        ("top1", "75.1<sup>1</sup>", 75.1, 0.1),
+        ("top1", "75.10<sup>2</sup>", 75.1, 0.01),
+        ("top1", "75.1¹²", 75.1, 0.1),
+        ("top1", "75.1①", 75.1, 0.1),
+        ("top1", "75.1 [^3]", 75.1, 0.1),
+        ("top1", "<b>75.1", 75.1, 0.1),
+        ("top1", "75.1</br>", 75.1, 0.1),
+        ("top1", "75.1 %", 75.1, 0.1),
+        ("top1", "７５．１％", 75.1, 0.1),
+        ("top1", "\u200b75.1\u00a0", 75.1, 0.1),
+        ("top1", "75.1&nbsp;", 75.1, 0.1),
+        ("top1", "[75.1](https://x.y/log)", 75.1, 0.1),
+        ("top1", "\t75.1\t", 75.1, 0.1),
+        ("flops", "4.1 GMACs", 4.1e9, 1e8),
+        ("flops", "4.1G ± 0.1G", 4.1e9, 1e8),
+        ("flops", "4.1 ± 0.1 G", 4.1e9, 1e8),
+        ("flops", "~4.1G", 4.1e9, 1e8),
+        ("flops", "≈ 4.1 G", 4.1e9, 1e8),
+        ("flops", "4.1e9", 4.1e9, 1e8),
+        ("flops", "4.1E+09", 4.1e9, 1e8),
+        ("flops", "4.12×10^9", 4.12e9, 1e7),
+        ("flops(G)", "4.12×10^9", 4.12e9, 1e7),
+        ("flops(G)", "4.12e+00", 4.12e9, 1e7),
+        ("flops", "4.12 × 10<sup>9</sup>", 4.12e9, 1e7),
+        ("flops", "4.12 x 10⁸", 4.12e8, 1e6),
+        ("flops", r"$4.12 \times 10^{9}$", 4.12e9, 1e7),
+        ("flops", "41亿", 4.1e9, 1e8),
+        ("params", "2556 万", 25.56e6, 1e4),
+        ("params", "25.6 M params", 25.6e6, 1e5),
+        ("params", "25557032.0", 25_557_032, 1),
+        ("参数量（万）", "2556", 25.56e6, 1e4),
+        ("计算量(亿)", "41.2", 4.12e9, 1e7),
+        ("params (x10^6)", "25.6", 25.6e6, 1e5),
     ],
 )
 def test_a_unit_stands_in_the_cell_or_in_the_heading(
@@ -174,7 +247,16 @@ def test_a_count_without_a_unit_is_a_problem(tmp_path: Path) -> None:
     ("heading", "text", "why"),
     [
         ("flops(G)", "about 4", "is no number"),
-        ("flops(G)", "4.1 ± 0.1", "ends in '± 0.1', which is no unit"),
+        ("flops(G)", "4.1 (4.3)", "ends in '(4.3)', which is no unit"),
+        ("flops(G)", "<4.1", "is no number"),
+        ("flops(G)", "~~4.1~~", "is no number"),
+        ("flops(G)", "4.1?", "ends in '?', which is no unit"),
+        ("flops(G)", "4.1-4.3", "ends in '-4.3', which is no unit"),
+        ("flops(G)", "4.1M params", "ends in 'M params', which is no unit"),
+        ("top1", "75.1/92.5", "ends in '/92.5', which is no unit"),
+        ("top1", "75.1 (+0.5)", "ends in '(+0.5)', which is no unit"),
+        ("top1", "75,1", "is no unit"),
+        ("top1", "\N{MINUS SIGN}3", "is no percentage between 0 and 100"),
         ("flops(G)", "4.1 parsecs", "ends in 'parsecs', which is no unit"),
         ("flops(G)", "4.1.2", "is no unit"),
         ("flops(G)", "50%", "is a percentage, expected a count"),
@@ -205,6 +287,55 @@ def test_a_problem_names_file_and_line_and_leaves_the_rest_of_the_row(tmp_path: 
     assert len([claim for claim in read.claims if claim.row.number == 1]) == 4
 
 
+def test_a_cell_in_macs_counts_a_multiply_add_once(tmp_path: Path) -> None:
+    found = cell(tmp_path, "FLOPs", "4.1 GMACs")
+    assert isinstance(found, Claim)
+    assert found.multiply_adds
+
+
+# --- counts as plain integers
+
+
+def counts(folder: Path, *body: str) -> list[tuple[str, str, float]]:
+    """Text, unit and step of the claims of a column without a unit."""
+    read = table(folder, "| model | FLOPs |", *(f"| a{i} | {text} |" for i, text in enumerate(body)))
+    assert read.problems == ()
+    return [(claim.text, claim.unit, claim.step) for claim in read.claims]
+
+
+def test_zeros_that_all_counts_of_a_column_end_in_claim_nothing(tmp_path: Path) -> None:
+    assert counts(tmp_path, "1820000000", "11,690,000,000", "560000000", "-") == [
+        ("1.82", "G", 1e7),
+        ("11.69", "G", 1e7),
+        ("0.56", "G", 1e7),
+    ]
+
+
+def test_one_count_to_the_last_digit_makes_all_of_its_column_exact(tmp_path: Path) -> None:
+    assert counts(tmp_path, "4,089,184,256", "1820000000") == [("4089184256", "", 1), ("1820000000", "", 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "claimed"),
+    [
+        ("11690000", ("11.69", "M", 1e4)),
+        ("11689510", ("11.68951", "M", 10)),
+        ("813900", ("813.9", "K", 100)),
+        ("2000000000000", ("2", "T", 1e12)),
+        ("25557032", ("25557032", "", 1)),
+        ("1820000.5", ("1820000.5", "", 0.1)),
+    ],
+)
+def test_a_single_row_is_a_column_of_one(tmp_path: Path, text: str, claimed: tuple[str, str, float]) -> None:
+    assert counts(tmp_path, text) == [claimed]
+
+
+def test_padding_is_not_shared_between_tables_nor_with_figures_that_say_their_unit(tmp_path: Path) -> None:
+    heading = "| model | FLOPs |\n|--|--|\n"
+    read = read_text(tmp_path, f"{heading}| a | 1820000000 |\n| b | 1.234G |\n\n{heading}| c | 4089184256 |\n")
+    assert [(claim.text, claim.unit) for claim in read.claims] == [("1.82", "G"), ("1.234", "G"), ("4089184256", "")]
+
+
 # --- accuracies
 
 
@@ -229,6 +360,11 @@ def test_one_small_percentage_does_not_make_a_column_fractions(tmp_path: Path) -
     assert [claim.value for claim in read.claims] == [0.1, 80.376]
 
 
+def test_a_percent_sign_among_fractions_is_a_percentage(tmp_path: Path) -> None:
+    read = table(tmp_path, "| model | top1 |", "| a | 0.795 |", "| b | 0.9% |")
+    assert [claim.text for claim in read.claims] == ["79.5", "0.9"]
+
+
 def test_a_percent_sign_is_never_a_fraction(tmp_path: Path) -> None:
     found = cell(tmp_path, "top1", "0.1%")
     assert isinstance(found, Claim)
@@ -238,7 +374,30 @@ def test_a_percent_sign_is_never_a_fraction(tmp_path: Path) -> None:
 # --- cells that claim nothing
 
 
-@pytest.mark.parametrize("blank", ["", " ", "-", "--", "—", "–", "/", "N/A", "n/a", "None", "?", "**-**"])
+@pytest.mark.parametrize(
+    "blank",
+    [
+        "",
+        " ",
+        "-",
+        "--",
+        "—",
+        "–",
+        "−",
+        "‐",
+        "/",
+        "N/A",
+        "n/a",
+        "None",
+        "?",
+        "**-**",
+        "…",
+        "TBD",
+        "无",
+        "&nbsp;",
+        "\u200b",
+    ],
+)
 def test_a_blank_cell_is_neither_claim_nor_problem(tmp_path: Path, blank: str) -> None:
     read = table(tmp_path, PLAIN_HEADING, f"| resnet50 | timm | {blank} | 94.616 | {blank} | 25.557 | {blank} |")
     assert read.problems == ()
@@ -252,16 +411,28 @@ def test_a_row_that_ends_early_claims_what_it_has(tmp_path: Path) -> None:
     assert read.problems == ()
 
 
+def test_cells_beyond_the_heading_are_named(tmp_path: Path) -> None:
+    read = table(tmp_path, "| model | top1 |", "| a | 70.1 | 90.1 | | M |", "| b | 71.2 | |", r"| c \| d | 72.3 |")
+    assert [claim.text for claim in read.claims] == ["70.1", "71.2", "72.3"]
+    (problem,) = read.problems
+    assert problem.line == 3
+    assert problem.text == "a: '90.1 | M' is not read: the row has 5 cells, its heading has 2"
+
+
 # --- input sizes
 
 
-@pytest.mark.parametrize("text", ["224", "224x224", "224 x 224", "224×224", "224*224"])
+@pytest.mark.parametrize("text", [
+    "224", "224x224", "224 x 224", "224×224", "224*224", "3x224x224", "224x224x3", "1x3x224x224", "[224, 224]",
+    "(224, 224)", "(3, 224, 224)", "224px", "224 pixels", "224px x 224px", "224²", "224<sup>2</sup>", "224<sup>a</sup>",
+    "224†", "２２４", "**224**", "224像素",
+])  # fmt: skip
 def test_an_input_size_is_one_side_of_the_square(tmp_path: Path, text: str) -> None:
     read = table(tmp_path, "| model | source | top1 | size |", f"| resnet50 | timm | 80.1 | {text} |")
     assert (read.rows[0].input_size, read.problems) == (224, ())
 
 
-@pytest.mark.parametrize("text", ["224x256", "224px", "large", "3x224x224"])
+@pytest.mark.parametrize("text", ["224x256", "large", "3x224x256", "224/256", "0.875", "224x224x224", "3, 224"])
 def test_any_other_input_size_is_a_problem_that_keeps_the_claims(tmp_path: Path, text: str) -> None:
     read = table(tmp_path, "| model | source | top1 | size |", f"| resnet50 | timm | 80.1 | {text} |")
     assert read.rows[0].input_size is None
@@ -324,8 +495,8 @@ def test_sources_in_a_cell(tmp_path: Path, cell: str, sources: list[tuple[str, s
     ("heading", "body", "why"),
     [
         (PLAIN_HEADING, "| resnet50 | | 80 | 94 | 8.2 | 25 | 224 |", "resnet50: source ''"),
+        (PLAIN_HEADING, "| resnet50 | - | 80 | 94 | 8.2 | 25 | 224 |", "resnet50: source '-'"),
         (PLAIN_HEADING, "| | timm | 80 | 94 | 8.2 | 25 | 224 |", "row without a model name"),
-        ("| model | top1 |", "| resnet50 | 80 |", "resnet50: no source column"),
     ],
 )
 def test_a_row_of_nobody_is_a_problem(tmp_path: Path, heading: str, body: str, why: str) -> None:
@@ -334,6 +505,28 @@ def test_a_row_of_nobody_is_a_problem(tmp_path: Path, heading: str, body: str, w
     (problem,) = read.problems
     assert problem.line == 3
     assert problem.text.startswith(why)
+
+
+def test_rows_of_a_table_that_names_no_source_are_of_none(tmp_path: Path) -> None:
+    read = table(tmp_path, "| model | top1 |", "| resnet50 | 80.1 |")
+    assert [(row.source, row.version, row.link) for row in read.rows] == [("", None, None)]
+    assert [claim.text for claim in read.claims] == ["80.1"]
+    assert read.problems == ()
+
+
+def test_a_sheet_may_know_whose_figures_it_has_where_no_column_says_so() -> None:
+    def sheet(*heading: str) -> Sheet:
+        row = tuple(map(Cell, ("a", "70.1", "mmcls v0.23.1")[: len(heading)]))
+        return Sheet("api", 7, tuple(map(Cell, heading)), ((9, row),), "Timm", "0.6.5")
+
+    read = claims_of([sheet("model", "top1"), sheet("model", "top1", "source"), sheet("day", "weather")])
+    assert [(row.file, row.line, row.number, row.table, row.source, row.version) for row in read.rows] == [
+        ("api", 9, 1, 7, "timm", "0.6.5"),
+        ("api", 9, 2, 7, "mmcls", "0.23.1"),
+    ]
+    assert read.files == ("api",)
+    assert [str(other) for other in read.passed_over] == ["api:7: day | weather"]
+    assert claims_of([]).rows == ()
 
 
 def test_an_unreadable_row_still_counts_as_a_row_of_the_table(tmp_path: Path) -> None:
@@ -350,7 +543,8 @@ def test_an_escaped_pipe_belongs_to_its_cell(tmp_path: Path) -> None:
 
 
 def test_emphasis_code_links_and_footnote_stars_are_taken_off_a_model_name(tmp_path: Path) -> None:
-    body = [f"| {name} | timm | 70.1 |" for name in ("**a**", "`a`", "[a](https://x.y)", "*a*", "a*", r"a\*\*")]
+    names = ("**a**", "`a`", "[a](https://x.y)", "*a*", "a*", r"a\*\*", "a†", "a<sup>1</sup>", "a²", "a[^1]", "<b>a")
+    body = [f"| {name} | timm | 70.1 |" for name in names]
     assert {row.model for row in table(tmp_path, "| model | source | top1 |", *body).rows} == {"a"}
 
 
@@ -445,6 +639,46 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.md", binary):
         with pytest.raises(InputError, match=re.escape(f"{path}: cannot read the table")):
             read_table(path)
+
+
+# --- a page with everything at once
+
+
+def test_every_row_of_a_page_of_oddities_is_accounted_for() -> None:
+    read = read_table(Path(__file__).with_name("zoo_readme.md"))
+    rows = [*range(17, 24), 25, 30, 31, 44, 45, 49, 51]
+    assert sorted({row.line for row in read.rows} | {problem.line for problem in read.problems}) == rows
+    assert [(problem.line, problem.text.partition(":")[0].rpartition("' ")[2]) for problem in read.problems] == [
+        (18, "ResNet 34"),
+        (20, "ResNet-101"),
+        (20, "ResNet-101"),
+        (20, "ResNet-101"),
+        (21, "ResNet-152"),
+        (22, "row without a model name"),
+        (25, "looks like a row of the table above; join the two"),
+        (51, "MnasNet"),
+    ]
+    assert [(other.line, other.text) for other in read.passed_over] == [(54, "Backbone | box mAP | Params (M)")]
+    claimed = [
+        (row.model, row.source, row.input_size, " ".join(f"{c.text}{c.unit}" for c in read.claims if c.row == row))
+        for row in read.rows
+    ]
+    assert claimed == [
+        ("ResNet-18", "timm", 224, "69.7% 89.0% 1.8G 11.69M"),
+        ("ResNet 34", "timm", 224, "73.3% 91.42% 3.66G"),
+        ("ResNet 34", "mmcls", 224, "73.3% 91.42% 3.66G"),
+        ("ResNet-50 | v1", "torchvision", 224, "76.1%"),
+        ("ResNet-101", "torchvision", None, "93.5% 7.8G 44.5M"),
+        ("ResNet-200", "timm", None, "80.0%"),
+        ("VGG11", "ppcls", None, "69.02% 7.63G 13286万"),
+        ("VGG13", "ppcls", None, "69.93% 11.34G 13305万"),
+        ("MobileNet", "", 224, "70.6% 569M 4.2M"),
+        ("MobileNet-0.5", "", 224, "63.7% 149M 1.3M"),
+        ("MnasNet", "", None, "75.2% 312M"),
+        ("MnasNet", "", None, "76.1%"),
+    ]
+    assert {(c.row.line, c.counted_at) for c in read.claims if c.counted_at} == {(17, 224), (18, 224), (20, 224)}
+    assert {c.row.line for c in read.claims if c.multiply_adds} == {18, 49}
 
 
 # --- other families of the same zoo, as published

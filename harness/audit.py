@@ -76,9 +76,7 @@ def _of(finding: Finding) -> list[Entry]:
             )
             for one in finding.suspects
         ]
-    if "line" not in finding.evidence or "file" not in finding.evidence:
-        return []
-    return [dataclasses.replace(plain, file=str(finding.evidence["file"]), line=int(finding.evidence["line"]))]
+    return [dataclasses.replace(plain, file=finding.row.file, line=finding.row.line)] if finding.row else []
 
 
 def _both(first: Entry, other: Entry) -> Entry:

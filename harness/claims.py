@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from harness import figures, headings, sheets
+from harness import headings, numbers, sheets
 from harness.cells import Cell, Problem, Sheet, plain, without_notes
 from harness.errors import InputError
-from harness.figures import Number
 from harness.headings import Column
+from harness.numbers import Number
 from harness.records import METRICS, UNITS, Claim, Metric, Row
 
 __all__ = ["Problem", "Table", "claims_of", "read_table", "read_tables"]
@@ -135,13 +135,13 @@ def _layout(sheet: Sheet) -> tuple[_Layout | None, list[Problem]]:
     of_another_task = any(headings.of_another_task(cell.text) for cell in sheet.heading)
     if of_another_task or "model" not in columns or not any(metric in columns for metric in METRICS):
         return None, []
-    numbers = {metric: _numbers(sheet, columns[metric][0]) for metric in METRICS if metric in columns}
+    printed = {metric: _numbers(sheet, columns[metric][0]) for metric in METRICS if metric in columns}
     fractions = frozenset(
-        metric for metric in numbers if metric in ("top1", "top5") and _are_fractions(numbers[metric])
+        metric for metric in printed if metric in ("top1", "top5") and _are_fractions(printed[metric])
     )
     padding: dict[str, int] = {
-        metric: figures.padding(numbers[metric])
-        for metric in numbers
+        metric: numbers.padding(printed[metric])
+        for metric in printed
         if metric in ("flops", "params") and columns[metric][1].unit is None
     }
     return _Layout(columns, fractions, padding), unread
@@ -152,19 +152,19 @@ def _names_others(sheet: Sheet, first: int, second: int) -> bool:
 
     def differs(cells: Sequence[Cell]) -> bool:
         other = cells[second]
-        return not (other.links or figures.is_blank(other.text) or _name(other) == _name(cells[first]))
+        return not (other.links or numbers.is_blank(other.text) or _name(other) == _name(cells[first]))
 
     return any(differs(cells) for _, cells in sheet.rows if second < len(cells))
 
 
 def _numbers(sheet: Sheet, position: int) -> list[Number]:
-    read = (figures.read_number(cells[position].text) for _, cells in sheet.rows if position < len(cells))
+    read = (numbers.read_number(cells[position].text) for _, cells in sheet.rows if position < len(cells))
     return [number for number in read if number is not None]
 
 
-def _are_fractions(numbers: Sequence[Number]) -> bool:
+def _are_fractions(printed: Sequence[Number]) -> bool:
     """Whether a column of accuracies is printed as fractions: no number in it exceeds 1."""
-    bare = [number.value for number in numbers if not number.suffix]
+    bare = [number.value for number in printed if not number.suffix]
     return bool(bare) and max(bare) <= 1
 
 
@@ -184,8 +184,8 @@ def _rows(sheet: Sheet, layout: _Layout, number: int, line: int, cells: Sequence
             f"{len(sheet.heading)}"
         )
     size = layout.cell("input_size", cells).text
-    pixels = figures.read_pixels(size)
-    if pixels is None and not figures.is_blank(size):
+    pixels = numbers.read_pixels(size)
+    if pixels is None and not numbers.is_blank(size):
         wrong.append(f"{model}: input size {size!r} is no number of pixels, such as 224 or 224x224")
     return [Row(sheet.file, line, number, *source, model, pixels, sheet.line) for source in sources], wrong
 
@@ -220,14 +220,14 @@ def _claims(row: Row, layout: _Layout, cells: Sequence[Cell]) -> list[Claim | st
     return [
         read if isinstance(read, Claim) else f"{row.model}: {read}"
         for metric in METRICS
-        if not figures.is_blank(text := layout.cell(metric, cells).text)
+        if not numbers.is_blank(text := layout.cell(metric, cells).text)
         for read in [_claim(row, metric, text, layout)]
     ]
 
 
 def _claim(row: Row, metric: Metric, text: str, layout: _Layout) -> Claim | str:
     position, heading = layout.columns[metric]
-    number = figures.read_number(text)
+    number = numbers.read_number(text)
     if number is None:
         return f"{metric} {text!r} is no number"
     # what stands behind a number is understood as it would be in a heading
@@ -253,7 +253,7 @@ def _claim(row: Row, metric: Metric, text: str, layout: _Layout) -> Claim | str:
         return f"{metric} {text!r} has no unit, neither in the cell nor in the heading {heading.text!r}, such as (G)"
     elif unit is None:
         exponent = max(exponent, layout.padding.get(metric, 0)) if number.is_plain_integer else exponent
-        printed, unit = figures.in_a_unit(value, exponent)
+        printed, unit = numbers.in_a_unit(value, exponent)
     else:
         printed = f"{value:.{max(-exponent, 0)}f}"
     return Claim(

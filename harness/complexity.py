@@ -14,6 +14,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from harness.comparing import Judgement, Measured, agrees, chance_of, figure, paddings, tries
 from harness.conventions import (
     Convention,
     FlopsConvention,
@@ -25,7 +26,6 @@ from harness.conventions import (
     simple_fractions,
     simplest_fraction,
 )
-from harness.comparing import Judgement, Measured, agrees, chance_of, figure, paddings, tries
 from harness.misses import contradicted
 from harness.records import Claim, Outcome, Static
 

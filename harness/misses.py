@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from harness.conventions import Convention
 from harness.comparing import Judgement, Measured, agrees, figure, tries
+from harness.conventions import Convention
 from harness.records import UNITS, Outcome
 
 #: A figure is taken for another one that slipped if a wrong one would match with at most this probability.

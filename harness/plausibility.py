@@ -154,8 +154,16 @@ def _finding(
 ) -> Finding:
     source = f"{row.source}=={row.version}" if row.version else row.source
     figures = {claim.metric: f"{claim.text} {claim.unit}".strip() for claim in documented}
-    place = {"file": row.file, "line": row.line, "documented": figures}
-    return Finding(kind, severity, source, row.model, text, {**place, **evidence}, tuple(map(Suspect, documented)))
+    return Finding(
+        kind,
+        severity,
+        source,
+        row.model,
+        text,
+        {"documented": figures, **evidence},
+        tuple(map(Suspect, documented)),
+        row,
+    )
 
 
 def _figures(row: Row, cells: dict[Metric, Claim]) -> str:

@@ -229,3 +229,4 @@ class Finding:
     text: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     suspects: tuple[Suspect, ...] = ()
+    row: Row | None = None  #: where it is, if it is about a row

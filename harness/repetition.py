@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from harness.comparing import paddings
@@ -96,8 +95,7 @@ def _padded(group: _Group) -> Iterator[Finding]:
 
 def _finding(kind: str, severity: Any, row: Row, text: str, evidence: Mapping[str, Any]) -> Finding:
     source = f"{row.source}=={row.version}" if row.version else row.source
-    place = {"file": Path(row.file).name, "line": row.line}
-    return Finding(kind, severity, source, row.model, text, {**place, **evidence})
+    return Finding(kind, severity, source, row.model, text, evidence, row=row)
 
 
 def _folded(model: str) -> str:

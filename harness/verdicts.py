@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import complexity
-from harness.errors import InputError
 from harness.comparing import Measured
+from harness.errors import InputError
 from harness.records import Claim, Finding, Outcome, PairResult, Row, Source, Static, Suspect, Verdict
 
 
@@ -343,7 +343,8 @@ def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
                 "figures_of_another_network", "error", str(source), row.model,
                 f"Row {row.number} documents {row.model}, but {figures} are the figures of {owner} of the same "
                 f"source. The row's other figures may be {owner}'s as well.",
-                {"belongs_to": owner, "line": row.line, "chance": cells[0].evidence["chance"]},
+                {"belongs_to": owner, "chance": cells[0].evidence["chance"]},
+                row=row,
             )
         )  # fmt: skip
     return found
@@ -357,9 +358,9 @@ def _counts_otherwise(verdict: Verdict) -> Finding:
         f"{other['rows']} figures of {verdict.source.name} in the same column are {other['convention']}, by which it "
         f"would be {other['value']} {claim.unit}."
     )
-    place = {"file": Path(claim.row.file).name, "line": claim.row.line}
     return Finding(
         *("counts_otherwise", "warning", str(verdict.source), claim.row.model, text),
-        {**place, "metric": claim.metric, **other},
+        {"metric": claim.metric, **other},
         (Suspect(claim, other["value"]),),
+        claim.row,
     )

@@ -52,7 +52,6 @@ def test_an_odd_last_digit_is_no_whole_number_of_images(tmp_path: Path) -> None:
     assert "one image is 0.002 points" in found.text
     assert found.evidence == {
         "file": str(tmp_path / "table.md"),
-        "line": 7,
         "documented": {"top1": "79.583 %"},
         "nearest": {"79.582": 39_791, "79.584": 39_792},
         "images": 50_000,
@@ -106,7 +105,7 @@ def test_exchanged_accuracies_are_found(tmp_path: Path) -> None:
     (found,) = edited(tmp_path, "80.050 | 94.946", "94.946 | 80.050")
     assert (found.kind, found.severity, found.model) == ("top5_below_top1", "error", "cspresnext50")
     assert found.evidence["documented"] == {"top1": "94.946 %", "top5": "80.050 %"}
-    assert found.evidence["line"] == 8
+    assert found.row == found.suspects[0].claim.row
 
 
 @pytest.mark.parametrize(
@@ -207,7 +206,7 @@ def test_a_slip_of_ten_is_found_whichever_way_the_other_row_counts(slip: float, 
 def test_a_row_beyond_every_network_accuses_no_other() -> None:
     other = row(2, "network", 224, Source("mmcls", "0.23.1"))
     found = impossible([*network("4.1", "25.6", of=row(1, "network", 224)), *network("4100", "25.6", of=other)])
-    assert [(finding.source, finding.evidence["line"]) for finding in found] == [("mmcls==0.23.1", 6)]
+    assert [(finding.source, finding.row.line) for finding in found if finding.row] == [("mmcls==0.23.1", 6)]
 
 
 def test_other_models_and_other_tables_are_no_namesakes() -> None:

@@ -334,7 +334,7 @@ def test_figures_of_another_network_are_one_finding_about_the_row() -> None:
     assert found.text.startswith(
         "Row 7 documents cspdarknet53, but flops 18.58 G, params 41.6 M are the figures of darknet53 of the same source"
     )
-    assert (found.evidence["belongs_to"], found.evidence["line"]) == ("darknet53", of.line)
+    assert (found.evidence["belongs_to"], found.row) == ("darknet53", of)
 
 
 def test_single_cells_are_no_finding() -> None:

@@ -14,7 +14,7 @@ from harness import __version__
 from harness.accuracy import accuracy
 from harness.paired import sentence
 from harness.pipeline import PairedRuns, Results
-from harness.records import UNITS, PairResult, Run, Verdict
+from harness.records import UNITS, Finding, PairResult, Row, Run, Verdict
 
 SCHEMA = 1
 
@@ -204,7 +204,7 @@ def findings(results: Results) -> list[dict[str, Any]]:
             "source": finding.source,
             "model": finding.model,
             "text": finding.text,
-            "evidence": dict(finding.evidence),
+            "evidence": {**place(finding.row), **finding.evidence, **suspects(finding)},
         }
         for finding in results.findings
     ]
@@ -212,6 +212,26 @@ def findings(results: Results) -> list[dict[str, Any]]:
     found += [_error("unreadable", "", "", p.text, p.place) for p in results.problems]
     order = ("error", "warning", "note")
     return sorted(found, key=lambda finding: order.index(finding["severity"]))
+
+
+def suspects(finding: Finding) -> dict[str, Any]:
+    """The cells that a finding says are wrong, or may be."""
+    cells = [
+        {
+            **place(one.claim.row),
+            "row": one.claim.row.number,
+            "metric": one.claim.metric,
+            "documented": one.claim.text,
+            "unit": one.claim.unit,
+            "corrected": one.corrected,
+        }
+        for one in finding.suspects
+    ]
+    return {"cells": cells} if cells else {}
+
+
+def place(row: Row | None) -> dict[str, str | int]:
+    return {} if row is None else {"file": Path(row.file).name, "line": row.line}
 
 
 def _error(kind: str, source: str, model: str, text: str, evidence: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,6 @@ def test_an_odd_last_digit_is_no_whole_number_of_images(tmp_path: Path) -> None:
     assert "79.582 (39,791 images) and 79.584 (39,792 images)" in found.text
     assert "one image is 0.002 points" in found.text
     assert found.evidence == {
-        "file": str(tmp_path / "table.md"),
         "documented": {"top1": "79.583 %"},
         "nearest": {"79.582": 39_791, "79.584": 39_792},
         "images": 50_000,

@@ -216,7 +216,8 @@ class AdapterClass(Protocol):
     def aliases(self) -> Mapping[str, str]:
         """Other names by which documents mean a model -> the name that build() takes for it; never ambiguous.
 
-        What is no model of its own but has weights of its own stands for itself.
+        What is no model of its own but has weights of its own stands for itself; weights that are published for a
+        model besides others are named after a dot: model.weights.
         """
         ...
 

@@ -46,9 +46,12 @@ class Adapter:
         return torchvision.models.list_models(module=torchvision.models)
 
     def aliases(self) -> Mapping[str, str]:
-        """Weights are documented by their own names, and are no model of their own."""
-        enums = map(torchvision.models.get_model_weights, self.models())
-        return {str(weights): str(weights) for enum in enums for weights in enum}
+        """Weights are documented by names of their own, and are no model of their own."""
+        found: dict[str, str] = {}
+        for model in self.models():
+            for weights in torchvision.models.get_model_weights(model):
+                found[_name(model, weights)] = found[str(weights)] = _name(model, weights)
+        return found
 
     def checkpoint_url(self, model: str) -> str | None:
         weights = _published(model)[1]
@@ -64,7 +67,7 @@ class Adapter:
             for weights in enum:
                 begins = re.compile(rf"\s+{weights.name} = ")
                 line = first + next(i for i, text in enumerate(lines) if begins.match(text))
-                found.setdefault(str(file), []).append((line, _figures(weights)))
+                found.setdefault(str(file), []).append((line, [_name(model, weights), *_figures(weights)]))
         return [Document(file, _HEADING, rows) for file, rows in found.items()]
 
     def stand_in(self, checkpoint: Path) -> str | None:
@@ -101,10 +104,14 @@ class Adapter:
 
 
 def _figures(weights: Any) -> list[str]:
-    """Cells under _HEADING of published weights, which count a multiply-add once."""
+    """What _HEADING says of published weights."""
     meta, accuracies = weights.meta, weights.meta["_metrics"]["ImageNet-1K"]
     figures = [accuracies["acc@1"], accuracies["acc@5"], meta["_ops"], meta["num_params"]]
-    return [str(weights), *map(str, figures), str(weights.transforms().crop_size[0])]
+    return [*map(str, figures), str(weights.transforms().crop_size[0])]
+
+
+def _name(model: str, weights: Any) -> str:
+    return f"{model}.{weights.name}"
 
 
 def _published(name: str) -> tuple[str, Any]:
@@ -117,8 +124,9 @@ def _published(name: str) -> tuple[str, Any]:
         enum = torchvision.models.get_model_weights(model)
         if name == model:
             return model, next(iter(enum), None)
-        if name.startswith(f"{enum.__name__}."):
-            return model, enum[name.partition(".")[2]]
+        before, _, tag = name.partition(".")
+        if before in (model, enum.__name__) and tag in enum.__members__:
+            return model, enum[tag]
     raise KeyError(name)
 
 

@@ -177,7 +177,7 @@ class Measurer:
         names = [task["documented"] for task in missing]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         self.progress.stage(f"{installed.source}: counting {', '.join(names[:_NAMED])}{more}")
-        offer: list[dict[str, Any]] = [] if self.offered(installed) else [{"kind": "models"}]
+        offer: list[dict[str, Any]] = [] if self.offered(installed) else [{"kind": "models"}, {"kind": "documents"}]
         processors = max(1, (os.cpu_count() or 1) // side_by_side)
         # a counter runs one image through the network, layer by layer, which more threads hardly make faster
         parts = max(1, min(processors, len(missing) // _WORTH_A_WORKER))
@@ -188,8 +188,8 @@ class Measurer:
                 if event["event"] == "static":
                     self.store.save_static(self.identity(installed, **task), event["static"])
                     found[task["documented"]] = _static(installed.source, event["static"])
-                elif event["event"] == "models":
-                    self.store.save_static(self.identity(installed, **task), event["models"])
+                elif event["event"] in ("models", "documents"):
+                    self.store.save_static(self.identity(installed, **task), event[event["event"]])
                 elif event["event"] == "failed":
                     self.fail(installed.source, task.get("documented"), "static", event["message"])
 
@@ -213,18 +213,8 @@ class Measurer:
         return str(known["aliases"].get(name, name))
 
     def documents(self, installed: Installed) -> list[dict[str, Any]]:
-        """What the source's own package says of its models: fields of adapters.base.Document."""
-        identity = self.identity(installed, "documents")
-        if self.store.static(identity) is None:
-
-            def handle(_: int, event: Mapping[str, Any]) -> None:
-                if event["event"] == "documents":
-                    self.store.save_static(identity, event["documents"])
-                elif event["event"] == "failed":
-                    self.fail(installed.source, None, "documents", event["message"])
-
-            self.run(installed, [{"kind": "documents"}], handle, threads=1)
-        return self.store.static(identity) or []
+        """What the source's own package says of its models, once statics() has asked; see adapters.base.Document."""
+        return self.store.static(self.identity(installed, "documents")) or []
 
 
 def _static(source: Source, measured: Mapping[str, Any]) -> Static:

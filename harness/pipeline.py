@@ -19,8 +19,11 @@ from harness import (
     paired,
     plausibility,
     preparation,
+    published,
+    repetition,
     rows,
     unmeasured,
+    upstream,
     verdicts,
     weights,
     why,
@@ -75,7 +78,8 @@ class Results:
 
     @property
     def exit_status(self) -> int:
-        return verdicts.exit_status(self.verdicts, len(self.failures) + len(self.problems), self.pairs)
+        failures = len(self.failures) + len(self.problems)
+        return verdicts.exit_status(self.verdicts, failures, self.pairs, self.findings)
 
 
 def execute(options: Options, progress: Progress) -> Results:
@@ -100,6 +104,8 @@ def execute(options: Options, progress: Progress) -> Results:
     demonstration_finding = None
     if "accuracy" in options.checks and images is None:
         shown, demonstration_finding = _demonstrate(installed, measurer)
+    documents, upstream_notes = published.documents_of(installed, options.upstream, measurer)
+    beside = published.beside_the_table(planned, built, installed, documents, measurer)
     compared = _compare_sources(planned, options, built, installed, images, measurer)
     side_by_side = _paired(planned, runs, images)
     judged += unmeasured.accuracy_verdicts(
@@ -119,6 +125,9 @@ def execute(options: Options, progress: Progress) -> Results:
     judged += unmeasured.foreign(planned)
     judged = verdicts.apply_known_gaps(_in_order(judged, planned), planned.gaps)
     found = verdicts.findings(judged)
+    found += upstream.findings(beside, [v.claim for v in judged if v.measured is not None])
+    found += [*published.contradicted(documents, built), *upstream_notes]
+    judged = upstream.beside_verdicts(judged, beside)
     for file, page in planned.pages.items():
         found += check_page(
             page, [(row, source, static) for (row, source), static in built.items() if row.file == file]
@@ -139,7 +148,8 @@ def execute(options: Options, progress: Progress) -> Results:
     ]
     found += verdicts.pair_findings(compared.pairs)
     found += [*explanations.attribution_findings(attributions), *found_out]
-    found += [*compared.page, *plausibility.impossible([claim for claim, _ in claims])]
+    documented = list(planned.table.claims)
+    found += [*compared.page, *plausibility.impossible(documented), *repetition.repeated(documented)]
     return Results(
         options,
         planned,

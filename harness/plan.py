@@ -32,6 +32,7 @@ class Options:
     """What was asked for; see `python -m harness.run --help`."""
 
     tables: tuple[Path, ...] = (REFERENCE / "cspnet.md",)  #: files, folders and patterns
+    upstream: tuple[Path, ...] = ()  #: documents that the sources publish, besides those in their packages
     sources: tuple[str, ...] = ()  #: empty is every source of the table that is known
     models: tuple[str, ...] = ()  #: empty is every model of the table
     data: Place | None = None
@@ -119,9 +120,10 @@ def plan(options: Options) -> Plan:
     asked = [environments.parse_source(text, known) for text in options.sources]
     table = read_tables(options.tables)
     named = ", ".join(table.files) if len(table.files) < 4 else f"{table.files[0]} and {len(table.files) - 1} more"
-    in_table = sorted({row.source for row in table.rows})
+    in_table = sorted({row.source for row in table.rows if row.source})
+    nobody = [row for row in table.rows if not row.source]
     for name, _ in asked:
-        if name not in in_table:
+        if name not in in_table and not nobody:
             raise InputError(f"--sources: {named} documents nothing from {name}; it has {', '.join(in_table)}")
     in_models = sorted({row.model for row in table.rows})
     for model in options.models:
@@ -130,10 +132,11 @@ def plan(options: Options) -> Plan:
     rows = [row for row in table.rows if not options.models or row.model in options.models]
     targets = []
     for row in rows:
-        versions = [version for name, version in asked if name == row.source] if asked else [None]
-        if row.source in known:
-            default = row.version or known[row.source].default_version
-            targets += [Target(row, Source(row.source, version or default)) for version in versions]
+        # a table that names no source is about the one that is asked for
+        wanted = [(name, v) for name, v in asked if row.source in (name, "")] if asked else [(row.source, None)]
+        for name, version in wanted:
+            if name in known:
+                targets.append(Target(row, Source(name, version or row.version or known[name].default_version)))
     foreign = tuple(row for row in rows if row.source not in known and not asked)
     if options.models and asked and not targets:
         raise InputError(

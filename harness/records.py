@@ -190,9 +190,7 @@ class Failure:
 
     source: str
     model: str | None  #: None where the whole source failed
-    stage: Literal[
-        "environment", "build", "weights", "evaluate", "static", "numerics", "preprocessing", "why", "name", "documents"
-    ]
+    stage: Literal["environment", "build", "weights", "evaluate", "static", "numerics", "preprocessing", "why", "name"]
     message: str
 
 

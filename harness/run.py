@@ -55,6 +55,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="Markdown files with documented tables, folders or patterns of them (default: CSPNet)",
     )
+    add(
+        "--upstream",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="documents that the sources publish, Markdown or CSV, besides those in their packages",
+    )
     add("--sources", type=names_of, default=(), metavar="NAME[==VERSION],…", help="sources to check (default: all)")
     add("--models", type=names_of, default=(), metavar="NAME,…", help="models to check (default: all)")
     add("--data", type=place, help="ImageNet val or any labelled images: a folder per synset, a folder, or a tar")
@@ -107,7 +115,7 @@ def names_of(text: str) -> tuple[str, ...]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
-    options = Options(**{**vars(given), "tables": tuple(given.tables)})
+    options = Options(**{**vars(given), "tables": tuple(given.tables), "upstream": tuple(given.upstream)})
     kept = options.store or options.out
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -66,13 +66,15 @@ def _why_failed(claim: Claim, source: Source, failures: Sequence[Failure]) -> st
 
 
 def foreign(planned: Plan) -> list[Verdict]:
+    """Cells whose source has no adapter, or is not named."""
     rows = set(planned.foreign)
-    return [
-        _not_asked(
-            claim,
-            Source(claim.row.source, claim.row.version or "unknown"),
-            f"there is no adapter for {claim.row.source}; known: {', '.join(sorted(planned.known))}",
-        )
-        for claim in planned.table.claims
-        if claim.row in rows
-    ]
+    known = ", ".join(sorted(planned.known))
+    found = []
+    for claim in planned.table.claims:
+        if claim.row in rows and claim.row.source:
+            reason = f"there is no adapter for {claim.row.source}; known: {known}"
+            found.append(_not_asked(claim, Source(claim.row.source, claim.row.version or "unknown"), reason))
+        elif claim.row in rows:
+            reason = f"the table names no source; say whose figures they are with --sources ({known})"
+            found.append(_not_asked(claim, Source("unnamed", "unknown"), reason))
+    return found

@@ -216,14 +216,19 @@ def _measured_now(verdict: Verdict, gap: KnownGap) -> tuple[str, bool]:
     return f"{claim.printed(low)} to {claim.printed(high)}", same
 
 
-def exit_status(verdicts: Sequence[Verdict], failures: int, pairs: Sequence[PairResult] = ()) -> int:
+def exit_status(
+    verdicts: Sequence[Verdict], failures: int, pairs: Sequence[PairResult] = (), findings: Iterable[Finding] = ()
+) -> int:
     """0: every cell holds, or was not asked for; 1: something is contradicted; 2: something could not be measured.
 
-    Two sources that document one model and run different functions contradict each other.
+    Two sources that document one model and run different functions contradict each other, and so does a row that
+    cannot be true, whatever is measured.
 
     A run without a single cell has proven nothing and does not pass.
     """
     if any(verdict.outcome is Outcome.CONTRADICTED for verdict in verdicts):
+        return 1
+    if any(finding.severity == "error" and finding.row is not None and finding.suspects for finding in findings):
         return 1
     if any(pair.outcome == "different_function" and not pair.known_gap for pair in pairs):
         return 1

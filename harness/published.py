@@ -1,0 +1,118 @@
+"""What the sources publish of their models, gathered: from their packages and from files that are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness import complexity, upstream
+from harness.cells import Problem
+from harness.claims import claims_of
+from harness.comparing import Measured
+from harness.counting import Built
+from harness.environments import Installed
+from harness.errors import InputError
+from harness.measure import Measurer
+from harness.plan import Plan
+from harness.records import Claim, Finding, Outcome, Row, Source
+from harness.sheets import Sheet, read
+from harness.upstream import Published
+
+#: Share of the names in a file that a source has to have, letter by letter, for the file to be about it.
+NAMES_KNOWN = 0.5
+
+
+def documents_of(
+    installed: Mapping[Source, Installed], files: Sequence[Path], measurer: Measurer
+) -> tuple[dict[Source, list[Published]], list[Finding]]:
+    """Each source's documents, and what could not be read of them.
+
+    Raises InputError where a file cannot be read, or is about none of the sources.
+    """
+    given = {source: upstream.sheets(measurer.documents(one), source) for source, one in installed.items()}
+    for path in files:
+        sheets, _ = read(path)
+        for sheet in sheets:
+            for source in _sources_of(sheet, installed, measurer, path):
+                given[source].append(replace(sheet, source=source.name))
+    found: dict[Source, list[Published]] = {}
+    problems: list[Problem] = []
+    for source, sheets in given.items():
+        names = {row.model for row in claims_of(sheets).rows}
+        own = {name: known for name in names if (known := measurer.own_name(installed[source], name))}
+        found[source], unread = upstream.published(sheets, own)
+        problems += unread
+    notes = [
+        Finding("upstream_unread", "note", "", "", f"{one}. It is left out of what upstream has.", one.place)
+        for one in problems
+    ]
+    return found, notes
+
+
+def _sources_of(sheet: Sheet, installed: Mapping[Source, Installed], measurer: Measurer, path: Path) -> list[Source]:
+    """Whose models a table is about: the source that its rows name, else the one that has most of the names."""
+    rows = claims_of([sheet]).rows
+    named = {row.source for row in rows} - {""}
+    if named:
+        return [source for source in installed if source.name in named]
+    if not rows:
+        return []
+    known = {}
+    for source, one in installed.items():
+        offered = set(measurer.offered(one))
+        known[source] = sum(bool({row.model, row.model.partition(".")[0]} & offered) for row in rows)
+    most = max(known.values(), default=0)
+    if most < NAMES_KNOWN * len(rows):
+        raise InputError(
+            f"--upstream {path}: its models are those of none of {', '.join(map(str, installed))}; expected a document "
+            "of one of these sources, or a table with a source column"
+        )
+    return [source for source, count in known.items() if count == most]
+
+
+def beside_the_table(
+    planned: Plan,
+    built: Built,
+    installed: Mapping[Source, Installed],
+    documents: Mapping[Source, Sequence[Published]],
+    measurer: Measurer,
+) -> list[upstream.Compared]:
+    """Every claim beside upstream's."""
+    claims: dict[tuple[Row, Source], list[Claim]] = {}
+    for claim, source in planned.claims():
+        claims.setdefault((claim.row, source), []).append(claim)
+    own_names = {}
+    for row, source in claims:
+        if source in installed:
+            known = built.get((row, source))
+            own = known.model if known else measurer.own_name(installed[source], row.model)
+            own_names.update({(row, source): own} if own else {})
+    return upstream.compare(claims, own_names, documents)
+
+
+def contradicted(documents: Mapping[Source, Sequence[Published]], built: Built) -> list[Finding]:
+    """Counts in the documents that no convention gives for the network itself, as far as it was built."""
+    statics = {(source, static.model): static for (_, source), static in built.items()}
+    found: list[Finding] = []
+    for source, every in documents.items():
+        columns: dict[tuple[str, int, str], list[Measured]] = {}
+        for one in every:
+            models = [model for of, model in statics if of == source and upstream.is_of(one.own, model)]
+            for metric in ("flops", "params"):
+                claim = one.figures.get(metric)
+                if claim is not None and models:
+                    column = columns.setdefault((one.row.file, one.row.table, metric), [])
+                    column.append(Measured(claim, statics[source, models[-1]]))
+        for column in columns.values():
+            found += _contradicted(source, column)
+    return found
+
+
+def _contradicted(source: Source, column: Sequence[Measured]) -> Iterable[Finding]:
+    for item, judged in zip(column, complexity.judge(column), strict=True):
+        if judged.outcome is Outcome.CONTRADICTED:
+            claim = item.claim
+            text = f"Upstream's {claim.metric} of {claim.row.model}, {claim.text} {claim.unit}: {judged.cause}."
+            place = {"file": claim.row.file, "line": claim.row.line}
+            yield Finding("upstream_contradicted", "warning", str(source), claim.row.model, text, place)

@@ -17,8 +17,8 @@ COMMON_SIZE = 224
 OTHER_SIZES = (128, 160, 192, 240, 256, 260, 280, 288, 299, 300, 320, 331, 352, 380, 384, 416, 448, 456, 512, 528, 600)
 #: share by which the FLOPs of a network may differ from what its area says: padding, strides, attention
 NOT_BY_AREA = 0.04
-#: networks of the same source that a contradicted row is compared with: the likeliest first, then some more
-NEIGHBOURS = (3, 8)
+#: networks of the same source that a contradicted row is compared with, the most similar names
+NEIGHBOURS = 4
 
 Built = dict[tuple[Row, Source], Static]
 
@@ -52,16 +52,14 @@ def judge(
     judged = verdicts.name_exchanged(judged, built)
     judged = _at_other_sizes(judged, built, installed, measurer)
     judged = verdicts.attribute_to_neighbours(judged, _in_the_table(judged, built))
-    for count in NEIGHBOURS:
-        judged = _among_neighbours(judged, count, built, installed, measurer)
-    return judged
+    return _among_neighbours(judged, built, installed, measurer)
 
 
 def _open(judged: Sequence[Verdict]) -> dict[Source, list[Row]]:
     """The rows of each source with figures that nothing explains yet."""
     rows: dict[Source, dict[Row, None]] = {}
     for verdict in judged:
-        told = verdict.evidence.keys() & {"belongs_to", "exchanged"}
+        told = verdict.evidence.keys() & {"belongs_to", "exchanged", "slipped"}
         if verdict.outcome is Outcome.CONTRADICTED and not told:
             rows.setdefault(verdict.source, {})[verdict.claim.row] = None
     return {source: list(found) for source, found in rows.items()}
@@ -112,7 +110,7 @@ def _in_the_table(judged: Sequence[Verdict], built: Built) -> dict[tuple[Row, So
 
 
 def _among_neighbours(
-    judged: list[Verdict], count: int, built: Built, installed: Mapping[Source, Installed], measurer: Measurer
+    judged: list[Verdict], built: Built, installed: Mapping[Source, Installed], measurer: Measurer
 ) -> list[Verdict]:
     """Open rows compared with the networks of the source whose names are the most similar."""
     near: dict[tuple[Row, Source], list[str]] = {}
@@ -120,7 +118,7 @@ def _among_neighbours(
     for source, rows in _open(judged).items():
         offered = measurer.offered(installed[source])
         for row in rows:
-            near[row, source] = names.nearest(built[row, source].model, offered, count)
+            near[row, source] = names.nearest(built[row, source].model, offered, NEIGHBOURS)
             for model in near[row, source]:
                 sizes = wanted.setdefault(source, {}).setdefault(model, {COMMON_SIZE})
                 sizes.update({row.input_size} if row.input_size else ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from harness.comparing import Judgement, Measured, agrees, figure, tries
@@ -40,8 +41,8 @@ def contradicted(
     if expected and _one_digit_apart(expected, claim.text):
         cause += f"; it is one digit away from {expected}, which is {usual.text}"
     elif slip := _slipped(item, conventions, usual):
-        evidence["slip"] = slip
-        cause = slip
+        cause, evidence["expected"] = slip
+        evidence["slipped"] = True
     elif expected:
         cause += f"; expected {expected} ({usual.text})"
     if copied:
@@ -50,8 +51,9 @@ def contradicted(
     return Judgement(Outcome.CONTRADICTED, plain_value, usual.text, cause, evidence)
 
 
-def _slipped(item: Measured, conventions: Sequence[Convention], usual: Convention) -> str | None:
-    """How the figure would be right at another power of ten, by the usual convention or better than chance."""
+def _slipped(item: Measured, conventions: Sequence[Convention], usual: Convention) -> tuple[str, str] | None:
+    """How the figure is right at another power of ten, by the usual convention or better than chance; and the right one
+    as it would be printed."""
     claim = item.claim
     for convention in dict.fromkeys((usual, *conventions)):
         for power in _POWERS:
@@ -61,10 +63,11 @@ def _slipped(item: Measured, conventions: Sequence[Convention], usual: Conventio
             tried = 1 if convention == usual else tries(conventions, [item], convention.departures)
             if tried * len(_POWERS) * claim.step / claim.value > CHANCE_ACCEPTED:
                 continue
+            right = f"{Decimal(claim.text).scaleb(power):f}"
             unit = next((sign for sign, one in UNITS.items() if one == UNITS[claim.unit] * 10.0**power), None)
             if unit in _PRINTED_UNITS:
-                return f"the unit has slipped: it is {claim.text} {unit}, not {claim.unit} ({convention.text})"
-            return f"the decimal point has slipped by {abs(power)} (10^{power:+d}; {convention.text})"
+                return f"the unit has slipped: it is {claim.text} {unit}, not {claim.unit} ({convention.text})", right
+            return f"the decimal point has slipped: it is {right} {claim.unit} ({convention.text})", right
     return None
 
 

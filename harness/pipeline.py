@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from harness import (
     accuracy,
     apart,
+    audit,
     counting,
     demonstration,
     environments,
@@ -71,10 +73,16 @@ class Results:
     installed: Mapping[Source, Installed]
     images: ImageSet | None
     demonstration: Run | None
+    names: Mapping[tuple[Row, Source], str]  #: the source's own name of each documented model that was built
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         return self.plan.table.problems
+
+    @cached_property
+    def entries(self) -> list[audit.Entry]:
+        """What is to be mended in the documents."""
+        return audit.entries(self.verdicts, self.findings)
 
     @property
     def exit_status(self) -> int:
@@ -164,6 +172,7 @@ def execute(options: Options, progress: Progress) -> Results:
         installed,
         images,
         shown,
+        {key: static.model for key, static in built.items()},
     )
 
 

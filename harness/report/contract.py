@@ -10,7 +10,7 @@ from typing import Any
 
 from scipy import stats
 
-from harness import __version__
+from harness import __version__, audit
 from harness.accuracy import accuracy
 from harness.paired import sentence
 from harness.pipeline import PairedRuns, Results
@@ -45,6 +45,7 @@ def report(results: Results) -> dict[str, Any]:
         "preprocessing": [dataclasses.asdict(comparison) for comparison in results.preprocessing],
         "runs": [run_entry(run) for run in runs],
         "findings": findings(results),
+        "entries": [entry(one) for one in results.entries],
     }
 
 
@@ -195,8 +196,11 @@ def interval95(count: int, images: int) -> tuple[float, float]:
     return 100 * float(interval.low), 100 * float(interval.high)
 
 
-def findings(results: Results) -> list[dict[str, Any]]:
-    """What was found beside the cells, failures and unreadable cells among it; the gravest first."""
+def findings(results: Results, of_rows: bool = True) -> list[dict[str, Any]]:
+    """What was found beside the cells, failures and unreadable cells among it; the gravest first.
+
+    Without what is `of_rows` the rest of it, which does not stand among the entries.
+    """
     found: list[dict[str, Any]] = [
         {
             "kind": finding.kind,
@@ -207,11 +211,30 @@ def findings(results: Results) -> list[dict[str, Any]]:
             "evidence": {**place(finding.row), **finding.evidence, **suspects(finding)},
         }
         for finding in results.findings
+        if of_rows or finding.row is None
     ]
     found += [_error("failure", f.source, f.model or "", f.message, {"stage": f.stage}) for f in results.failures]
     found += [_error("unreadable", "", "", p.text, p.place) for p in results.problems]
     order = ("error", "warning", "note")
     return sorted(found, key=lambda finding: order.index(finding["severity"]))
+
+
+def entry(one: audit.Entry) -> dict[str, Any]:
+    """Something to be mended in a document."""
+    claim = one.claim
+    return {
+        "severity": one.severity,
+        "kind": one.kind,
+        "file": Path(one.file).name,
+        "line": one.line,
+        "source": one.source,
+        "model": one.model,
+        "metric": claim and claim.metric,
+        "documented": claim and claim.text,
+        "unit": claim and claim.unit,
+        "corrected": one.corrected,
+        "cause": one.cause,
+    }
 
 
 def suspects(finding: Finding) -> dict[str, Any]:

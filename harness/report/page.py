@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
-from harness import __version__, certified, preprocessing
+from harness import __version__, audit, certified, preprocessing
 from harness.accuracy import accuracy
 from harness.attribution import Agreement
 from harness.pipeline import Results
@@ -51,7 +51,10 @@ def markdown(results: Results) -> str:
     )
     environment.filters["md"] = escape
     environment.filters["place"] = lambda row: f"{Path(row.file).name}:{row.line}"
+    environment.filters["name"] = lambda file: Path(file).name
     environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
+    besides = contract.findings(results, of_rows=False)
+    files = audit.summaries(results.plan.table, results.verdicts, results.entries)
     text = environment.get_template("report.md.j2").render(
         results=results,
         table=contract.named(results),
@@ -62,16 +65,20 @@ def markdown(results: Results) -> str:
         signs=SIGNS,
         metrics=[m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)],
         rows=rows(results),
-        paragraphs=[v for v in results.verdicts if v.outcome not in (Outcome.REPRODUCED, Outcome.NOT_MEASURED)],
+        paragraphs=alike(results.verdicts),
+        entries=results.entries,
+        files=[*files, audit.total(files)] if len(files) > 1 else [],
+        mapped=mapped(results),
         unmeasured=unmeasured(results.verdicts),
-        findings=contract.findings(results),
+        findings=besides,
         runs=[run_line(run) for run in results.runs],
         pairs=results.pairs,
         preprocessing=[(comparison, preprocessing.sentence(comparison)) for comparison in results.preprocessing],
         beside=[
             found
-            for found in contract.findings(results)
-            if found["severity"] != "error" and found["kind"] != "attribution"  # these have a section of their own
+            for found in besides
+            # these have a section of their own
+            if found["severity"] != "error" and found["kind"] != "attribution"
         ],
         attributions=[(one, _deciding_first(one.evidence)) for one in results.attributions],
         paired=[contract.paired_entry(runs) for runs in results.paired],
@@ -86,6 +93,28 @@ def markdown(results: Results) -> str:
         safety=f"{certified.SAFETY:g}",
     )
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def alike(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """The cells that are not plainly reproduced; those of a column together that are explained by the same."""
+    found: dict[object, list[Verdict]] = {}
+    for verdict in verdicts:
+        row, metric = verdict.claim.row, verdict.claim.metric
+        if verdict.outcome is Outcome.EXPLAINED:
+            column = (verdict.source, row.file, row.table, metric, verdict.convention)
+            found.setdefault(column, []).append(verdict)
+        elif verdict.outcome not in (Outcome.REPRODUCED, Outcome.NOT_MEASURED):
+            found[verdict.claim, verdict.source] = [verdict]
+    return list(found.values())
+
+
+def mapped(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Of each source the documented names that are not its own, with its own."""
+    found: dict[str, dict[str, str]] = {}
+    for (row, source), own in results.names.items():
+        if own != row.model:
+            found.setdefault(str(source), {})[row.model] = own
+    return [(source, list(names.items())) for source, names in found.items()]
 
 
 def _deciding_first(evidence: Sequence[Any]) -> list[Any]:

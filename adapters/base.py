@@ -67,6 +67,7 @@ class Parameters:
     classifier: int  #: the last linear layer, a part of learnable
     by_type: Mapping[str, int] = field(default_factory=dict)  #: layer class name -> learnable scalars held directly
     by_counter: Mapping[str, int] = field(default_factory=dict)  #: counting tool -> what it reports
+    fused: int | None = None  #: all of them once branches are fused for deployment; None where it has no such form
 
 
 @dataclass(frozen=True)

@@ -79,11 +79,19 @@ class Adapter:
         return {f"{model}{DISTILLED}": f"{model}{DISTILLED}" for model in self.models()}
 
     def checkpoint_url(self, model: str) -> str | None:
-        name = model.removesuffix(DISTILLED)
+        name = self._builder(model)
         module = sys.modules[getattr(backbone, name).__module__]
         url = getattr(module, "MODEL_URLS", {}).get(name)
         # as ppcls.utils.save_load.load_dygraph_pretrain_from_url does where it is asked for use_ssld
         return url.replace("_pretrained", "_ssld_pretrained") if url and name != model else url
+
+    def _builder(self, model: str) -> str:
+        """The function that builds a model or the one whose distilled weights are meant; some have one of their own."""
+        offered = self.models()
+        name = model if model in offered else model.removesuffix(DISTILLED)
+        if name not in offered:
+            raise KeyError(model)
+        return name
 
     def stand_in(self, checkpoint: Path) -> str | None:
         mark = safe_pickle.load(checkpoint).get(STAND_IN)
@@ -97,9 +105,7 @@ class Adapter:
         seed: int = 0,
         input_size: int | None = None,
     ) -> PaddleNetwork:
-        name = model.removesuffix(DISTILLED)
-        if name not in self.models():
-            raise KeyError(model)
+        name = self._builder(model)
         paddle.seed(seed)
         # some networks name their parameters by hand, and Paddle refuses a name that it has seen in this process
         with paddle.base.unique_name.guard():

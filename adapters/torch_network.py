@@ -34,6 +34,7 @@ from adapters.quiet import quiet
 from adapters.streaming import stream
 
 STAND_IN = "parity_stand_in"
+FUSED = ", branches fused"
 #: the device on which a network has shapes and no values
 OUTLINE = "meta"
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
@@ -154,16 +155,33 @@ class TorchNetwork:
             classifier=sum(p.numel() for p in linear.parameters()) if linear else 0,
             by_type=by_type,
             by_counter=torch_counters.parameter_counts(self._fresh, self.input_size),
+            fused=sum(p.numel() for p in fused.parameters()) if (fused := self._fused()) else None,
         )
 
     def multiply_adds(self, size: int) -> Mapping[str, int | str]:
         counts: dict[str, int | str] = {}
+        forms = {"": self._fresh, **({FUSED: self._fused} if self._fused() else {})}
         for name, counter in self._counters.items():
-            try:
-                counts[name] = counter(self._fresh(), size)
-            except Exception as error:  # a counter that breaks on this network is a fact about the counter
-                counts[name] = f"{type(error).__name__}: {error}"
+            for form, fresh in forms.items():
+                try:
+                    counts[name + form] = counter(fresh(), size)
+                except Exception as error:  # a counter that breaks on this network is a fact about the counter
+                    counts[name + form] = f"{type(error).__name__}: {error}"
         return counts
+
+    def _fused(self) -> Logits | None:
+        """A copy in the form in which it is deployed, its branches fused; None where it has no such form."""
+        has_one = any(hasattr(module, "switch_to_deploy") for module in self.module.modules())
+        if self.device == OUTLINE or not has_one:  # fusing computes with values
+            return None
+        copied = copy.deepcopy(self.logits).cpu()
+        done: set[nn.Module] = set()
+        for module in list(copied.modules()):
+            if hasattr(module, "switch_to_deploy") and module not in done:
+                done.update(module.modules())  # it fuses what it is made of
+                with quiet():
+                    module.switch_to_deploy()
+        return copied.eval()
 
     def _fresh(self) -> Logits:
         """A copy, because the counters leave hooks and buffers behind; on the CPU it has the network's own tensors."""

@@ -65,14 +65,14 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
         explained.update(dict.fromkeys(rows, (convention, chance, tried)))
         open_rows = [i for i in open_rows if i not in rows]
     # what the source's other rows say that one should have been
-    usual, agreeing = _usual([plain, *(convention for convention, _, _ in explained.values())], group)
+    used = [plain, *(convention for convention, _, _ in explained.values())]
+    usual, agreeing = _usual(used, group)
     judged = []
     for i, item in enumerate(group):
         if all(convention.value(item.static, item.size) is None for convention in conventions):
             judged.append(_uncounted(item))
         elif i in open_rows:
-            others = [j for j in range(len(group)) if j != i]
-            judged.append(contradicted(item, conventions, usual, [group[j] for j in others]))
+            judged.append(contradicted(item, conventions, _likeliest(item, used, usual, group)))
         elif i in explained:
             convention, chance, tried = explained[i]
             alike = [group[j] for j, (other, _, _) in explained.items() if other == convention]
@@ -208,6 +208,13 @@ def _usual(conventions: Sequence[Convention], group: Sequence[Measured]) -> tupl
     rows = {convention: sum(agrees(convention, item) for item in group) for convention in conventions}
     usual = max(rows, key=lambda convention: rows[convention])
     return usual, rows[usual]
+
+
+def _likeliest(item: Measured, used: Sequence[Convention], usual: Convention, group: Sequence[Measured]) -> Convention:
+    """How a wrong figure was probably counted: as that of several rows to which it comes nearest, else as usual."""
+    common = [convention for convention in used if sum(agrees(convention, other) for other in group) >= 2]
+    values = {c: value for c in (usual, *common) if (value := figure(c, item)) is not None}
+    return min(values, key=lambda convention: abs(values[convention] - item.claim.value), default=usual)
 
 
 # -- the judgements --------------------------------------------------------------------------------

@@ -21,6 +21,9 @@ from harness.records import Static
 SIMPLE = 12
 
 
+FUSED = "parameters, branches fused for deployment"
+
+
 class Convention(Protocol):
     """A way to arrive at a printed figure."""
 
@@ -119,6 +122,7 @@ def parameter_counts(static: Static) -> dict[str, float]:
         "learnable parameters": learnable,
         # what a tool prints comes before what somebody would have had to subtract by hand
         **{f"parameters by {tool}": count for tool, count in p["by_counter"].items()},
+        **({FUSED: p["fused"]} if p.get("fused") else {}),
         "learnable parameters and running statistics": learnable + p["running_statistics"],
         "all stored tensors": learnable + p["running_statistics"] + p["other_buffers"],
         "learnable parameters without the classifier": learnable - p["classifier"],

@@ -43,16 +43,15 @@ def build(planned: Plan, installed: Mapping[Source, Installed], measurer: Measur
     return {(row, source): static for source, rows in found.items() for row, static in rows.items()}
 
 
-def judge(
-    claims: Iterable[tuple[Claim, Source]], built: Built, installed: Mapping[Source, Installed], measurer: Measurer
-) -> list[Verdict]:
+def judge(planned: Plan, built: Built, installed: Mapping[Source, Installed], measurer: Measurer) -> list[Verdict]:
     """Verdicts on FLOPs and parameters; where one is contradicted, whatever else of the source has the figure."""
-    static = [(claim, source) for claim, source in claims if claim.metric in ("flops", "params")]
+    static = [(claim, source) for claim, source in planned.claims() if claim.metric in ("flops", "params")]
     judged = verdicts.judge_static(static, built)
     judged = verdicts.name_exchanged(judged, built)
     judged = _at_other_sizes(judged, built, installed, measurer)
     judged = verdicts.attribute_to_neighbours(judged, _in_the_table(judged, built))
-    return _among_neighbours(judged, built, installed, measurer)
+    judged = _among_neighbours(judged, built, installed, measurer)
+    return verdicts.name_copies(judged, planned.table.claims)
 
 
 def _open(judged: Sequence[Verdict]) -> dict[Source, list[Row]]:

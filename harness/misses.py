@@ -18,9 +18,7 @@ _POWERS = (-3, 3, -6, 6, -1, 1, -2, 2)
 _PRINTED_UNITS = ("K", "M", "G", "T")
 
 
-def contradicted(
-    item: Measured, conventions: Sequence[Convention], usual: Convention, others: Sequence[Measured]
-) -> Judgement:
+def contradicted(item: Measured, conventions: Sequence[Convention], usual: Convention) -> Judgement:
     claim = item.claim
     plain_value = conventions[0].value(item.static, item.size)
     expected_value = figure(usual, item)
@@ -32,7 +30,6 @@ def contradicted(
         "expected": expected,
         "expected_convention": usual.text,
     }
-    copied = [other.claim.row for other in others if other.claim.text == claim.text]
     cause = "no convention reproduces it"
     if nearest and nearest[0]["value"] == claim.text:
         cause += (
@@ -45,9 +42,6 @@ def contradicted(
         evidence["slipped"] = True
     elif expected:
         cause += f"; expected {expected} ({usual.text})"
-    if copied:
-        evidence["same_figure"] = [f"row {row.number} ({row.model})" for row in copied]
-        cause += f"; the same figure stands in {', '.join(evidence['same_figure'])}"
     return Judgement(Outcome.CONTRADICTED, plain_value, usual.text, cause, evidence)
 
 

@@ -104,7 +104,7 @@ def execute(options: Options, progress: Progress) -> Results:
     planned, installed, instead = _prepare(planned, options, measurer)
     built = counting.build(planned, installed, measurer)
     claims = planned.claims()
-    judged = counting.judge(claims, built, installed, measurer) if "static" in options.checks else []
+    judged = counting.judge(planned, built, installed, measurer) if "static" in options.checks else []
     runs: dict[tuple[Row, Source], list[Run]] = {}
     if "accuracy" in options.checks and images is not None and choice != "none":
         runs = rows.evaluate_rows(planned, options, choice, images, built, installed, measurer)

@@ -14,6 +14,9 @@ from harness.comparing import Measured
 from harness.errors import InputError
 from harness.records import Claim, Finding, Outcome, PairResult, Row, Source, Static, Suspect, Verdict
 
+#: A figure of fewer digits stands in two rows by chance too often to say so.
+TELLING_DIGITS = 3
+
 
 @dataclass(frozen=True)
 class Target:
@@ -116,6 +119,27 @@ def judge_static(claims: Sequence[tuple[Claim, Source]], statics: Mapping[tuple[
                 )
             )
     return verdicts
+
+
+def name_copies(verdicts: Sequence[Verdict], documented: Iterable[Claim]) -> list[Verdict]:
+    """Says of contradicted counts in which other rows of the table the same figure stands, if it has enough digits."""
+    standing: dict[tuple[Any, ...], list[Row]] = {}
+
+    def figure(claim: Claim) -> tuple[Any, ...]:
+        return claim.row.file, claim.row.table, claim.metric, claim.text, claim.unit
+
+    for claim in documented:
+        standing.setdefault(figure(claim), []).append(claim.row)
+    named = []
+    for verdict in verdicts:
+        claim = verdict.claim
+        others = [row for row in standing.get(figure(claim), ()) if row.number != claim.row.number]
+        if others and claim.digits >= TELLING_DIGITS and _is_static_miss(verdict):
+            rows = [f"row {row.number} ({row.model} of {row.source})" for row in others]
+            cause = f"{verdict.cause}; the same figure stands in {', '.join(rows[:3])}"
+            verdict = dataclasses.replace(verdict, cause=cause, evidence={**verdict.evidence, "same_figure": rows})
+        named.append(verdict)
+    return named
 
 
 def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Source], Static]) -> list[Verdict]:

@@ -336,13 +336,6 @@ def test_two_conventions_in_one_source_are_both_found() -> None:
     )
 
 
-def test_a_figure_copied_from_another_row_is_named() -> None:
-    networks = [(n, size, f"{2 * n.multiply_adds[size]['plain'] / 1e9:.3f}") for n, size, _ in RATIO]
-    judged = judge(group(networks, (1, networks[0][2])))
-    assert judged[1].outcome is CONTRADICTED
-    assert judged[1].evidence["same_figure"] == ["row 1 (cspresnet50)"]
-
-
 # --- parameters
 
 

@@ -19,6 +19,8 @@ from harness.verdicts import (
     exit_status,
     findings,
     judge_static,
+    name_copies,
+    name_exchanged,
     read_known_gaps,
 )
 
@@ -115,6 +117,32 @@ def test_figures_that_hold_are_attributed_to_nobody() -> None:
     built = static("a", at_256=4.5173e9)
     found = judge_static([(claim("9.035", of=of), TIMM)], {(of, TIMM): built})
     assert attribute_to_neighbours(found, {(of, TIMM): [static("twin", at_256=4.5173e9)]}) == found
+
+
+def test_a_contradicted_figure_that_stands_in_another_row_is_said_to_be_a_copy() -> None:
+    a, b, c = row(1, "a"), row(2, "b", source=Source("mmcls", "1.0")), row(3, "c")
+    wrong = verdict(Outcome.CONTRADICTED, claim("9.035", of=a), cause="wrong")
+    documented = [claim("9.035", of=a), claim("9.035", of=b), claim("9.036", of=c), claim("9.035", "params", of=c)]
+    (found,) = name_copies([wrong], documented)
+    assert found.cause == "wrong; the same figure stands in row 2 (b of mmcls)"
+    assert found.evidence["same_figure"] == ["row 2 (b of mmcls)"]
+    short = verdict(Outcome.CONTRADICTED, claim("9.0", of=a), cause="wrong")
+    assert name_copies([short], [claim("9.0", of=b)]) == [short], "two digits are equal by chance"
+    right = dataclasses.replace(wrong, outcome=Outcome.REPRODUCED)
+    assert name_copies([right], documented) == [right]
+
+
+def test_exchanged_flops_and_parameters_are_named_so() -> None:
+    of, network = row(1, "a"), static("a", at_256=4.5173e9, learnable=21_616_168)
+    flops = dataclasses.replace(claim("21.616", of=of), unit="M", value=21.616e6, step=1e3)
+    params = dataclasses.replace(claim("9.035", "params", of=of), unit="G", value=9.035e9, step=1e6)
+    judged = judge_static([(flops, TIMM), (params, TIMM)], {(of, TIMM): network})
+    assert [one.outcome for one in judged] == [Outcome.CONTRADICTED] * 2
+    found = name_exchanged(judged, {(of, TIMM): network})
+    assert {one.cause for one in found} == {"FLOPs and parameters of the row have changed places"}
+    other = static("a", at_256=4.6e9, learnable=21_616_168)
+    judged = judge_static([(flops, TIMM), (params, TIMM)], {(of, TIMM): other})
+    assert name_exchanged(judged, {(of, TIMM): other}) == judged
 
 
 # --- known gaps

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from harness import (
     accuracy,
     apart,
+    audit,
     counting,
     demonstration,
     environments,
@@ -72,6 +74,11 @@ class Results:
     @property
     def problems(self) -> tuple[Problem, ...]:
         return self.plan.table.problems
+
+    @cached_property
+    def entries(self) -> list[audit.Entry]:
+        """What is to be mended."""
+        return audit.entries(self.verdicts, self.findings)
 
     @property
     def exit_status(self) -> int:

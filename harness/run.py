@@ -13,7 +13,7 @@ from harness.errors import InputError
 from harness.pipeline import execute
 from harness.places import place
 from harness.plan import CHECKS, DEFAULT_CHECKS, DEVICES, ENGINES, PRECISIONS, RUNTIMES, Options
-from harness.report import annotations
+from harness.report.annotations import annotations as annotations_of
 from harness.terminal import Terminal, show, show_copies
 
 EXAMPLES = """\
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if copies is not None:
         show_copies(copies)
     if options.annotate:
-        print(annotations.annotations(results.entries, results.problems), end="")
+        print(annotations_of(results.entries, results.problems), end="")
     return results.exit_status
 
 

@@ -101,7 +101,7 @@ def test_a_column_of_shares_does_not_become_one_of_percentages() -> None:
         "- > | model | params(M) |\n  > |---|---|\n  > | a | 25.56 |\n",
         "1. Text\n\n       | model | params(M) |\n       |---|---|\n       | a | 25.56 |\n",
         "<details>\n| model | params(M) |\n|---|---|\n| a | 25.56 |\n</details>\n",
-        "```\n| model | params(M) |\n|---|---|\n| b | 25.56 |\n```\n\n| model | params(M) |\n|---|---|\n| a | 25.56 |\n",
+        "```\n| model | params(M) |\n|---|---|\n| b | 1 |\n```\n\n| model | params(M) |\n|---|---|\n| a | 25.56 |\n",
         "| model | note | params(M) |\n|---|---|---|\n| a | 25.56 \\| 1 | 25.56 |\n",
         "| params(M) | model |\n|---|---|\n| 25.56 | a |\n",
         "| model | params(M) |\n|---|---|\n| 25.56 | 25.56 |\n",

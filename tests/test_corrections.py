@@ -225,9 +225,7 @@ def random_document(dice: random.Random) -> str:
             ]
             pads = [" " * dice.randint(0, 3) + "\t" * dice.randint(0, 1) for _ in cells]
             inner = "|".join(pad + cell + pad[::-1] for cell, pad in zip(cells, pads, strict=True))
-            lines.append(
-                f"{prefix}|{inner}|" if dice.random() < 0.7 or cells[-1] == "" else f"{prefix}{inner}".rstrip()
-            )
+            lines.append(f"{prefix}|{inner}|" if dice.random() < 0.7 or cells[-1] == "" else f"{prefix}{inner.strip()}")
         lines += ["", "More."]
     return end.join([*lines, *dice.choice([[], [""]])])
 

@@ -30,7 +30,7 @@ examples:
   python -m harness.run --engine ray --data s3://bucket/val --store s3://bucket/store   many machines
   python -m harness.run --table README.md --checks static  another table, or a folder or pattern of files with tables
   python -m harness.run --table README.md --checks static --fix    copies with the cells corrected, in OUT/fixed
-  python -m harness.run --checks static --annotate --table **/README.md    what is wrong, beside the lines on GitHub
+  python -m harness.run --checks static --annotate --table '**/README.md'   what is wrong, beside the lines on GitHub
 
 exit status:
   0  every requested cell is reproduced, explained or a known gap, or was not asked to be measured

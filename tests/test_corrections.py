@@ -184,6 +184,20 @@ def test_without_a_correction_nothing_is_asked_for() -> None:
     assert corrected(SEVERAL, [dataclasses.replace(entry(claims[0], "1"), claim=None)]) == (SEVERAL, [])
 
 
+def test_a_published_page_is_corrected_but_for_what_is_not_written_in_plain_cells() -> None:
+    text = (Path(__file__).parent / "zoo_readme.md").read_bytes().decode()
+    claims = [one for one in table_of(text).claims if one.printed(one.value * 0.9) != one.text]
+    changed, left = corrected(text, [entry(one, one.printed(one.value * 0.9)) for one in claims])
+    assert [(one.claim.metric, one.claim.text) for one in left if one.claim] == [
+        ("top1", "76.1"),  # in wide digits
+        ("top1", "75.2"),  # in HTML, as the others
+        ("flops", "312"),
+        ("top1", "76.1"),
+    ]
+    assert [one.value for one in table_of(changed).claims] != [one.value for one in table_of(text).claims]
+    assert re.sub(r"[\d.]", "", changed) == re.sub(r"[\d.]", "", text)
+
+
 # --- any document
 
 WAYS: list[Callable[[str], str]] = [

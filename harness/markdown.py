@@ -85,10 +85,27 @@ def _blocks(text: str, env: dict[str, Any], before: int = 0) -> Iterator[list[_L
             yield from _blocks("\n".join(["", *others]), env, before + start)
 
 
+def cell_spans(written: str, container: re.Pattern[str] = _CONTAINER) -> list[tuple[int, int]]:
+    """Where the cells of a line of a table start and end, without the spaces around them."""
+    within = container.match(written)
+    pipes = list(_PIPE.finditer(written))
+    starts = [within.end() if within else 0, *(pipe.end() for pipe in pipes)]
+    ends = [*(pipe.start() for pipe in pipes), len(written)]
+    spans = [_stripped(written, start, end) for start, end in zip(starts, ends, strict=True)]
+    opened, closed = (start == end for start, end in (spans[0], spans[-1]))
+    return spans[opened : len(spans) - closed]
+
+
+def _stripped(written: str, start: int, end: int) -> tuple[int, int]:
+    cell = written[start:end]
+    start += len(cell) - len(cell.lstrip())
+    return start, max(start, end - len(cell) + len(cell.rstrip()))
+
+
 def _line(number: int, written: str, container: re.Pattern[str]) -> _Line:
-    cells = [cell.replace(r"\|", "|").strip() for cell in _PIPE.split(container.sub("", written))]
-    opened, closed = not cells[0], not cells[-1]
-    return _Line(number, cells[opened : len(cells) - closed], opened and closed)
+    spans = cell_spans(written, container)
+    cells = [written[start:end].replace(r"\|", "|") for start, end in spans]
+    return _Line(number, cells, len(spans) < len(_PIPE.findall(written)))
 
 
 def _tables(lines: list[_Line], headings: list[int]) -> Iterator[list[_Line]]:

@@ -11,8 +11,10 @@ from harness.cells import plain, without_notes
 from harness.records import UNITS
 
 _NOTHING = {"n/a", "na", "none", "nan", "null", "tbd", "tba", "unknown", "无", "暂无", "待定", "未知"}
+#: digits as they are written, without a sign and a power of ten
+DIGITS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+")
 _NUMBER = re.compile(
-    r"([+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?|[+-]?\.\d+)"
+    rf"([+-]?(?:{DIGITS.pattern}))"
     r"(?:e\+?(\d+)|\s*[x×*]\s*10\s*(?:\^|\*\*)\s*\{?(\d+)\}?)?(?!\d)",
     re.IGNORECASE,
 )
@@ -56,6 +58,27 @@ def read_number(text: str) -> Number | None:
     assert isinstance(exponent, int)
     suffix = without_notes(_SPREAD.sub(" ", without_notes(_ABOUT.sub("", shown)[found.end() :])))
     return Number(printed.scaleb(power), exponent + power, suffix.strip(" .,;:'\""), power >= 5)
+
+
+def written_as(written: str, figure: str, other: str) -> str | None:
+    """Another figure in the way in which a cell writes one; None where `written` does not have the figure's digits.
+
+    `written` is what DIGITS finds. A unit, a share of one and a power of ten move the digits of a figure and leave
+    them as they are, so that how far they are moved in `written` tells how far those of the other have to be.
+    """
+    there, claimed = Decimal(written.replace(",", "")), Decimal(figure)
+    if there.normalize().as_tuple().digits != claimed.normalize().as_tuple().digits:
+        return None
+    moved = Decimal(other).scaleb(there.adjusted() - claimed.adjusted())
+    decimals = max(_decimals(there), _decimals(moved))
+    text = f"{moved:{',' if ',' in written else ''}.{decimals}f}"
+    return text.removeprefix("0") if written.startswith(".") else text
+
+
+def _decimals(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int)
+    return max(-exponent, 0)
 
 
 def read_pixels(text: str) -> int | None:

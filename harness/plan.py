@@ -51,6 +51,8 @@ class Options:
     ray_cpus: int | None = None  #: processors of a node for each part; None is as many as the smallest node has
     store: Place | None = None  #: None is a folder of `out`
     out: Path = Path("parity-report")
+    fix: bool = False  #: also write copies of the tables with the cells corrected
+    annotate: bool = False  #: also print what is wrong as annotations of the tables' lines
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import report
+from harness import corrections, report
 from harness.errors import InputError
 from harness.pipeline import execute
 from harness.places import place
 from harness.plan import CHECKS, DEFAULT_CHECKS, DEVICES, ENGINES, PRECISIONS, RUNTIMES, Options
-from harness.terminal import Terminal, show
+from harness.report.annotations import annotations as annotations_of
+from harness.terminal import Terminal, show, show_copies
 
 EXAMPLES = """\
 examples:
@@ -28,6 +29,8 @@ examples:
   python -m harness.run --data imagenet/val --stop-early   no more images than it takes to refute a row
   python -m harness.run --engine ray --data s3://bucket/val --store s3://bucket/store   many machines
   python -m harness.run --table README.md --checks static  another table, or a folder or pattern of files with tables
+  python -m harness.run --table README.md --checks static --fix    copies with the cells corrected, in OUT/fixed
+  python -m harness.run --checks static --annotate --table '**/README.md'   what is wrong, beside the lines on GitHub
 
 exit status:
   0  every requested cell is reproduced, explained or a known gap, or was not asked to be measured
@@ -106,6 +109,8 @@ def parser() -> argparse.ArgumentParser:
     add("--ray-cpus", type=int, metavar="N", help="processors for each part (default: those of the smallest node)")
     add("--store", type=place, metavar="DIR|URL", help="where measurements are kept (default: OUT/store)")
     add("--out", type=Path, default=default.out, metavar="DIR", help="reports and store (default: parity-report/)")
+    add("--fix", action="store_true", help="write copies of the tables with the cells corrected into OUT/fixed")
+    add("--annotate", action="store_true", help="print what is wrong as annotations for GitHub")
     return parser
 
 
@@ -122,6 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Terminal() as terminal:
             results = execute(options, terminal)
         path = report.write(results, options.out)
+        files = results.plan.table.files
+        copies = corrections.write(files, results.entries, options.out / "fixed") if options.fix else None
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -141,6 +148,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     show(results, path)
+    if copies is not None:
+        show_copies(copies)
+    if options.annotate:
+        print(annotations_of(results.entries, results.problems), end="")
     return results.exit_status
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 from harness import markdown
 from harness.cells import Cell, Problem, Sheet
 from harness.errors import InputError
 
-__all__ = ["Cell", "Problem", "Sheet", "read"]
+__all__ = ["Cell", "Problem", "Sheet", "cell_spans", "parse", "read"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
@@ -21,11 +22,28 @@ def read(path: Path) -> tuple[list[Sheet], list[Problem]]:
     Raises InputError where the file cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        separator = _SEPARATORS.get(path.suffix.lower())
-        return markdown.read(str(path), text) if separator is None else (_separated(str(path), text, separator), [])
+        return parse(str(path), path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot read the table: {error}") from error
+
+
+def parse(file: str, text: str) -> tuple[list[Sheet], list[Problem]]:
+    """The tables of what stands in a file. Raises csv.Error where that is a .csv or .tsv that cannot be read."""
+    separator = _separator(file)
+    return markdown.read(file, text) if separator is None else (_separated(file, text, separator), [])
+
+
+def cell_spans(file: str, line: str) -> list[tuple[int, int]]:
+    """Where the cells of a line of a table start and end; of a cell over several lines what this one has of it."""
+    separator = _separator(file)
+    if separator is None:
+        return markdown.cell_spans(line)
+    cells = re.finditer(rf'(?:^|{separator})("(?:[^"]|"")*"|[^{separator}]*)', line)
+    return [cell.span(1) for cell in cells]
+
+
+def _separator(file: str) -> str | None:
+    return _SEPARATORS.get(Path(file).suffix.lower())
 
 
 def _separated(file: str, text: str, separator: str) -> list[Sheet]:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import preprocessing
+from harness.corrections import Copy
 from harness.pipeline import Results
 from harness.records import METRICS, Outcome
 from harness.report import contract
@@ -125,3 +127,17 @@ def show(results: Results, report: Path) -> None:
     tally = ", ".join(f"{counts[outcome]} {outcome.replace('_', ' ')}" for outcome in Outcome if counts[outcome])
     console.print(Text(f"{summary(results)} ({tally})"))
     console.print(Text(f"Report: {report}"))
+
+
+def show_copies(copies: Sequence[Copy]) -> None:
+    """Which corrected copies there are, and what could not be corrected in them, on standard output."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    for copy in copies:
+        if copy.path is not None:
+            console.print(Text(f"Fixed: {copy.path} ({copy.cells} cell{'s' * (copy.cells != 1)} corrected)"))
+        for entry in copy.left:
+            documented = f"{entry.claim.metric} {entry.claim.text} {entry.claim.unit}".rstrip() if entry.claim else ""
+            what = f"{entry.model} of {entry.source}, {documented}, could not be corrected to {entry.corrected}"
+            console.print(Text(f"! {entry.file}:{entry.line}: {what}; do it by hand", style=STYLES[Outcome.ERROR]))
+    if not copies:
+        console.print(Text("Fixed: nothing, no cell has a correction"))

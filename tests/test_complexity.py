@@ -1,5 +1,6 @@
 """FLOPs and parameters: right figures are found under their convention, wrong ones are not explained away."""
 
+import dataclasses
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -7,11 +8,10 @@ from collections.abc import Callable, Sequence
 import pytest
 from builders import claim, measured, row, static
 
+from harness.comparing import Judgement, Measured, paddings
 from harness.complexity import (
     CHANCE_ACCEPTED,
     CHANCE_ACCEPTED_BESIDE,
-    Judgement,
-    Measured,
     belongs_to,
     judge,
     left_out_types,
@@ -334,6 +334,110 @@ def test_two_conventions_in_one_source_are_both_found() -> None:
     assert [one.convention for one in judged] == (
         ["multiply-adds by thop, at the row's input size"] * 3 + ["2 x multiply-adds by plain, at 224 pixels"] * 2
     )
+
+
+# --- a table's own way of counting
+
+
+def counted(*at_256: float, factor: int = 1, decimals: int = 3) -> list[Measured]:
+    """Networks of which a table prints so many times their multiply-adds."""
+    networks = [static(f"net{i}", at_256=value) for i, value in enumerate(at_256)]
+    return [
+        measured(f"{factor * one.multiply_adds[256]['plain'] / 1e9:.{decimals}f}", one, i + 1)
+        for i, one in enumerate(networks)
+    ]
+
+
+def test_a_row_that_counts_otherwise_than_the_others_is_told_what_it_would_be() -> None:
+    rows = counted(4.5173e9, 6.1234e9, 7.7777e9, 5.4321e9)
+    twice = counted(4.5173e9, 6.1234e9, 7.7777e9, 5.4321e9, factor=2)
+    judged = judge([*rows[:3], twice[3]])
+    assert outcomes(judged) == [EXPLAINED] * 3 + [REPRODUCED]
+    assert judged[3].evidence["other_rows"] == {
+        "value": "5.432",
+        "convention": "multiply-adds by plain, at the row's input size",
+        "rows": 3,
+    }
+    assert all("other_rows" not in one.evidence for one in judged[:3])
+
+
+def test_two_rows_make_no_custom() -> None:
+    rows, twice = counted(4.5173e9, 6.1234e9, 7.7777e9), counted(4.5173e9, 6.1234e9, 7.7777e9, factor=2)
+    assert all("other_rows" not in one.evidence for one in judge([*rows[:2], twice[2]]))
+    half = [*counted(4.5e9, 6.1e9, 7.7e9, decimals=4), *counted(5.4e9, 6.6e9, 3.3e9, factor=2, decimals=4)]
+    assert all("other_rows" not in one.evidence for one in judge(half)), "three against three"
+
+
+def test_a_wrong_figure_was_probably_counted_like_the_rows_to_which_it_comes_nearest() -> None:
+    macs = counted(4.5173e9, 6.1234e9, 7.7777e9)
+    flops = counted(5.4321e9, 6.6666e9, factor=2)
+    wrong = measured("17.281", static("net9", at_256=8.6405e9), 9)  # 2 x 8.6405 = 17.281; a digit of it is changed
+    judged = judge([*macs, *flops, measured("17.291", wrong.static, 9)])
+    assert judged[5].outcome is CONTRADICTED
+    assert judged[5].evidence["expected"] == "17.281"
+    assert "one digit away from 17.281" in str(judged[5].cause)
+
+
+# --- digits that are padding
+
+PADDED = ("14.560", "22.600", "46.020", "63.670")
+
+
+def padded(*texts: str) -> list[Measured]:
+    """Networks whose multiply-adds were rounded to two decimals of an M before they were printed with three."""
+    items = []
+    for i, (text, value) in enumerate(zip(texts, (14.5637e6, 22.6012e6, 46.0176e6, 63.6741e6), strict=False)):
+        item = measured(text, static(f"p{i}", at_256=value), i + 1, multiply_adds=True)
+        claimed = dataclasses.replace(item.claim, unit="M", value=item.claim.value / 1e3, step=item.claim.step / 1e3)
+        items.append(Measured(claimed, item.static))
+    return items
+
+
+def test_padded_figures_are_explained_by_the_digits_that_they_have() -> None:
+    judged = judge(padded(*PADDED))
+    assert outcomes(judged) == [EXPLAINED] * 4
+    assert {one.convention for one in judged} == {
+        "multiply-adds by plain, at the row's input size, the last digit printed as 0"
+    }
+    assert judged[0].evidence["value_under_convention"] == "14.560"
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_a_wrong_digit_among_padded_figures_is_contradicted(index: int) -> None:
+    texts = list(PADDED)
+    texts[index] = texts[index][:-2] + f"{(int(texts[index][-2]) + 1) % 10}0"
+    judged = judge(padded(*texts))
+    assert [i for i, one in enumerate(judged) if one.outcome is CONTRADICTED] == [index]
+
+
+def test_a_single_zero_is_a_digit() -> None:
+    assert judge(padded("14.560"))[0].outcome is CONTRADICTED
+    assert paddings([item.claim for item in padded("14.560", "22.600")]) == []
+    assert paddings([item.claim for item in padded(*PADDED)]) == [1]
+
+
+# --- slips of a power of ten
+
+
+@pytest.mark.parametrize(
+    ("text", "right", "said"),
+    [
+        ("9034.6", "9.0346", "the unit has slipped: it is 9034.6 M, not G"),
+        ("0.0090346", "9.0346", "the unit has slipped: it is 0.0090346 T, not G"),
+        ("90.346", "9.0346", "the decimal point has slipped: it is 9.0346 G"),
+        ("0.90346", "9.0346", "the decimal point has slipped: it is 9.0346 G"),
+    ],
+)
+def test_a_power_of_ten_is_named_with_the_figure_in_the_unit_of_the_column(text: str, right: str, said: str) -> None:
+    judged = alone(measured(text, static(at_256=4.5173e9)))
+    assert judged.outcome is CONTRADICTED
+    assert str(judged.cause).startswith(said)
+    assert (judged.evidence["expected"], judged.evidence["slipped"]) == (right, True)
+
+
+@pytest.mark.parametrize("text", ["9134.6", "90", "7.77"])
+def test_any_other_figure_has_not_slipped(text: str) -> None:
+    assert "slipped" not in alone(measured(text, static(at_256=4.5173e9))).evidence
 
 
 # --- parameters

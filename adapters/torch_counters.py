@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 
 import fvcore.nn
@@ -17,6 +18,7 @@ from adapters.quiet import quiet
 
 Counter = Callable[[nn.Module, int], int]
 PLAIN = "torch.utils.flop_counter"
+_SMALL = 64  #: pixels
 
 
 def _image(module: nn.Module, size: int) -> torch.Tensor:
@@ -79,9 +81,8 @@ def parameter_counts(fresh: Callable[[], nn.Module], size: int) -> dict[str, int
 
     thop adds up the parameters of the layer types that it knows and leaves the others out.
     """
-    try:
-        with quiet():
+    for side in (_SMALL, size):  # they are the same at every size that the network takes
+        with contextlib.suppress(Exception), quiet():  # a counter that breaks on it says so in multiply_adds
             module = fresh()
-            return {"thop": int(thop.profile(module, (_image(module, size),), verbose=False)[1])}
-    except Exception:  # a counter that breaks on this network says so in multiply_adds
-        return {}
+            return {"thop": int(thop.profile(module, (_image(module, side),), verbose=False)[1])}
+    return {}

@@ -35,7 +35,11 @@ def entries(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[En
     """Contradicted cells and what is found besides, each cell once, with every cause that was found."""
     verdicts = list(verdicts)
     judged = {verdict.claim for verdict in verdicts if verdict.outcome in _MEASURED}
-    found = [_contradicted(verdict) for verdict in verdicts if verdict.outcome is Outcome.CONTRADICTED]
+    found = [
+        _contradicted(verdict, [other for other in verdicts if other.claim == verdict.claim])
+        for verdict in verdicts
+        if verdict.outcome is Outcome.CONTRADICTED
+    ]
     for finding in findings:
         if finding.kind == "flops_per_parameter" and all(suspect.claim in judged for suspect in finding.suspects):
             continue  # the network itself was counted
@@ -52,8 +56,12 @@ def _gravity(entry: Entry) -> int:
     return SEVERITIES.index(entry.severity)
 
 
-def _contradicted(verdict: Verdict) -> Entry:
-    claim = verdict.claim
+def _contradicted(verdict: Verdict, releases: Sequence[Verdict]) -> Entry:
+    """`releases` are the verdicts on the same cell, with each release that was asked."""
+    claim, evidence = verdict.claim, verdict.evidence
+    # how FLOPs are counted only other rows can tell
+    known = claim.metric != "flops" or evidence.get("expected_as_in_rows") or evidence.get("slipped")
+    known = known and len({str(one.evidence.get("expected")) for one in releases}) == 1
     return Entry(
         "error",
         f"contradicted_{claim.metric}",
@@ -62,7 +70,7 @@ def _contradicted(verdict: Verdict) -> Entry:
         str(verdict.source),
         claim.row.model,
         claim,
-        verdict.evidence.get("expected"),
+        evidence.get("expected") if known else None,
         verdict.cause or "no convention reproduces it",
     )
 

@@ -56,13 +56,14 @@ def read_table(path: Path) -> Table:
     return read_tables([path])
 
 
-def read_tables(asked: Sequence[Path]) -> Table:
+def read_tables(asked: Sequence[Path], but: Path | None = None) -> Table:
     """Every claim in these files, in the Markdown files of these folders, and in the files that these patterns match.
 
+    What folders and patterns have in the folder `but` and in hidden ones is left out.
     Raises InputError where a file cannot be read, where a folder or a pattern has none, and where none of them has a
     table with a model and a metric in its heading.
     """
-    files = list(dict.fromkeys(file for path in asked for file in _files(path)))
+    files = list(dict.fromkeys(file for path in asked for file in _files(path, but)))
     read = [sheets.read(path) for path in files]
     table = claims_of([sheet for found, _ in read for sheet in found])
     names = [str(path) for path in files]
@@ -106,16 +107,21 @@ def claims_of(given: Sequence[Sheet]) -> Table:
     return Table(tuple(files), tuple(rows), tuple(claims), tuple(problems), tuple(passed_over))
 
 
-def _files(asked: Path) -> list[Path]:
+def _files(asked: Path, but: Path | None) -> list[Path]:
     if asked.is_dir():
-        found = sorted(asked.rglob("*.md"))
+        found = sorted(path for path in asked.rglob("*.md") if not _is_hidden(path.relative_to(asked)))
     elif glob.has_magic(str(asked)) and not asked.exists():
         found = [Path(name) for name in sorted(glob.glob(str(asked), recursive=True)) if Path(name).is_file()]  # noqa: PTH207
     else:
         return [asked]
+    found = [path for path in found if but is None or but.resolve() not in path.resolve().parents]
     if not found:
         raise InputError(f"{asked}: no Markdown file there; expected a file, a folder of .md files or a pattern")
     return found
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _layout(sheet: Sheet) -> tuple[_Layout | None, list[Problem]]:

@@ -43,10 +43,10 @@ class Judgement:
 def figure(convention: Convention, item: Measured) -> float | None:
     """What the document would print under a convention, before the last rounding; None where it was not counted."""
     value = convention.value(item.static, item.size)
-    if value is None or not convention.padding:
+    if value is None or not (convention.padding or convention.cut):
         return value
     step = item.claim.step * 10.0**convention.padding
-    return round(value / step) * step
+    return (math.floor(value / step) if convention.cut else round(value / step)) * step
 
 
 def agrees(convention: Convention, item: Measured) -> bool:
@@ -71,7 +71,9 @@ def chance_of(tried: int, among: int, items: Sequence[Measured], padding: int = 
     probability step / value, digits that are padded being none; choosing which of the rows match counts as further
     tries (Bonferroni).
     """
-    hits = math.prod(10.0**padding * item.claim.step / item.claim.value for item in items if item.claim.value)
+    # two rows of one network say the same once
+    claims = {(item.claim.text, item.claim.unit): item.claim for item in items if item.claim.value}
+    hits = math.prod(10.0**padding * claim.step / claim.value for claim in claims.values())
     return min(1.0, tried * math.comb(among, len(items)) * hits)
 
 

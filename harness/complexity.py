@@ -72,18 +72,26 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
         if all(convention.value(item.static, item.size) is None for convention in conventions):
             judged.append(_uncounted(item))
         elif i in open_rows:
-            judged.append(contradicted(item, conventions, _likeliest(item, used, usual, group)))
+            likeliest = _likeliest(item, used, usual, group)
+            rows_alike = sum(agrees(likeliest, other) for other in group)
+            judged.append(contradicted(item, conventions, likeliest, rows_alike))
         elif i in explained:
             convention, chance, tried = explained[i]
             alike = [group[j] for j, (other, _, _) in explained.items() if other == convention]
-            same = [c.text for c in conventions if c != convention and all(agrees(c, other) for other in alike)]
+            same = [
+                c.text
+                for c in conventions
+                if c != convention and c.cut == convention.cut and all(agrees(c, other) for other in alike)
+            ]
             judged.append(_explained(item, plain, convention, chance, tried, len(alike), same))
         else:
             judged.append(
                 Judgement(Outcome.REPRODUCED, plain.value(item.static, item.size), plain.text, None,
                           {"digits_explained": item.claim.digits, "conventions_tried": 1})
             )  # fmt: skip
-        if agreeing >= max(COMMON_ROWS, COMMON_SHARE * len(group)) and not agrees(usual, item):
+        own = explained[i][0] if i in explained else plain
+        alone = sum(agrees(own, other) for other in group) < COMMON_ROWS
+        if alone and agreeing >= max(COMMON_ROWS, COMMON_SHARE * len(group)) and not agrees(usual, item):
             judged[-1] = _beside(judged[-1], item, usual, agreeing)
     return judged
 
@@ -132,6 +140,8 @@ def _best(conventions: Sequence[Convention], group: Sequence[Measured], open_row
         rows = [i for i in open_rows if agrees(convention, group[i])]
         if not rows or (best is not None and len(rows) <= len(best[1])):
             continue
+        if convention.cut and not _is_cut(convention, group):
+            continue
         items = [group[i] for i in rows]
         tried = tries(conventions, items, convention.departures)
         # how many rows a convention explains was not fixed beforehand either
@@ -141,12 +151,20 @@ def _best(conventions: Sequence[Convention], group: Sequence[Measured], open_row
     return best
 
 
+def _is_cut(convention: Convention, group: Sequence[Measured]) -> bool:
+    """Whether digits are cut off wherever that can be seen, and in more than one row: it is half of a rounding error."""
+    cut = {i for i, item in enumerate(group) if agrees(convention, item)}
+    rounded = {i for i, item in enumerate(group) if agrees(convention.rounded(), item)}
+    return rounded <= cut and len(cut - rounded) > 1
+
+
 def _ratio(conventions: Sequence[Convention], group: Sequence[Measured], open_rows: Sequence[int]) -> _Found | None:
     """A constant ratio between the open rows and a convention, in at least two rows."""
     bases = [
         c
         for c in conventions
-        if isinstance(c, FlopsConvention) and c.factor == c.plain_factor and not (c.decimals or c.binary or c.padding)
+        if isinstance(c, FlopsConvention)
+        and c == FlopsConvention(c.counter, c.plain_counter, c.plain_factor, c.plain_factor, c.size)
     ]
     best: _Found | None = None
     rank = (False, 1)
@@ -166,7 +184,7 @@ def _ratio(conventions: Sequence[Convention], group: Sequence[Measured], open_ro
             # a fraction that somebody could have multiplied by comes before any constant that fits more rows
             if (is_simple(ratio), len(rows)) <= rank:
                 continue
-            items = [group[i] for i in rows]
+            items = [group[rows[j]] for j in _distinct([intervals[i] for i in rows])]
             # any row can set the ratio, only the others can confirm it
             confirmed = sum(chance_of(1, len(items) - 1, [one for one in items if one is not item]) for item in items)
             chance = min(1.0, families * math.comb(len(open_rows), len(rows)) * confirmed)
@@ -194,7 +212,12 @@ def _common(intervals: Mapping[int, tuple[float, float]]) -> list[tuple[list[int
         rows = [i for i, (low, high) in intervals.items() if low <= point <= high]
         low, high = max(intervals[i][0] for i in rows), min(intervals[i][1] for i in rows)
         found.append((rows, simplest_fraction(low, high)))
-    return [(rows, ratio) for rows, ratio in found if len(rows) >= 2]
+    return [(rows, ratio) for rows, ratio in found if len({intervals[i] for i in rows}) >= 2]
+
+
+def _distinct(intervals: Sequence[tuple[float, float]]) -> list[int]:
+    """Where each interval stands first: two rows of one network say the same once."""
+    return [i for i, interval in enumerate(intervals) if interval not in intervals[:i]]
 
 
 def _agreed(plain: int, explained: Mapping[int, tuple[Convention, float, int]]) -> int:
@@ -256,7 +279,8 @@ def _explained(
 def _beside(judged: Judgement, item: Measured, usual: Convention, agreeing: int) -> Judgement:
     """Adds what the figure would be if it were counted as those of the source's other rows in the table."""
     value = figure(usual, item)
-    if value is None or judged.outcome not in (Outcome.REPRODUCED, Outcome.EXPLAINED):
+    nobody_can_name_it = isinstance(usual, FlopsConvention) and usual.ratio is not None
+    if value is None or nobody_can_name_it or judged.outcome not in (Outcome.REPRODUCED, Outcome.EXPLAINED):
         return judged
     other = {"value": item.claim.printed(value), "convention": usual.text, "rows": agreeing}
     return replace(judged, evidence={**judged.evidence, "other_rows": other})

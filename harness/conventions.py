@@ -38,7 +38,16 @@ class Convention(Protocol):
         ...
 
     @property
+    def cut(self) -> bool:
+        """Whether digits are cut off after the last that is printed, instead of rounded."""
+        ...
+
+    @property
     def text(self) -> str: ...
+
+    def rounded(self) -> Convention:
+        """The same without cutting digits off."""
+        ...
 
     def value(self, static: Static, size: int) -> float | None:
         """The figure for a network whose row says `size` pixels; None where it was not counted."""
@@ -58,6 +67,7 @@ class FlopsConvention:
     binary: bool = False  #: G is 2**30
     ratio: Fraction | None = None  #: a constant nobody can name
     padding: int = 0
+    cut: bool = False
 
     @property
     def departures(self) -> int:
@@ -67,6 +77,7 @@ class FlopsConvention:
             self.size,
             self.decimals is not None,
             self.padding,
+            self.cut,
         )
         return sum(map(bool, choices)) + 2 * self.binary + 3 * (self.ratio is not None)
 
@@ -83,7 +94,10 @@ class FlopsConvention:
             parts.append("G = 2^30")
         if self.ratio is not None:
             parts.append(f"times the constant {ratio_text(self.ratio)}")
-        return ", ".join(parts) + _padded(self.padding)
+        return ", ".join(parts) + _printing(self)
+
+    def rounded(self) -> FlopsConvention:
+        return replace(self, cut=False)
 
     def value(self, static: Static, size: int) -> float | None:
         counted = static.multiply_adds.get(self.size or size, {}).get(self.counter)
@@ -104,10 +118,14 @@ class ParamsConvention:
     departures: int
     binary: bool = False  #: M is 2**20
     padding: int = 0
+    cut: bool = False
 
     @property
     def text(self) -> str:
-        return self.counted + (", M = 2^20" if self.binary else "") + _padded(self.padding)
+        return self.counted + (", M = 2^20" if self.binary else "") + _printing(self)
+
+    def rounded(self) -> ParamsConvention:
+        return replace(self, cut=False)
 
     def value(self, static: Static, size: int) -> float | None:  # noqa: ARG002 (the same at every size)
         value = parameter_counts(static).get(self.counted)
@@ -131,8 +149,11 @@ def parameter_counts(static: Static) -> dict[str, float]:
     return counts
 
 
-def _padded(padding: int) -> str:
-    return "" if not padding else f", the last {'digit' if padding == 1 else f'{padding} digits'} printed as 0"
+def _printing(convention: Convention) -> str:
+    """How the figure becomes text, where that is not by rounding it to the digits that are printed."""
+    digits = "digit" if convention.padding == 1 else f"{convention.padding} digits"
+    padded = f", the last {digits} printed as 0" if convention.padding else ""
+    return padded + (", cut off instead of rounded" if convention.cut else "")
 
 
 def flops_conventions(
@@ -153,6 +174,7 @@ def flops_conventions(
     ]
     exact = [convention for convention in found if convention.decimals is None and not convention.binary]
     found += [replace(convention, padding=padding) for padding in paddings for convention in exact]
+    found += [replace(convention, cut=True) for convention in exact]
     return sorted(found, key=lambda convention: convention.departures)
 
 
@@ -162,8 +184,9 @@ def params_conventions(statics: Iterable[Static], paddings: Iterable[int] = ()) 
     plain, *others = names
     found = [ParamsConvention(plain, 0), *(ParamsConvention(name, 1) for name in others)]
     padded = [replace(c, departures=c.departures + 1, padding=padding) for padding in paddings for c in found]
+    cut = [replace(c, departures=c.departures + 1, cut=True) for c in found]
     binary = [replace(c, departures=c.departures + 2, binary=True) for c in found]
-    return sorted([*found, *padded, *binary], key=lambda convention: convention.departures)
+    return sorted([*found, *padded, *cut, *binary], key=lambda convention: convention.departures)
 
 
 def is_simple(ratio: Fraction) -> bool:

@@ -50,15 +50,15 @@ def judge(planned: Plan, built: Built, installed: Mapping[Source, Installed], me
     judged = verdicts.name_exchanged(judged, built)
     judged = _at_other_sizes(judged, built, installed, measurer)
     judged = verdicts.attribute_to_neighbours(judged, _in_the_table(judged, built))
-    judged = _among_neighbours(judged, built, installed, measurer)
-    return verdicts.name_copies(judged, planned.table.claims)
+    judged = verdicts.name_copies(judged, planned.table.claims)
+    return _among_neighbours(judged, built, installed, measurer)
 
 
 def _open(judged: Sequence[Verdict]) -> dict[Source, list[Row]]:
     """The rows of each source with figures that nothing explains yet."""
     rows: dict[Source, dict[Row, None]] = {}
     for verdict in judged:
-        told = verdict.evidence.keys() & {"belongs_to", "exchanged", "slipped"}
+        told = verdict.evidence.keys() & {"belongs_to", "exchanged", "slipped", "one_digit", "same_figure"}
         if verdict.outcome is Outcome.CONTRADICTED and not told:
             rows.setdefault(verdict.source, {})[verdict.claim.row] = None
     return {source: list(found) for source, found in rows.items()}

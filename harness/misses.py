@@ -18,7 +18,8 @@ _POWERS = (-3, 3, -6, 6, -1, 1, -2, 2)
 _PRINTED_UNITS = ("K", "M", "G", "T")
 
 
-def contradicted(item: Measured, conventions: Sequence[Convention], usual: Convention) -> Judgement:
+def contradicted(item: Measured, conventions: Sequence[Convention], usual: Convention, rows_alike: int) -> Judgement:
+    """`usual` is how the figure was probably counted, as that of so many other rows was."""
     claim = item.claim
     plain_value = conventions[0].value(item.static, item.size)
     expected_value = figure(usual, item)
@@ -29,6 +30,7 @@ def contradicted(item: Measured, conventions: Sequence[Convention], usual: Conve
         "nearest": nearest,
         "expected": expected,
         "expected_convention": usual.text,
+        "expected_as_in_rows": rows_alike,
     }
     cause = "no convention reproduces it"
     if nearest and nearest[0]["value"] == claim.text:
@@ -36,6 +38,7 @@ def contradicted(item: Measured, conventions: Sequence[Convention], usual: Conve
             f" better than chance: too few digits are printed to tell {nearest[0]['convention']} from a coincidence"
         )
     if expected and _one_digit_apart(expected, claim.text):
+        evidence["one_digit"] = True
         cause += f"; it is one digit away from {expected}, which is {usual.text}"
     elif slip := _slipped(item, conventions, usual):
         cause, evidence["expected"] = slip

@@ -120,7 +120,7 @@ def plan(options: Options) -> Plan:
         what = "--why" if options.why else f"--checks {','.join(comparing)}"
         raise InputError(f"{what}: {options.data} is not on this machine; copy it here, evaluations alone fetch images")
     asked = [environments.parse_source(text, known) for text in options.sources]
-    table = read_tables(options.tables)
+    table = read_tables(options.tables, but=options.out)
     named = ", ".join(table.files) if len(table.files) < 4 else f"{table.files[0]} and {len(table.files) - 1} more"
     in_table = sorted({row.source for row in table.rows if row.source})
     nobody = [row for row in table.rows if not row.source]

@@ -11,14 +11,15 @@ from builders import claim, row, verdict
 from harness.audit import Entry, Summary, entries, summaries, total
 from harness.cells import Problem
 from harness.claims import Table
-from harness.records import Claim, Finding, Outcome, Row, Suspect
+from harness.records import Claim, Finding, Outcome, Row, Source, Suspect
 
 FLOPS = claim("10.038")
 PARAMS = claim("21.62", "params")
 
 
 def contradicted(of: Claim = FLOPS, expected: str | None = "9.035", cause: str | None = "no convention") -> Any:
-    return verdict(Outcome.CONTRADICTED, of, cause=cause, evidence={"expected": expected} if expected else {})
+    evidence = {"expected": expected, "expected_as_in_rows": 3} if expected else {}
+    return verdict(Outcome.CONTRADICTED, of, cause=cause, evidence=evidence)
 
 
 def finding(
@@ -171,3 +172,22 @@ def test_no_file_at_all_comes_to_nothing() -> None:
 def test_names_of_files_are_as_they_were_given() -> None:
     of = dataclasses.replace(FLOPS, row=in_file(str(Path("zoo") / "a.md"), 1))
     assert entries([contradicted(of)], [])[0].file == "zoo/a.md"
+
+
+def test_how_flops_are_counted_is_no_correction_where_no_other_row_tells() -> None:
+    guess = verdict(Outcome.CONTRADICTED, FLOPS, cause="no", evidence={"expected": "9.035", "expected_as_in_rows": 0})
+    [one] = entries([guess], [])
+    assert one.corrected is None
+    slipped = dataclasses.replace(guess, evidence={**guess.evidence, "slipped": True})
+    assert entries([slipped], [])[0].corrected == "9.035"
+    params = claim("21.616", "params")
+    assert entries([dataclasses.replace(guess, claim=params)], [])[0].corrected == "9.035"
+
+
+def test_releases_that_disagree_correct_nothing() -> None:
+    newer = dataclasses.replace(contradicted(), source=Source("timm", "0.6.13"))
+    assert entries([contradicted(), newer], [])[0].corrected == "9.035"
+    other = dataclasses.replace(newer, evidence={"expected": "9.1", "expected_as_in_rows": 3})
+    assert entries([contradicted(), other], [])[0].corrected is None
+    holds = dataclasses.replace(newer, outcome=Outcome.REPRODUCED, evidence={})
+    assert entries([contradicted(), holds], [])[0].corrected is None

@@ -712,3 +712,15 @@ def test_every_cell_of_a_published_row_is_a_claim(path: Path) -> None:
     read = read_table(path)
     assert Counter(claim.row for claim in read.claims) == dict.fromkeys(read.rows, 4)
     assert all(row.input_size for row in read.rows)
+
+
+def test_reports_of_earlier_runs_and_hidden_folders_are_no_documents(tmp_path: Path) -> None:
+    heading = "| model | source | params(M) |\n| - | - | - |\n"
+    for folder in ("", "out/fixed", ".venv/package"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "README.md").write_text(f"{heading}| a | timm | 1.0 |\n")
+    assert [row.file for row in read_tables([tmp_path], but=tmp_path / "out").rows] == [str(tmp_path / "README.md")]
+    everything = read_tables([tmp_path / "**" / "*.md"], but=tmp_path / "out").files
+    assert str(tmp_path / "out" / "fixed" / "README.md") not in everything
+    named = tmp_path / "out" / "fixed" / "README.md"
+    assert read_tables([named], but=tmp_path / "out").files == (str(named),), "what is named is meant"

@@ -416,6 +416,31 @@ def test_a_single_zero_is_a_digit() -> None:
     assert paddings([item.claim for item in padded(*PADDED)]) == [1]
 
 
+# --- digits that are cut off
+
+
+def cut(*endings: str) -> list[Measured]:
+    """Parameters of 8.309, 12.789, 25.499 and 14.313 M, printed with these two decimals."""
+    learnable = (8_309_384, 12_789_864, 25_499_944, 14_313_072)
+    numbers = zip(learnable, (8, 12, 25, 14), endings, strict=True)
+    return [
+        measured(f"{whole}.{ending}", static(f"r{i}", learnable=count), i + 1, metric="params")
+        for i, (count, whole, ending) in enumerate(numbers)
+    ]
+
+
+def test_digits_that_are_cut_off_in_every_row_are_explained() -> None:
+    judged = judge(cut("30", "78", "49", "31"))
+    assert outcomes(judged) == [EXPLAINED] * 3 + [REPRODUCED]
+    assert {one.convention for one in judged[:3]} == {"learnable parameters, cut off instead of rounded"}
+
+
+def test_digits_that_are_cut_off_in_some_rows_and_rounded_in_others_are_wrong() -> None:
+    judged = judge(cut("30", "78", "50", "31"))
+    assert outcomes(judged) == [CONTRADICTED, CONTRADICTED, REPRODUCED, REPRODUCED]
+    assert "one digit away from 8.31" in str(judge(cut("30", "79", "50", "31"))[0].cause)
+
+
 # --- slips of a power of ten
 
 

@@ -1,12 +1,14 @@
 """A convention turns counts into a figure; which ones there are, and in what order they are tried."""
 
+import dataclasses
 import math
 import random
 from fractions import Fraction
 
 import pytest
-from builders import COUNTERS, claim, static
+from builders import COUNTERS, claim, measured, static
 
+from harness.comparing import figure
 from harness.conventions import (
     SIMPLE,
     FlopsConvention,
@@ -84,8 +86,8 @@ def test_what_was_not_counted_has_no_value() -> None:
 
 def test_conventions_are_all_choices_once_with_the_fewest_departures_first() -> None:
     found = flops_conventions([static()], multiply_adds=False)
-    # counters, factor 1 or 2, the row's size or 224 or 256, exact or rounded to 2 or 1 or binary
-    assert len(found) == len(set(found)) == len(COUNTERS) * 2 * 3 * 4
+    # counters, factor 1 or 2, the row's size or 224 or 256, exact or rounded to 2 or 1 or binary or cut off
+    assert len(found) == len(set(found)) == len(COUNTERS) * 2 * 3 * 5
     departures = [convention.departures for convention in found]
     assert departures == sorted(departures)
 
@@ -136,7 +138,7 @@ def test_a_binary_million_is_tried_for_every_way_to_count() -> None:
     network = static(learnable=21_616_168)
     by_text = {convention.text: convention for convention in params_conventions([network])}
     assert by_text["learnable parameters, M = 2^20"].value(network, 256) == pytest.approx(21_616_168e6 / 2**20)
-    assert len(by_text) == 2 * len(parameter_counts(network))
+    assert len(by_text) == 3 * len(parameter_counts(network)), "as they are, cut off, and binary"
 
 
 def test_a_count_that_one_network_lacks_has_no_value_for_it() -> None:
@@ -185,3 +187,21 @@ def test_a_simple_ratio_is_written_as_a_fraction_and_any_other_as_a_decimal() ->
 def test_simple_fractions_within_a_factor_of_four_are_counted_once() -> None:
     by_hand = {(p // math.gcd(p, q), q // math.gcd(p, q)) for p in range(1, 13) for q in range(1, 13)}
     assert simple_fractions() == {Fraction(p, q) for p, q in by_hand if q <= 4 * p and p <= 4 * q and p != q}
+
+
+# --- how a figure is printed
+
+
+def test_digits_are_padded_or_cut_off_where_a_convention_says_so() -> None:
+    network = static(at_256=6.9187e6)
+    plain = FlopsConvention("plain", True, 1, 1)
+    item = dataclasses.replace(
+        measured("6.910", network), claim=dataclasses.replace(claim("6.910"), unit="M", step=1e3)
+    )
+    assert figure(plain, item) == pytest.approx(6.9187e6)
+    assert figure(dataclasses.replace(plain, padding=1), item) == pytest.approx(6.92e6)
+    assert figure(dataclasses.replace(plain, padding=1, cut=True), item) == pytest.approx(6.91e6)
+    assert figure(dataclasses.replace(plain, cut=True), item) == pytest.approx(6.918e6)
+    assert dataclasses.replace(plain, padding=2).text.endswith(", the last 2 digits printed as 0")
+    assert dataclasses.replace(plain, cut=True).text.endswith(", cut off instead of rounded")
+    assert dataclasses.replace(plain, cut=True).rounded() == plain

@@ -21,6 +21,9 @@ from harness.records import METRICS, UNITS, Claim, Metric, Row
 
 __all__ = ["Problem", "Table", "claims_of", "read_table", "read_tables"]
 
+#: Between these lies the median of a column about ImageNet networks; a factor of 1,000, so that one unit alone fits.
+USUAL_COUNTS: Mapping[Metric, tuple[float, float]] = {"flops": (5e7, 5e10), "params": (1e6, 1e9)}
+
 _VERSION_IN_LINK = re.compile(r"/(?:blob|tree|tag|raw)/v?(\d+(?:\.\d+)+(?:[-.]?(?:rc|post|dev)\d*)?)(?:/|$|#|\?)")
 _VERSION_IN_TEXT = re.compile(r"\bv(\d+(?:\.\d+)+)\b")
 _SOURCE_NAME = re.compile(r"[A-Za-z][\w.-]*")
@@ -36,6 +39,7 @@ class Table:
     claims: tuple[Claim, ...]
     problems: tuple[Problem, ...]
     passed_over: tuple[Problem, ...] = ()  #: tables that are not about models, by their headings
+    assumed: tuple[Problem, ...] = ()  #: columns whose unit is not said, and the one that they are read in
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class _Layout:
 
     columns: Mapping[str, tuple[int, Column]]  #: kind -> position and what its heading says
     fractions: frozenset[str]  #: accuracies printed as shares of 1
-    padding: Mapping[str, int]  #: counts -> zeros at the end that all of them share
+    padding: Mapping[Metric, int]  #: counts -> zeros at the end that all of them share
+    units: Mapping[Metric, str]  #: counts -> unit where the heading and most cells say none
 
     def cell(self, kind: str, cells: Sequence[Cell]) -> Cell:
         position = self.columns[kind][0] if kind in self.columns else len(cells)
@@ -85,6 +90,7 @@ def claims_of(given: Sequence[Sheet]) -> Table:
     claims: list[Claim] = []
     problems: list[Problem] = []
     passed_over: list[Problem] = []
+    assumed: list[Problem] = []
     before = 0  # rows of the model tables above
     for sheet in given:
         layout, unread = _layout(sheet)
@@ -93,6 +99,12 @@ def claims_of(given: Sequence[Sheet]) -> Table:
             passed_over.append(Problem(sheet.file, sheet.line, what))
             continue
         problems += unread
+        assumed += [
+            Problem(
+                sheet.file, sheet.line, f"Column {layout.columns[metric][1].text!r} says no unit; it is read in {unit}"
+            )
+            for metric, unit in layout.units.items()
+        ]
         for number, (line, cells) in enumerate(sheet.rows, before + 1):
             of_row, wrong = _rows(sheet, layout, number, line, cells)
             for row in of_row:
@@ -104,7 +116,7 @@ def claims_of(given: Sequence[Sheet]) -> Table:
             problems += [Problem(sheet.file, line, what) for what in dict.fromkeys(wrong)]
         before += len(sheet.rows)
     files = dict.fromkeys(sheet.file for sheet in given)
-    return Table(tuple(files), tuple(rows), tuple(claims), tuple(problems), tuple(passed_over))
+    return Table(tuple(files), tuple(rows), tuple(claims), tuple(problems), tuple(passed_over), tuple(assumed))
 
 
 def _files(asked: Path, but: Path | None) -> list[Path]:
@@ -145,12 +157,17 @@ def _layout(sheet: Sheet) -> tuple[_Layout | None, list[Problem]]:
     fractions = frozenset(
         metric for metric in printed if metric in ("top1", "top5") and _are_fractions(printed[metric])
     )
-    padding: dict[str, int] = {
+    padding: dict[Metric, int] = {
         metric: numbers.padding(printed[metric])
         for metric in printed
         if metric in ("flops", "params") and columns[metric][1].unit is None
     }
-    return _Layout(columns, fractions, padding), unread
+    units = {
+        metric: unit
+        for metric in padding
+        if (unit := numbers.likely_unit([n for n in printed[metric] if not n.suffix], USUAL_COUNTS[metric]))
+    }
+    return _Layout(columns, fractions, padding, units), unread
 
 
 def _names_others(sheet: Sheet, first: int, second: int) -> bool:
@@ -241,7 +258,7 @@ def _claim(row: Row, metric: Metric, text: str, layout: _Layout) -> Claim | str:
     says_something = any(char.isalnum() or char == "%" for char in number.suffix)
     if number.suffix and (column is None or not says_something):
         return f"{metric} {text!r} ends in {number.suffix!r}, which is no unit (G, M, B, K, %)"
-    unit = (column and column.unit) or (None if number.is_whole else heading.unit)
+    unit = (column and column.unit) or (None if number.is_whole else heading.unit or layout.units.get(metric))
     value, exponent = number.value, number.exponent
     scale = Decimal(UNITS[unit or ""])
     if metric in ("top1", "top5"):

@@ -152,7 +152,7 @@ def _best(conventions: Sequence[Convention], group: Sequence[Measured], open_row
 
 
 def _is_cut(convention: Convention, group: Sequence[Measured]) -> bool:
-    """Whether digits are cut off wherever that can be seen, and in more than one row: it is half of a rounding error."""
+    """Whether digits are cut off wherever that can be seen, and in more than one row."""
     cut = {i for i, item in enumerate(group) if agrees(convention, item)}
     rounded = {i for i, item in enumerate(group) if agrees(convention.rounded(), item)}
     return rounded <= cut and len(cut - rounded) > 1

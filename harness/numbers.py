@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from harness.cells import plain, without_notes
 from harness.records import UNITS
 
+#: figures of a column that can tell its unit
+ENOUGH = 5
 _NOTHING = {"n/a", "na", "none", "nan", "null", "tbd", "tba", "unknown", "无", "暂无", "待定", "未知"}
 #: digits as they are written, without a sign and a power of ten
 DIGITS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+")
@@ -95,6 +98,16 @@ def padding(numbers: Iterable[Number]) -> int:
     """Zeros at the end that all plain integers of a column of counts share: they were rounded to these."""
     integers = [int(number.value) for number in numbers if number.is_plain_integer and number.value >= 10**5]
     return min((len(str(one)) - len(str(one).rstrip("0")) for one in integers), default=0)
+
+
+def likely_unit(column: Sequence[Number], usual: tuple[float, float]) -> str | None:
+    """The unit in which the median of a column of small numbers is a usual count; None for too few or plain counts."""
+    values = [float(number.value) for number in column]
+    if len(values) < ENOUGH or max(values) >= 10**5:
+        return None
+    low, high = usual
+    middle = statistics.median(values)
+    return next((unit for unit in ("K", "M", "G", "T") if low <= middle * UNITS[unit] < high), None)
 
 
 def in_a_unit(value: Decimal, exponent: int) -> tuple[str, str]:

@@ -147,6 +147,9 @@ def execute(options: Options, progress: Progress) -> Results:
         Finding("no_model_table", "note", "", "", f"The table {other.text!r} is not about models.", other.place)
         for other in planned.table.passed_over
     ]
+    found += [
+        Finding("assumed_unit", "note", "", "", f"{column.text}.", column.place) for column in planned.table.assumed
+    ]
     found += [Finding("data", "warning", "", "", f"Among the images, {note}.") for note in notes]
     found += [
         Finding("labels", "error", str(run.source), run.documented_model, run.label_note)

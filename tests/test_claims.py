@@ -724,3 +724,30 @@ def test_reports_of_earlier_runs_and_hidden_folders_are_no_documents(tmp_path: P
     assert str(tmp_path / "out" / "fixed" / "README.md") not in everything
     named = tmp_path / "out" / "fixed" / "README.md"
     assert read_tables([named], but=tmp_path / "out").files == (str(named),), "what is named is meant"
+
+
+def test_a_column_without_a_unit_is_read_in_the_one_in_which_it_is_usual(tmp_path: Path) -> None:
+    figures = ((11.69, 1.82), (21.8, 3.68), (25.56, 4.12), (44.55, 7.85), (2.54, 0.06))
+    body = [f"| m{i} | timm | {params} | {gmacs} |" for i, (params, gmacs) in enumerate(figures)]
+    read = table(tmp_path, "| model | source | param_count | macs |", *body)
+    assert read.problems == ()
+    assert {(claim.metric, claim.unit) for claim in read.claims} == {("params", "M"), ("flops", "G")}
+    assert read.claims[0].value == pytest.approx(1.82e9)
+    assert [(one.line, one.text) for one in read.assumed] == [
+        (1, "Column 'macs' says no unit; it is read in G"),
+        (1, "Column 'param_count' says no unit; it is read in M"),
+    ]
+    few = table(
+        tmp_path,
+        "| model | source | param_count |",
+        *(line.rpartition("|")[0].rpartition("|")[0] + "|" for line in body[:4]),
+    )
+    assert (few.claims, len(few.problems)) == ((), 4), "four figures tell no unit"
+
+
+def test_plain_counts_and_cells_with_units_assume_nothing(tmp_path: Path) -> None:
+    plain = table(tmp_path, "| model | source | params |", *(f"| m{i} | timm | {11_689_512 + i} |" for i in range(6)))
+    assert (plain.assumed, plain.problems) == ((), ())
+    units = table(tmp_path, "| model | source | params |", *(f"| m{i} | timm | {11 + i}.1M |" for i in range(6)))
+    assert (units.assumed, units.problems) == ((), ())
+    assert {claim.unit for claim in units.claims} == {"M"}

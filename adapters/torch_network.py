@@ -8,6 +8,7 @@ import itertools
 import pickle
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -154,21 +155,22 @@ class TorchNetwork:
             other_buffers=other,
             classifier=sum(p.numel() for p in linear.parameters()) if linear else 0,
             by_type=by_type,
-            by_counter=torch_counters.parameter_counts(self._fresh, self.input_size),
-            fused=sum(p.numel() for p in fused.parameters()) if (fused := self._fused()) else None,
+            by_counter=torch_counters.parameter_counts(lambda: self._fresh(self.logits), self.input_size),
+            fused=sum(p.numel() for p in self._fused.parameters()) if self._fused else None,
         )
 
     def multiply_adds(self, size: int) -> Mapping[str, int | str]:
         counts: dict[str, int | str] = {}
-        forms = {"": self._fresh, **({FUSED: self._fused} if self._fused() else {})}
+        forms = {"": self.logits, **({FUSED: self._fused} if self._fused else {})}
         for name, counter in self._counters.items():
-            for form, fresh in forms.items():
+            for form, logits in forms.items():
                 try:
-                    counts[name + form] = counter(fresh(), size)
+                    counts[name + form] = counter(self._fresh(logits), size)
                 except Exception as error:  # a counter that breaks on this network is a fact about the counter
                     counts[name + form] = f"{type(error).__name__}: {error}"
         return counts
 
+    @cached_property
     def _fused(self) -> Logits | None:
         """A copy in the form in which it is deployed, its branches fused; None where it has no such form."""
         has_one = any(hasattr(module, "switch_to_deploy") for module in self.module.modules())
@@ -183,12 +185,12 @@ class TorchNetwork:
                     module.switch_to_deploy()
         return copied.eval()
 
-    def _fresh(self) -> Logits:
+    def _fresh(self, logits: Logits) -> Logits:
         """A copy, because the counters leave hooks and buffers behind; on the CPU it has the network's own tensors."""
-        if self.device not in ("cpu", OUTLINE):
-            return copy.deepcopy(self.logits).cpu()
-        tensors = itertools.chain(self.logits.parameters(), self.logits.buffers())
-        return copy.deepcopy(self.logits, {id(tensor): tensor for tensor in tensors})
+        if next(logits.parameters()).device.type not in ("cpu", OUTLINE):
+            return copy.deepcopy(logits).cpu()
+        tensors = itertools.chain(logits.parameters(), logits.buffers())
+        return copy.deepcopy(logits, {id(tensor): tensor for tensor in tensors})
 
     # -- state -----------------------------------------------------------------------------------
 

@@ -81,7 +81,10 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
             same = [
                 c.text
                 for c in conventions
-                if c != convention and c.cut == convention.cut and all(agrees(c, other) for other in alike)
+                if c != convention
+                and c.cut == convention.cut
+                and getattr(c, "size", None) not in {other.size for other in alike}  # which is the rows' own
+                and all(agrees(c, other) for other in alike)
             ]
             judged.append(_explained(item, plain, convention, chance, tried, len(alike), same))
         else:

@@ -85,10 +85,10 @@ def _padded(group: _Group) -> Iterator[Finding]:
         if digits := max(paddings(column), default=0):
             row = column[0].row
             zeros = "digit is 0" if digits == 1 else f"{digits} digits are 0"
+            such = [claim.text for claim in column if claim.text.endswith("0" * digits)]
             text = (
-                f"The last {zeros} in nearly all of the {len(column)} figures of {metric} from {row.source} "
-                f"({', '.join(claim.text for claim in column[:3])}, …): they were rounded before and are less precise "
-                "than they are printed."
+                f"The last {zeros} in {len(such)} of the {len(column)} figures of {metric} from {row.source} "
+                f"({', '.join(such[:3])}, …): they were rounded before and are less precise than they are printed."
             )
             yield _finding("padded_digits", "note", row, text, {"metric": metric, "digits": digits})
 

@@ -41,7 +41,7 @@ def documents_of(
     for source, sheets in given.items():
         names = {row.model for row in claims_of(sheets).rows}
         own = {name: known for name in names if (known := measurer.own_name(installed[source], name))}
-        found[source], unread = upstream.published(sheets, own)
+        found[source], unread = upstream.published(sheets, source.name, own)
         problems += unread
     notes = [
         Finding("upstream_unread", "note", "", "", f"{one}. It is left out of what upstream has.", one.place)

@@ -63,13 +63,19 @@ def sheets(documents: Iterable[Mapping[str, Any]], source: Source) -> list[Sheet
     ]
 
 
-def published(given: Sequence[Sheet], own_names: Mapping[str, str]) -> tuple[list[Published], list[Problem]]:
-    """Every row whose model's name is known, and what could not be read of them."""
+def published(
+    given: Sequence[Sheet], source: str, own_names: Mapping[str, str]
+) -> tuple[list[Published], list[Problem]]:
+    """Every row of a source whose model's name is known, and what could not be read of them."""
     table = claims_of(given)
     figures: dict[Row, dict[Metric, Claim]] = {}
     for claim in table.claims:
         figures.setdefault(claim.row, {})[claim.metric] = claim
-    known = [Published(own_names[row.model], row, found) for row, found in figures.items() if row.model in own_names]
+    known = [
+        Published(own_names[row.model], row, found)
+        for row, found in figures.items()
+        if row.model in own_names and row.source == source
+    ]
     return known, list(table.problems)
 
 
@@ -119,18 +125,24 @@ def _of_row(
         if claim.metric in meant.figures:
             status, owner = _status(claim, meant, mine, others)
             beside = bool(shared & ({"top1", "top5"} - {claim.metric}))
-            found.append(Compared(claim, source, status, meant.figures[claim.metric], owner, beside))
+            if owner is not None and status == "equal":
+                found.append(Compared(claim, source, status, owner.figures[claim.metric]))
+            else:
+                found.append(Compared(claim, source, status, meant.figures[claim.metric], owner, beside))
     return found
 
 
 def _status(
     claim: Claim, meant: Published, mine: Sequence[Published], others: Sequence[Published]
 ) -> tuple[Status, Published | None]:
+    """What a figure is to upstream, and the row that has it, if that is not the one that is meant."""
     if same(claim, meant.figures[claim.metric]):
         return "equal", None
     for one in mine:
         if claim.metric in one.figures and same(claim, one.figures[claim.metric]):
-            return ("other_weights" if one.row.input_size == meant.row.input_size else "other_size"), one
+            if one.own == meant.own and _fits(one.row, meant.row):
+                return "equal", one  # in another document
+            return ("other_weights" if _fits(one.row, meant.row) else "other_size"), one
     having = [one for one in others if claim.metric in one.figures]
     owners = [one for one in having if same(claim, one.figures[claim.metric])]
     if owners and _chance(claim, [one.figures[claim.metric] for one in having]) <= CHANCE_OF_ANOTHER:

@@ -87,10 +87,7 @@ def test_counts_may_be_shared_by_many_networks() -> None:
 def test_digits_that_are_always_0_are_noted() -> None:
     (found,) = repeated(column("14.560", "22.600", "46.020", "63.670", metric="flops"))
     assert (found.kind, found.severity) == ("padded_digits", "note")
-    assert (
-        "The last digit is 0 in 4 of the 4 figures of flops from timm (14.560, 22.600, 46.020, …)"
-        in found.text
-    )
+    assert "The last digit is 0 in 4 of the 4 figures of flops from timm (14.560, 22.600, 46.020, …)" in found.text
     assert found.evidence == {"metric": "flops", "digits": 1}
     two = repeated(column("2.500", "5.500", "7.100", "3.900", metric="params"))
     assert [one.evidence["digits"] for one in two] == [2]

@@ -36,7 +36,7 @@ OWN = {name: name for name in ("a_1xb1_in1k", "b_1xb1_in1k", "c_1xb1_in1k", "d_1
 
 
 def upstream(*documents: Mapping[str, Any], own: Mapping[str, str] = OWN) -> list[Published]:
-    found, problems = published(sheets(documents or [DOCUMENT], TIMM), own)
+    found, problems = published(sheets(documents or [DOCUMENT], TIMM), "timm", own)
     assert problems == []
     return found
 
@@ -67,7 +67,7 @@ def test_a_document_of_a_package_is_a_table_like_any_other() -> None:
 
 def test_rows_of_unknown_models_are_left_out_and_what_cannot_be_read_is_said() -> None:
     broken = {**DOCUMENT, "rows": [(7, ["a_1xb1_in1k", "about 70", "90.20", "1820000000", "11690000"])]}
-    found, problems = published(sheets([broken], TIMM), {})
+    found, problems = published(sheets([broken], TIMM), "timm", {})
     assert found == []
     assert [(one.line, "about 70" in one.text) for one in problems] == [(7, True)]
 

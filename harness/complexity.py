@@ -34,7 +34,7 @@ CHANCE_ACCEPTED = 0.01
 #: A source is counted one way; where several of its rows agree on how, fewer rows that would need another
 #: convention have to match it this much better than chance.
 CHANCE_ACCEPTED_BESIDE = 1e-4
-#: A convention is a table's own if it gives at least so many figures of a source, and this share of them.
+#: A convention is a table's own if it gives at least so many figures of a source, and this share of those that hold.
 COMMON_ROWS, COMMON_SHARE = 3, 2 / 3
 
 
@@ -94,7 +94,11 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
             )  # fmt: skip
         own = explained[i][0] if i in explained else plain
         alone = sum(agrees(own, other) for other in group) < COMMON_ROWS
-        if alone and agreeing >= max(COMMON_ROWS, COMMON_SHARE * len(group)) and not agrees(usual, item):
+        if (
+            alone
+            and agreeing >= max(COMMON_ROWS, COMMON_SHARE * (len(group) - len(open_rows)))
+            and not agrees(usual, item)
+        ):
             judged[-1] = _beside(judged[-1], item, usual, agreeing)
     return judged
 

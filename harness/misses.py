@@ -35,7 +35,8 @@ def contradicted(item: Measured, conventions: Sequence[Convention], usual: Conve
     cause = "no convention reproduces it"
     if nearest and nearest[0]["value"] == claim.text:
         cause += (
-            f" better than chance: too few digits are printed to tell {nearest[0]['convention']} from a coincidence"
+            f" better than chance: it is {nearest[0]['convention']}, but too few digits are printed, or too many other "
+            "rows are counted otherwise, to tell that from a coincidence"
         )
     if expected and _one_digit_apart(expected, claim.text):
         evidence["one_digit"] = True

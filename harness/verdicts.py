@@ -153,8 +153,7 @@ def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Sour
         if len(claims) == 2:
             turned = [dataclasses.replace(claims["flops"], metric="params")]
             turned += [dataclasses.replace(claims["params"], metric="flops")]
-            judged = [complexity.judge([Measured(claim, statics[row, source])])[0] for claim in turned]
-            if all(one.outcome in (Outcome.REPRODUCED, Outcome.EXPLAINED) for one in judged):
+            if complexity.belongs_to(turned, [statics[row, source]]) is not None:
                 exchanged.add((row, source))
     cause = "FLOPs and parameters of the row have changed places"
     return [

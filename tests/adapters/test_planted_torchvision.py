@@ -95,7 +95,7 @@ PLANTED: tuple[tuple[str, Slip, str], ...] = (
     ("without the classifier", writes("resnet50", PARAMS, "23.508"), "without the classifier"),
     ("with the running statistics", writes("densenet169", PARAMS, "14.308"), "running statistics"),
     ("without normalisation", writes("regnet_x_800mf", PARAMS, "7.222"), "without normalisation"),
-    ("copied from another row", copies("regnet_y_800mf", MACS, "efficientnet_b0"), "the same figure"),
+    ("copied from another row", copies("regnet_y_800mf", MACS, "mnasnet1_0"), "mnasnet1_0"),
     ("copied from another row", copies("googlenet", PARAMS, "mobilenet_v3_large"), "mobilenet_v3_large"),
     ("of a network that has no row", writes("resnext50_32x4d", PARAMS, "88.791"), "resnext101_32x8d"),
     ("exchanged", exchanges("efficientnet_b0", MACS, PARAMS), "have changed places"),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from harness import complexity
 from harness.comparing import Measured
 from harness.errors import InputError
-from harness.records import Claim, Finding, Outcome, PairResult, Row, Source, Static, Suspect, Verdict
+from harness.records import UNITS, Claim, Finding, Outcome, PairResult, Row, Source, Static, Suspect, Verdict
 
 #: A figure of fewer digits stands in two rows by chance too often to say so.
 TELLING_DIGITS = 3
@@ -151,10 +151,14 @@ def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Sour
     exchanged = set()
     for (row, source), claims in misses.items():
         if len(claims) == 2:
-            turned = [dataclasses.replace(claims["flops"], metric="params")]
-            turned += [dataclasses.replace(claims["params"], metric="flops")]
-            if complexity.belongs_to(turned, [statics[row, source]]) is not None:
-                exchanged.add((row, source))
+            flops, params = claims["flops"], claims["params"]
+            # with the unit of its new column, or with its own where that stands in the cell
+            for turned in (
+                [_in_place_of(flops, params), _in_place_of(params, flops)],
+                [dataclasses.replace(flops, metric="params"), dataclasses.replace(params, metric="flops")],
+            ):
+                if complexity.belongs_to(turned, [statics[row, source]]) is not None:
+                    exchanged.add((row, source))
     cause = "FLOPs and parameters of the row have changed places"
     return [
         dataclasses.replace(v, cause=cause, evidence={**v.evidence, "exchanged": True})
@@ -162,6 +166,14 @@ def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Sour
         else v
         for v in verdicts
     ]
+
+
+def _in_place_of(claim: Claim, other: Claim) -> Claim:
+    """The same text in the other's column."""
+    scale = UNITS[other.unit] / UNITS[claim.unit]
+    return dataclasses.replace(
+        claim, metric=other.metric, unit=other.unit, value=claim.value * scale, step=claim.step * scale
+    )
 
 
 def attribute_to_neighbours(

@@ -140,6 +140,10 @@ def test_exchanged_flops_and_parameters_are_named_so() -> None:
     assert [one.outcome for one in judged] == [Outcome.CONTRADICTED] * 2
     found = name_exchanged(judged, {(of, TIMM): network})
     assert {one.cause for one in found} == {"FLOPs and parameters of the row have changed places"}
+    in_their_columns = [claim("21.616", of=of), claim("9.035", "params", of=of)]
+    judged = judge_static([(one, TIMM) for one in in_their_columns], {(of, TIMM): network})
+    found = name_exchanged(judged, {(of, TIMM): network})
+    assert {one.cause for one in found} == {"FLOPs and parameters of the row have changed places"}
     other = static("a", at_256=4.6e9, learnable=21_616_168)
     judged = judge_static([(flops, TIMM), (params, TIMM)], {(of, TIMM): other})
     assert name_exchanged(judged, {(of, TIMM): other}) == judged

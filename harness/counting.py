@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness import names, verdicts, workers
+from harness import causes, names, verdicts, workers
 from harness.environments import Installed
 from harness.measure import Measurer
 from harness.plan import Plan
@@ -47,10 +47,10 @@ def judge(planned: Plan, built: Built, installed: Mapping[Source, Installed], me
     """Verdicts on FLOPs and parameters; where one is contradicted, whatever else of the source has the figure."""
     static = [(claim, source) for claim, source in planned.claims() if claim.metric in ("flops", "params")]
     judged = verdicts.judge_static(static, built)
-    judged = verdicts.name_exchanged(judged, built)
+    judged = causes.name_exchanged(judged, built)
     judged = _at_other_sizes(judged, built, installed, measurer)
-    judged = verdicts.attribute_to_neighbours(judged, _in_the_table(judged, built))
-    judged = verdicts.name_copies(judged, planned.table.claims)
+    judged = causes.attribute_to_neighbours(judged, _in_the_table(judged, built))
+    judged = causes.name_copies(judged, planned.table.claims)
     return _among_neighbours(judged, built, installed, measurer)
 
 
@@ -130,7 +130,7 @@ def _among_neighbours(
         for (row, source), models in near.items()
         if source in outlines
     }
-    return verdicts.attribute_to_neighbours(judged, candidates)
+    return causes.attribute_to_neighbours(judged, candidates)
 
 
 def _outlines(

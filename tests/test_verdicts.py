@@ -9,18 +9,16 @@ from builders import TIMM, claim, row, static, verdict
 
 from harness.attribution import DOCUMENT, NOTHING, Attribution, Swap
 from harness.attribution import Outcome as Answer
+from harness.causes import attribute_to_neighbours, name_copies, name_exchanged
 from harness.errors import InputError
 from harness.explanations import attribution_findings, with_causes
 from harness.records import Outcome, Row, Source, Static, Verdict
 from harness.verdicts import (
     KnownGap,
     apply_known_gaps,
-    attribute_to_neighbours,
     exit_status,
     findings,
     judge_static,
-    name_copies,
-    name_exchanged,
     read_known_gaps,
 )
 

@@ -23,14 +23,32 @@ models = adapter.models()
 assert len(models) >= 80
 for model in models:
     weights = next(iter(torchvision.models.get_model_weights(model)))
-    steps = adapter_module._steps(adapter_module._preset(model, None), held.getvalue())
+    steps = adapter_module._steps(adapter_module._preset(weights, None), held.getvalue())
     assert np.array_equal(steps["normalise"], weights.transforms()(Image.fromarray(pixels)).numpy()), model
     assert adapter.checkpoint_url(model) == weights.url
 
 # another size keeps the cropped share
-preset = adapter_module._preset("resnet18", 288)
+first = next(iter(torchvision.models.get_model_weights("resnet18")))
+preset = adapter_module._preset(first, 288)
 assert (preset.resize_size, preset.crop_size) == ([329], [288])
-assert adapter_module._preset("resnet18", None).crop_size == [224], "a size that was asked for stays with who asked"
+assert adapter_module._preset(first, None).crop_size == [224], "a size that was asked for stays with who asked"
+
+# weights are built as their builder would build them, and counted as the package counts: attention, too, and at 384
+for name in ("vit_b_16", "ViT_B_16_Weights.IMAGENET1K_SWAG_E2E_V1", "swin_t", "resnet50.IMAGENET1K_V2", "maxvit_t"):
+    for network in (adapter.outline(name), adapter.build(name)):
+        _, weights = adapter_module._published(name)
+        counted = network.multiply_adds(network.input_size)
+        assert f"{counted[network.plain_counter] / 1e9:.3f}" == f"{weights.meta['_ops']:.3f}", name
+        assert network.parameters().learnable == weights.meta["num_params"]
+        assert network.input_size == weights.transforms().crop_size[0]
+    assert adapter.checkpoint_url(name) == weights.url
+assert {network.device for network in map(adapter.outline, ("resnet50", "vit_b_16"))} == {"meta"}
+for unknown in ("nobody", "resnet50.IMAGENET1K_V9", "Nobody_Weights.IMAGENET1K_V1"):
+    try:
+        adapter.build(unknown)
+        raise AssertionError(unknown)
+    except KeyError:
+        pass
 
 # published checkpoints have auxiliary heads, and DenseNet's have names of another time
 torch.manual_seed(0)

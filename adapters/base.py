@@ -67,7 +67,9 @@ class Parameters:
     classifier: int  #: the last linear layer, a part of learnable
     by_type: Mapping[str, int] = field(default_factory=dict)  #: layer class name -> learnable scalars held directly
     by_counter: Mapping[str, int] = field(default_factory=dict)  #: counting tool -> what it reports
+    biases: int = 0  #: of convolutions and linear layers, a part of learnable
     fused: int | None = None  #: all of them once branches are fused for deployment; None where it has no such form
+    fused_biases: int = 0  #: as biases, in that form
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,13 @@ class PaddleNetwork:
             classifier=int(sum(p.size for p in linear[-1].parameters())) if linear else 0,
             by_type={kind: int(count) for kind, count in by_type.items()},
             by_counter={},
+            biases=int(
+                sum(
+                    one.bias.size
+                    for one in self.module.sublayers()
+                    if isinstance(one, COUNTED) and one.bias is not None
+                )
+            ),
         )
 
     def multiply_adds(self, size: int) -> Mapping[str, int | str]:

@@ -156,7 +156,9 @@ class TorchNetwork:
             classifier=sum(p.numel() for p in linear.parameters()) if linear else 0,
             by_type=by_type,
             by_counter=torch_counters.parameter_counts(lambda: self._fresh(self.logits), self.input_size),
+            biases=_biases(self.logits),
             fused=sum(p.numel() for p in self._fused.parameters()) if self._fused else None,
+            fused_biases=_biases(self._fused) if self._fused else 0,
         )
 
     def multiply_adds(self, size: int) -> Mapping[str, int | str]:
@@ -240,6 +242,11 @@ class TorchNetwork:
     def checkpoint_layout(self, state: dict[str, torch.Tensor], stand_in: str | None) -> dict[str, Any]:
         """The source's native layout; timm's unless a subclass says otherwise."""
         return {"state_dict": state, STAND_IN: stand_in} if stand_in else state
+
+
+def _biases(logits: Logits) -> int:
+    layers = (m for m in logits.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd))
+    return sum(layer.bias.numel() for layer in layers if layer.bias is not None)
 
 
 def outline(adapter: Any, model: str) -> TorchNetwork:

@@ -140,11 +140,12 @@ def parameter_counts(static: Static) -> dict[str, float]:
         "learnable parameters": learnable,
         # what a tool prints comes before what somebody would have had to subtract by hand
         **{f"parameters by {tool}": count for tool, count in p["by_counter"].items()},
-        **({FUSED: p["fused"]} if p.get("fused") else {}),
+        **({FUSED: p["fused"], f"{FUSED}, without biases": p["fused"] - p["fused_biases"]} if p.get("fused") else {}),
         "learnable parameters and running statistics": learnable + p["running_statistics"],
         "all stored tensors": learnable + p["running_statistics"] + p["other_buffers"],
         "learnable parameters without the classifier": learnable - p["classifier"],
         "learnable parameters without normalisation": learnable - p["normalisation_affine"],
+        "learnable parameters without biases": learnable - p.get("biases", 0),
     }
     return counts
 
@@ -170,7 +171,7 @@ def flops_conventions(
     found = [
         FlopsConvention(counter, counter in plain, factor, plain_factor, size, decimals, binary)
         for counter, factor, size in itertools.product(counters, (2, 1), sizes)
-        for decimals, binary in ((None, False), (2, False), (1, False), (None, True))
+        for decimals, binary in ((None, False), (3, False), (2, False), (1, False), (None, True))
     ]
     exact = [convention for convention in found if convention.decimals is None and not convention.binary]
     found += [replace(convention, padding=padding) for padding in paddings for convention in exact]

@@ -86,8 +86,8 @@ def test_what_was_not_counted_has_no_value() -> None:
 
 def test_conventions_are_all_choices_once_with_the_fewest_departures_first() -> None:
     found = flops_conventions([static()], multiply_adds=False)
-    # counters, factor 1 or 2, the row's size or 224 or 256, exact or rounded to 2 or 1 or binary or cut off
-    assert len(found) == len(set(found)) == len(COUNTERS) * 2 * 3 * 5
+    # counters, factor 1 or 2, the row's size or 224 or 256, exact or rounded to 3, 2 or 1 or binary or cut off
+    assert len(found) == len(set(found)) == len(COUNTERS) * 2 * 3 * 6
     departures = [convention.departures for convention in found]
     assert departures == sorted(departures)
 
@@ -123,7 +123,7 @@ def test_the_plain_meaning_of_parameters_is_what_is_learnable() -> None:
 
 
 def test_parameters_are_counted_in_every_way_that_tables_do() -> None:
-    network = static(learnable=21_616_168, parameters={"by_counter": {"thop": 21_569_320}})
+    network = static(learnable=21_616_168, parameters={"by_counter": {"thop": 21_569_320}, "biases": 1_000})
     assert parameter_counts(network) == {
         "learnable parameters": 21_616_168,
         "parameters by thop": 21_569_320,
@@ -131,6 +131,7 @@ def test_parameters_are_counted_in_every_way_that_tables_do() -> None:
         "all stored tensors": 21_616_168 + 46_848 + 61,
         "learnable parameters without the classifier": 21_616_168 - 2_049_000,
         "learnable parameters without normalisation": 21_616_168 - 46_848,
+        "learnable parameters without biases": 21_616_168 - 1_000,
     }
 
 
@@ -205,3 +206,11 @@ def test_digits_are_padded_or_cut_off_where_a_convention_says_so() -> None:
     assert dataclasses.replace(plain, padding=2).text.endswith(", the last 2 digits printed as 0")
     assert dataclasses.replace(plain, cut=True).text.endswith(", cut off instead of rounded")
     assert dataclasses.replace(plain, cut=True).rounded() == plain
+
+
+def test_the_form_in_which_a_network_is_deployed_is_counted_where_it_has_one() -> None:
+    network = static(learnable=9_108_968, parameters={"fused": 8_309_384, "fused_biases": 5_496})
+    counts = parameter_counts(network)
+    assert counts["parameters, branches fused for deployment"] == 8_309_384
+    assert counts["parameters, branches fused for deployment, without biases"] == 8_303_888
+    assert not any("fused" in name for name in parameter_counts(static()))

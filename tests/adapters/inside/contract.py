@@ -103,6 +103,23 @@ assert isinstance(multiply_adds[first.plain_counter], int), multiply_adds
 assert first.multiply_adds(size) == multiply_adds, "counting changed the network"
 assert np.array_equal(first.forward(images), logits), "counting changed the network"
 
+# an outline counts the same with fewer counters
+if hasattr(adapter, "outline"):
+    outline = adapter.outline(model)
+    counted = outline.multiply_adds(size)
+    assert counted.items() <= multiply_adds.items()
+    assert outline.plain_counter in counted
+    assert outline.parameters() == counts
+    assert outline.input_size == first.input_size
+
+# what the package documents has as many cells as headings, and models that can be built
+for document in adapter.documents() if hasattr(adapter, "documents") else ():
+    assert document.rows, document.file
+    for line, cells in document.rows:
+        assert line > 0
+        assert len(cells) == len(document.heading), (document.file, line)
+        assert all(isinstance(cell, str) for cell in cells)
+
 # the trace: every operation in order, functional calls included, its last output being the logits
 calls = list(first.trace(images))
 assert [call.index for call in calls] == list(range(len(calls)))

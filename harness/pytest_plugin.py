@@ -40,6 +40,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="Markdown file with the documented table, or a folder or pattern of them; may be repeated",
     )
+    group.addoption(
+        "--parity-upstream",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="document that a source publishes, besides those in its package; may be repeated",
+    )
     group.addoption("--parity-sources", type=names_of, default=(), help="sources to check: NAME[==VERSION],…")
     group.addoption("--parity-models", type=names_of, default=(), help="models to check: NAME,…")
     group.addoption("--parity-data", type=place, default=None, help="labelled images, see python -m harness.run --help")
@@ -66,10 +73,17 @@ class Cell:
     config: pytest.Config
 
     def check(self) -> None:
-        """Passes, fails, skips or xfails as the verdict on the cell says."""
+        """Passes, fails, skips or xfails as the verdict says; fails, too, where the table itself shows an error."""
         verdict = self._verdict()
         if verdict.outcome in (Outcome.CONTRADICTED, Outcome.ERROR):
             pytest.fail(sentence(verdict), pytrace=False)
+        wrong = [
+            finding.text
+            for finding in _results(self.config).findings
+            if finding.severity == "error" and any(one.claim == self.claim for one in finding.suspects)
+        ]
+        if wrong:
+            pytest.fail("\n".join(wrong), pytrace=False)
         if verdict.outcome is Outcome.NOT_MEASURED:
             pytest.skip(f"not measured: {verdict.cause}")
         if verdict.outcome is Outcome.KNOWN_GAP:
@@ -212,6 +226,7 @@ def _options(config: pytest.Config) -> Options:
     get = config.getoption
     return Options(
         tables=tuple(get("--parity-table") or Options().tables),
+        upstream=tuple(get("--parity-upstream") or ()),
         sources=get("--parity-sources"),
         models=get("--parity-models"),
         data=get("--parity-data"),

@@ -52,6 +52,16 @@ def test_a_wrong_figure_fails_its_own_test_alone_and_says_what_was_documented_an
     assert result.ret == 1
 
 
+def test_a_figure_that_cannot_be_true_fails_whatever_is_measured(pytester: pytest.Pytester) -> None:
+    result = run(pytester, TINY.replace("52.4", "52.401"))
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*52.401, is no whole number of 50,000 images*"])
+    upstream = pytester.path / "results.csv"
+    upstream.write_text("model,top1,top5\ntiny,54.2,76.2\n")
+    # a single accuracy may be of other weights
+    run(pytester, TINY, "--parity-upstream", str(upstream)).assert_outcomes(passed=2, skipped=1)
+
+
 def test_a_listed_gap_is_expected_to_fail(pytester: pytest.Pytester) -> None:
     (pytester.path / "known_gaps.toml").write_text(GAP.format(version=VERSION, measured="385.152"))
     run(pytester, WRONG).assert_outcomes(passed=1, xfailed=1)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from harness.comparing import Judgement, Measured, agrees, chance_of, figure, paddings, tries
+from harness.comparing import Judgement, Measured, agrees, chance_of, figure, paddings, printed, tries
 from harness.conventions import (
     Convention,
     FlopsConvention,
@@ -50,10 +50,11 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
         else list(params_conventions(statics, paddings([item.claim for item in group])))
     )
     plain = conventions[0]
+    texts = [printed(convention, group) for convention in conventions]
     explained: dict[int, tuple[Convention, float, int]] = {}
     open_rows = [i for i, item in enumerate(group) if not agrees(plain, item)]
     while open_rows:
-        found = _best(conventions, group, open_rows) or (
+        found = _best(conventions, texts, group, open_rows) or (
             _ratio(conventions, group, open_rows) if metric == "flops" else None
         )
         if found is None:
@@ -140,17 +141,28 @@ _SIMPLE = [(ratio, float(ratio)) for ratio in sorted(simple_fractions())]
 _Found = tuple[Convention, list[int], float, int]
 
 
-def _best(conventions: Sequence[Convention], group: Sequence[Measured], open_rows: Sequence[int]) -> _Found | None:
-    """The convention that explains most of the open rows, better than chance; the plainest of equals."""
+def _best(
+    conventions: Sequence[Convention],
+    texts: Sequence[Sequence[str | None]],
+    group: Sequence[Measured],
+    open_rows: Sequence[int],
+) -> _Found | None:
+    """The convention that explains most of the open rows, better than chance; the plainest of equals.
+
+    `texts` are what each convention prints for each row.
+    """
+    departures = [convention.departures for convention in conventions]
     best: _Found | None = None
-    for convention in conventions:
+    for own, convention in enumerate(conventions):
         rows = [i for i in open_rows if agrees(convention, group[i])]
         if not rows or (best is not None and len(rows) <= len(best[1])):
             continue
         if convention.cut and not _is_cut(convention, group):
             continue
         items = [group[i] for i in rows]
-        tried = tries(conventions, items, convention.departures)
+        tried = len(
+            {tuple(texts[c][i] for i in rows) for c in range(len(conventions)) if departures[c] <= departures[own]}
+        )
         # how many rows a convention explains was not fixed beforehand either
         chance = min(1.0, len(open_rows) * chance_of(tried, len(open_rows), items, convention.padding))
         if chance <= CHANCE_ACCEPTED:

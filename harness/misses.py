@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from harness.comparing import Judgement, Measured, agrees, figure, tries
+from harness.comparing import Judgement, Measured, figure, tries
 from harness.conventions import Convention
 from harness.records import UNITS, Outcome
 
@@ -53,19 +53,19 @@ def _slipped(item: Measured, conventions: Sequence[Convention], usual: Conventio
     """How the figure is right at another power of ten, by the usual convention or better than chance; and the right one
     as it would be printed."""
     claim = item.claim
-    for convention in dict.fromkeys((usual, *conventions)):
-        for power in _POWERS:
-            moved = dataclasses.replace(claim, value=claim.value * 10.0**power, step=claim.step * 10.0**power)
-            if not agrees(convention, Measured(moved, item.static)):
-                continue
-            tried = 1 if convention == usual else tries(conventions, [item], convention.departures)
-            if tried * len(_POWERS) * claim.step / claim.value > CHANCE_ACCEPTED:
-                continue
-            right = f"{Decimal(claim.text).scaleb(power):f}"
-            unit = next((sign for sign, one in UNITS.items() if one == UNITS[claim.unit] * 10.0**power), None)
-            if unit in _PRINTED_UNITS:
-                return f"the unit has slipped: it is {claim.text} {unit}, not {claim.unit} ({convention.text})", right
-            return f"the decimal point has slipped: it is {right} {claim.unit} ({convention.text})", right
+    for convention in (usual, *conventions):
+        value = figure(convention, item)
+        power = round(math.log10(value / claim.value)) if value else 0
+        if power not in _POWERS or not claim.agrees((value or 0.0) / 10.0**power):
+            continue
+        tried = 1 if convention == usual else tries(conventions, [item], convention.departures)
+        if tried * len(_POWERS) * claim.step / claim.value > CHANCE_ACCEPTED:
+            continue
+        right = f"{Decimal(claim.text).scaleb(power):f}"
+        unit = next((sign for sign, one in UNITS.items() if one == UNITS[claim.unit] * 10.0**power), None)
+        if unit in _PRINTED_UNITS:
+            return f"the unit has slipped: it is {claim.text} {unit}, not {claim.unit} ({convention.text})", right
+        return f"the decimal point has slipped: it is {right} {claim.unit} ({convention.text})", right
     return None
 
 

@@ -190,6 +190,7 @@ def _stored(_: int | None) -> None: ...
 #: kind of task -> what a worker does about it
 KINDS: dict[str, Callable[[Any, dict[str, Any], Callable[[dict[str, Any]], None]], None]] = {
     "models": worker.list_models,
+    "documents": worker.list_documents,
     "static": worker.measure_static,
     "evaluate": lambda adapter, task, send: evaluating.evaluate(evaluating.Networks(adapter), task, send, _stored),
     "prepare": worker.prepare_images,

@@ -97,7 +97,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_counts_are_measured_once(tmp_path: Path, started: list[list[str]]) -> None:
     first = measurer(tmp_path)
     found = first.statics(installed(), {"tiny": [224, 8], "Twin": {8}}, {"tiny"})
-    assert started == [["models", "static", "static"]]
+    assert started == [["models", "documents", "static", "static"]]
     assert first.failures == []
     assert found["tiny"].source == Source("fake", VERSION)
     assert found["tiny"].multiply_adds == {8: {"plain": 48_576}, 224: {"plain": 499_584}}

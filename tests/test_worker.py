@@ -81,7 +81,8 @@ def test_a_documented_name_that_means_nothing_here() -> None:
 def test_models_are_listed() -> None:
     sent: Events = []
     list_models(fake_adapter.Adapter(), {}, sent.append)
-    assert sent == [{"event": "models", "models": sorted(fake_adapter.GRIDS)}]
+    known = {"offered": sorted(fake_adapter.GRIDS), "aliases": {"tiny53": "tiny"}}
+    assert sent == [{"event": "models", "models": known}]
 
 
 # --- predictions

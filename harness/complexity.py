@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -38,8 +38,11 @@ CHANCE_ACCEPTED_BESIDE = 1e-4
 COMMON_ROWS, COMMON_SHARE = 3, 2 / 3
 
 
-def judge(group: Sequence[Measured]) -> list[Judgement]:
-    """Judges the claims of one source about one metric together, because a table counts one way for a source."""
+def judge(group: Sequence[Measured], known: Collection[str] = ()) -> list[Judgement]:
+    """Judges the claims of one source about one metric together, because a table counts one way for a source.
+
+    `known` are the texts of conventions by which other tables of the source are known to count, which are no tries.
+    """
     if not group:
         return []
     metric = group[0].claim.metric
@@ -54,7 +57,7 @@ def judge(group: Sequence[Measured]) -> list[Judgement]:
     explained: dict[int, tuple[Convention, float, int]] = {}
     open_rows = [i for i, item in enumerate(group) if not agrees(plain, item)]
     while open_rows:
-        found = _best(conventions, texts, group, open_rows) or (
+        found = _best(conventions, texts, group, open_rows, known) or (
             _ratio(conventions, group, open_rows) if metric == "flops" else None
         )
         if found is None:
@@ -146,6 +149,7 @@ def _best(
     texts: Sequence[Sequence[str | None]],
     group: Sequence[Measured],
     open_rows: Sequence[int],
+    known: Collection[str],
 ) -> _Found | None:
     """The convention that explains most of the open rows, better than chance; the plainest of equals.
 
@@ -160,9 +164,10 @@ def _best(
         if convention.cut and not _is_cut(convention, group):
             continue
         items = [group[i] for i in rows]
-        tried = len(
-            {tuple(texts[c][i] for i in rows) for c in range(len(conventions)) if departures[c] <= departures[own]}
-        )
+        tried = 1
+        if convention.text not in known:
+            others = (texts[c] for c in range(len(conventions)) if departures[c] <= departures[own])
+            tried = len({tuple(other[i] for i in rows) for other in others})
         # how many rows a convention explains was not fixed beforehand either
         chance = min(1.0, len(open_rows) * chance_of(tried, len(open_rows), items, convention.padding))
         if chance <= CHANCE_ACCEPTED:

@@ -41,20 +41,21 @@ def _meant(name: str, offered: Sequence[str]) -> list[str]:
     """Every offered name that fits as well as any other."""
     if name in offered:
         return [name]
-    same = [own for own in offered if _folded(own) == _folded(name)]
+    same = [own for own in offered if folded(own) == folded(name)]
     parts = {own: match for own in offered if (match := _CONFIGURATION.match(own))}
-    configured = [own for own, match in parts.items() if _folded(match[1]) == _folded(name)]
+    configured = [own for own, match in parts.items() if folded(match[1]) == folded(name)]
     plain = [own for own in configured if re.fullmatch(r"(_[a-z0-9]+)?", parts[own][2] or "", re.IGNORECASE)]
     return same or plain or configured
 
 
 def nearest(model: str, offered: Sequence[str], count: int) -> list[str]:
     """Other names of the source, the most similar first."""
-    folded = _folded(model)
-    scored = [(difflib.SequenceMatcher(None, folded, _folded(name)).ratio(), name) for name in offered if name != model]
+    own = folded(model)
+    scored = [(difflib.SequenceMatcher(None, own, folded(name)).ratio(), name) for name in offered if name != model]
     scored = [entry for entry in scored if entry[0] >= 0.5]
     return [name for _, name in sorted(scored, key=lambda entry: (-entry[0], entry[1]))[:count]]
 
 
-def _folded(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+def folded(name: str) -> str:
+    """A name without regard to case and punctuation, but for what parts two numbers: 1.6 is not 16."""
+    return re.sub(r"[^a-z0-9.]", "", re.sub(r"(?<=\d)[^a-z0-9]+(?=\d)", ".", re.sub(r"\.(?!\d)", "", name.lower())))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from harness.names import folded
 from harness.records import Claim, Finding, Metric, Row, Suspect
 
 #: FLOPs per parameter at 224 pixels that an ImageNet network can have, with room for rounding.
@@ -124,7 +125,7 @@ def _off_its_namesakes(row: Row, cells: dict[Metric, Claim], ratios: dict[Row, f
         other: ratio
         for other, ratio in ratios.items()
         if other != row
-        and (other.file, _folded(other.model)) == (row.file, _folded(row.model))
+        and (other.file, folded(other.model)) == (row.file, folded(row.model))
         and _is_known(other, ratio)
         and (other.input_size is None) == (row.input_size is None)
     }
@@ -175,10 +176,6 @@ def _figures(row: Row, cells: dict[Metric, Claim]) -> str:
 
 def _at(row: Row) -> str:
     return f" at {_PLAIN_INPUT} pixels" if row.input_size else ""
-
-
-def _folded(model: str) -> str:
-    return "".join(filter(str.isalnum, model.casefold()))
 
 
 def _short(number: float) -> str:

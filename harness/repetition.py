@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.comparing import paddings
+from harness.names import folded
 from harness.records import Claim, Finding, Metric, Row
 
 #: Equal figures of two models are reported if chance would bring any such pair in the column with this probability.
@@ -35,7 +36,7 @@ def _rows(group: _Group) -> Iterator[Finding]:
     """A model that stands twice at one input size, of one release."""
     seen: dict[tuple[str, int | None, str | None], Row] = {}
     for row, cells in group.items():
-        first = seen.setdefault((_folded(row.model), row.input_size, row.version), row)
+        first = seen.setdefault((folded(row.model), row.input_size, row.version), row)
         if first is row:
             continue
         lines = {"lines": [first.line, row.line]}
@@ -56,7 +57,7 @@ def _accuracies(group: _Group) -> Iterator[Finding]:
     columns = {metric: {row: cells[metric] for row, cells in group.items() if metric in cells} for metric in _SHARED}
     chances = {metric: _chance(list(column.values())) for metric, column in columns.items()}
     for a, b in itertools.combinations(group, 2):
-        if _folded(a.model) == _folded(b.model):
+        if folded(a.model) == folded(b.model):
             continue
         same = [m for m, column in columns.items() if a in column and b in column and column[a].text == column[b].text]
         chance = math.comb(len(group), 2) * math.prod(chances[metric] for metric in same)
@@ -96,7 +97,3 @@ def _padded(group: _Group) -> Iterator[Finding]:
 def _finding(kind: str, severity: Any, row: Row, text: str, evidence: Mapping[str, Any]) -> Finding:
     source = f"{row.source}=={row.version}" if row.version else row.source
     return Finding(kind, severity, source, row.model, text, evidence, row=row)
-
-
-def _folded(model: str) -> str:
-    return "".join(filter(str.isalnum, model.casefold()))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import complexity
-from harness.comparing import Measured
+from harness.comparing import Judgement, Measured
 from harness.errors import InputError
 from harness.records import Claim, Finding, Outcome, PairResult, Row, Source, Static, Suspect, Verdict
 
@@ -100,10 +100,20 @@ def judge_static(claims: Sequence[tuple[Claim, Source]], statics: Mapping[tuple[
         if (claim.row, source) in statics:
             column = (source, claim.row.file, claim.row.table, claim.metric, claim.multiply_adds)
             groups.setdefault(column, []).append(claim)
+    measured = {
+        column: [Measured(claim, statics[claim.row, column[0]]) for claim in group] for column, group in groups.items()
+    }
+    first = {column: complexity.judge(items) for column, items in measured.items()}
     verdicts = []
-    for (source, *_), group in groups.items():
-        measured = [Measured(claim, statics[claim.row, source]) for claim in group]
-        for claim, judged in zip(group, complexity.judge(measured), strict=True):
+    for column, group in groups.items():
+        source = column[0]
+        judgements = first[column]
+        if any(judged.outcome is Outcome.CONTRADICTED for judged in judgements):
+            others = [
+                judged for other in first if other != column and _counts_alike(other, column) for judged in first[other]
+            ]
+            judgements = complexity.judge(measured[column], _customs(others))
+        for claim, judged in zip(group, judgements, strict=True):
             verdicts.append(
                 Verdict(
                     claim,
@@ -116,6 +126,17 @@ def judge_static(claims: Sequence[tuple[Claim, Source]], statics: Mapping[tuple[
                 )
             )
     return verdicts
+
+
+def _counts_alike(column: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Whether two columns are about the same metric of the same source, whatever the table."""
+    return (column[0], *column[3:]) == (other[0], *other[3:])
+
+
+def _customs(judged: Iterable[Judgement]) -> set[str]:
+    """The conventions by which several figures are explained."""
+    texts = [one.convention for one in judged if one.outcome is Outcome.EXPLAINED and one.convention]
+    return {text for text in texts if texts.count(text) >= complexity.COMMON_ROWS}
 
 
 # -- known gaps and the end result -----------------------------------------------------------------

@@ -42,6 +42,13 @@ def test_a_configuration_is_meant_by_its_models_name(documented: str) -> None:
     assert resolve(documented, MMCLS) == "cspresnet50_8xb32_in1k"
 
 
+def test_a_point_between_numbers_is_no_punctuation() -> None:
+    offered = ["regnet_x_16gf", "regnet_x_1_6gf", "v1.5", "v15"]
+    assert resolve("RegNetX-1.6GF", offered) == "regnet_x_1_6gf"
+    assert resolve("RegNetX-16GF", offered) == "regnet_x_16gf"
+    assert resolve("V1-5", offered) == "v1.5"
+
+
 def test_a_configuration_of_a_longer_name_is_not_meant() -> None:
     assert "offers no model 'cspresnet'" in refused("cspresnet", MMCLS)
     assert "offers no model 'cspresnet5'" in refused("cspresnet5", MMCLS)

@@ -52,6 +52,10 @@ def test_the_same_model_elsewhere_is_another_row(place: dict[str, object]) -> No
     assert kinds([*claims[:2], *moved(claims[2:], **place)]) == []
 
 
+def test_names_that_differ_in_a_point_between_numbers_are_two() -> None:
+    assert kinds(column("60.123", "70.457", "80.321", m1="regnet_x_16gf", m2="regnet_x_1_6gf", m3="x")) == []
+
+
 # --- figures
 
 

@@ -52,6 +52,23 @@ def test_claims_of_networks_that_were_not_built_get_no_verdict() -> None:
     assert judge_static([(claim("9.035"), TIMM)], {}) == []
 
 
+def test_a_short_figure_is_explained_as_the_sources_other_tables_are() -> None:
+    networks = [static(f"n{i}", at_256=value) for i, value in enumerate((4.5173e9, 6.1234e9, 7.7777e9, 5.4321e9))]
+    rows = [row(i + 1, one.model) for i, one in enumerate(networks)]
+    rows[3] = dataclasses.replace(rows[3], table=40)
+    claims = [
+        claim(f"{one.multiply_adds[256]['plain'] / 1e9:.3f}", of=of) for one, of in zip(networks, rows, strict=True)
+    ]
+    claims[3] = claim("5.43", of=rows[3])
+    statics = {(of, TIMM): one for of, one in zip(rows, networks, strict=True)}
+    together = judge_static([(one, TIMM) for one in claims], statics)
+    assert [one.outcome for one in together] == [Outcome.EXPLAINED] * 4
+    (alone,) = judge_static([(claims[3], TIMM)], statics)
+    assert alone.outcome is Outcome.CONTRADICTED
+    claims[3] = claim("5.44", of=rows[3])
+    assert judge_static([(one, TIMM) for one in claims], statics)[3].outcome is Outcome.CONTRADICTED
+
+
 def test_columns_in_macs_and_in_flops_are_not_mixed() -> None:
     first, second = row(1, "a"), row(2, "b")
     a, b = static("a", at_256=4.5173e9), static("b", at_256=6.53355e9)

@@ -41,27 +41,38 @@ class Adapter:
         self.device = device
 
     @cached_property
-    def _published(self) -> Mapping[str, dict[str, Any]]:
-        """Stem of the configuration -> entry of the metafile, for models with ImageNet results."""
-        entries = {}
+    def _entries(self) -> Sequence[dict[str, Any]]:
+        """Every entry of a metafile with ImageNet results whose configuration is there."""
+        entries = []
         for metafile in sorted(ROOT.glob("configs/*/metafile.yml")):
             for entry in yaml.safe_load(metafile.read_text(encoding="utf-8")).get("Models", []):
                 results = entry.get("Results") or []
                 on_imagenet = any("ImageNet-1k" in str(result.get("Dataset")) for result in results)
                 # the wheel's metafiles name a few configurations that the wheel does not carry
                 if on_imagenet and entry.get("Config") and (ROOT / entry["Config"]).is_file():
-                    entries.setdefault(Path(entry["Config"]).stem, entry)
+                    entries.append(entry)
         return entries
 
     @cached_property
+    def _published(self) -> Mapping[str, dict[str, Any]]:
+        """Stem of the configuration -> the first entry that has it."""
+        return {Path(entry["Config"]).stem: entry for entry in reversed(self._entries)}
+
+    @cached_property
     def _aliases(self) -> Mapping[str, str]:
-        """Name in the metafile, or backbone type and depth -> stem, where it is one stem's alone."""
+        """Name in a metafile, or backbone type and depth, where it is one stem's alone.
+
+        A stem's first entry is meant by the stem; others have weights of their own and stand for themselves.
+        """
         stems: dict[str, list[str]] = {}
         for stem, entry in self._published.items():
-            backbone = _architecture(self._configuration(entry["Config"]).get("model", {}))
-            for alias in {str(entry["Name"]), *([backbone] if backbone else ())}:
-                stems.setdefault(alias, []).append(stem)
-        return {alias: found[0] for alias, found in stems.items() if len(found) == 1 and alias not in self._published}
+            if backbone := _architecture(self._configuration(entry["Config"]).get("model", {})):
+                stems.setdefault(backbone, []).append(stem)
+        found = {alias: own[0] for alias, own in stems.items() if len(own) == 1}
+        for entry in self._entries:
+            stem = Path(entry["Config"]).stem
+            found[str(entry["Name"])] = stem if entry is self._published[stem] else str(entry["Name"])
+        return {alias: own for alias, own in found.items() if alias not in self._published}
 
     @staticmethod
     def _configuration(relative: str) -> mmcv.Config:
@@ -84,7 +95,11 @@ class Adapter:
         return found
 
     def _entry(self, model: str) -> dict[str, Any]:
-        return self._published[model]
+        named = (entry for entry in self._entries if entry["Name"] == model)
+        entry = self._published.get(model) or next(named, None)
+        if entry is None:
+            raise KeyError(model)
+        return entry
 
     def checkpoint_url(self, model: str) -> str | None:
         return self._entry(model).get("Weights")
@@ -170,12 +185,18 @@ class _BytesAreTheFile:
 def _preparation(pipeline: Sequence[Mapping[str, Any]], input_size: int | None):
     """mmcls's own test pipeline for this configuration, and its description."""
     steps = [dict(step) for step in pipeline]
-    crop = next(step for step in steps if step["type"] == "CenterCrop")
-    resize = next(step for step in steps if step["type"] == "Resize")
+    # some configurations resize to the input size, others crop and resize in one
+    crop = next((step for step in steps if step["type"] == "CenterCrop"), None)
+    resize = next((step for step in steps if step["type"] == "Resize"), None)
     normalise = next(step for step in steps if step["type"] == "Normalize")
-    if input_size and input_size != _side(crop["crop_size"]):
-        short_side = input_size * _side(resize["size"]) // _side(crop["crop_size"])
-        crop["crop_size"], resize["size"] = input_size, (short_side, -1)
+    size = _side(crop["crop_size"] if crop else resize["size"])
+    if input_size and input_size != size:
+        if resize:
+            side = input_size * _side(resize["size"]) // size
+            resize["size"] = (side, -1) if crop else side
+        if crop:
+            crop["crop_size"] = input_size
+        size = input_size
     compose = Compose(steps)
     compose.transforms[0].file_client = _BytesAreTheFile()
 
@@ -190,14 +211,17 @@ def _preparation(pipeline: Sequence[Mapping[str, Any]], input_size: int | None):
         except (OSError, AttributeError, ValueError, SyntaxError) as error:
             # mmcv.imfrombytes answers None for what OpenCV cannot decode
             raise UndecodableImage(f"mmcv: {error}") from error
+        results.setdefault("resize", results.get("crop"))
+        results.setdefault("crop", results["resize"])
         return {**results, "normalise": np.asarray(held["img"], dtype=np.float32)}
 
+    resizing = resize or crop
     channels = slice(None) if normalise.get("to_rgb", True) else slice(None, None, -1)
     description = Preprocessing(
         decoder="OpenCV, BGR, EXIF orientation applied",
-        short_side=_side(resize["size"]),
-        crop=_side(crop["crop_size"]),
-        resize=f"{resize.get('backend', 'cv2')} {resize.get('interpolation', 'bilinear')}",
+        short_side=_side(resize["size"]) if resize else size + crop.get("crop_padding", 32),
+        crop=size,
+        resize=f"{resizing.get('backend', 'cv2')} {resizing.get('interpolation', 'bilinear')}",
         mean=tuple(round(value / 255, 6) for value in normalise["mean"][channels]),
         std=tuple(round(value / 255, 6) for value in normalise["std"][channels]),
     )

@@ -60,7 +60,7 @@ def _contradicted(verdict: Verdict, releases: Sequence[Verdict]) -> Entry:
     """`releases` are the verdicts on the same cell, with each release that was asked."""
     claim, evidence = verdict.claim, verdict.evidence
     # how FLOPs are counted only other rows can tell
-    known = claim.metric != "flops" or evidence.get("expected_as_in_rows") or evidence.get("slipped")
+    known = claim.metric != "flops" or evidence.get("expected_as_in_rows") or evidence.keys() & {"slipped", "exchanged"}
     known = known and len({str(one.evidence.get("expected")) for one in releases}) == 1
     return Entry(
         "error",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from harness import complexity
@@ -41,24 +42,32 @@ def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Sour
     for verdict in verdicts:
         if _is_static_miss(verdict):
             misses.setdefault((verdict.claim.row, verdict.source), {})[verdict.claim.metric] = verdict.claim
-    exchanged = set()
+    exchanged: dict[tuple[Claim, Source], str] = {}  # claim -> what it should say
     for (row, source), claims in misses.items():
         if len(claims) == 2:
             flops, params = claims["flops"], claims["params"]
-            # with the unit of its new column, or with its own where that stands in the cell
-            for turned in (
-                [_in_place_of(flops, params), _in_place_of(params, flops)],
-                [dataclasses.replace(flops, metric="params"), dataclasses.replace(params, metric="flops")],
-            ):
-                if complexity.belongs_to(turned, [statics[row, source]]) is not None:
-                    exchanged.add((row, source))
+            in_place = [_in_place_of(flops, params), _in_place_of(params, flops)]
+            with_unit = [dataclasses.replace(flops, metric="params"), dataclasses.replace(params, metric="flops")]
+            if complexity.belongs_to(in_place, [statics[row, source]]) is not None:
+                exchanged.update({(flops, source): params.text, (params, source): flops.text})
+            elif complexity.belongs_to(with_unit, [statics[row, source]]) is not None:
+                exchanged.update(
+                    {(flops, source): _in_unit_of(params, flops), (params, source): _in_unit_of(flops, params)}
+                )
     cause = "FLOPs and parameters of the row have changed places"
     return [
-        dataclasses.replace(v, cause=cause, evidence={**v.evidence, "exchanged": True})
-        if (v.claim.row, v.source) in exchanged and _is_static_miss(v)
+        dataclasses.replace(
+            v, cause=cause, evidence={**v.evidence, "exchanged": True, "expected": exchanged[v.claim, v.source]}
+        )
+        if (v.claim, v.source) in exchanged
         else v
         for v in verdicts
     ]
+
+
+def _in_unit_of(claim: Claim, other: Claim) -> str:
+    """The figure as it is printed, moved into the other's unit."""
+    return f"{Decimal(claim.text) * Decimal(UNITS[claim.unit]) / Decimal(UNITS[other.unit]):f}"
 
 
 def _in_place_of(claim: Claim, other: Claim) -> Claim:

@@ -47,8 +47,8 @@ def judge(planned: Plan, built: Built, installed: Mapping[Source, Installed], me
     """Verdicts on FLOPs and parameters; where one is contradicted, whatever else of the source has the figure."""
     static = [(claim, source) for claim, source in planned.claims() if claim.metric in ("flops", "params")]
     judged = verdicts.judge_static(static, built)
-    judged = causes.name_exchanged(judged, built)
     judged = _at_other_sizes(judged, built, installed, measurer)
+    judged = causes.name_exchanged(judged, built)
     judged = causes.attribute_to_neighbours(judged, _in_the_table(judged, built))
     judged = causes.name_copies(judged, planned.table.claims)
     return _among_neighbours(judged, built, installed, measurer)

@@ -12,6 +12,10 @@ from scipy import stats
 from harness.conventions import Convention
 from harness.records import Claim, Outcome, Static
 
+#: An explanation is accepted if a wrong figure would match it with at most this probability.
+CHANCE_ACCEPTED = 0.01
+#: Points in percent, of one image of 50,000: accuracies are no finer, however many digits are printed.
+ONE_IMAGE = 0.002
 #: Last digits are taken for padding if figures would end in as many zeros with at most this probability.
 CHANCE_PADDED = 1e-3
 

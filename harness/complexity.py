@@ -14,7 +14,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from harness.comparing import Judgement, Measured, agrees, chance_of, figure, paddings, printed, tries
+from harness.comparing import CHANCE_ACCEPTED, Judgement, Measured, agrees, chance_of, figure, paddings, printed, tries
 from harness.conventions import (
     Convention,
     FlopsConvention,
@@ -29,8 +29,6 @@ from harness.conventions import (
 from harness.misses import contradicted
 from harness.records import Claim, Outcome, Static
 
-#: An explanation is accepted if a wrong figure would match it with at most this probability.
-CHANCE_ACCEPTED = 0.01
 #: A source is counted one way; where several of its rows agree on how, fewer rows that would need another
 #: convention have to match it this much better than chance.
 CHANCE_ACCEPTED_BESIDE = 1e-4

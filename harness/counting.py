@@ -83,12 +83,15 @@ def _at_other_sizes(
             wider[miss.claim.row, miss.source] = dataclasses.replace(
                 static, multiply_adds={**outline.multiply_adds, **static.multiply_adds}
             )
+    if not wider:
+        return judged
     # beside the other rows, which tell how the column is counted
     again = verdicts.judge_static(
         [(v.claim, v.source) for v in judged if v.claim.metric == "flops"], {**built, **wider}
     )
-    found = {(v.claim, v.source): v for v in again if (v.claim.row, v.source) in wider}
-    return [found.get((v.claim, v.source), v) if v in misses else v for v in judged]
+    missed = {(miss.claim, miss.source) for miss in misses if (miss.claim.row, miss.source) in wider}
+    found = {(v.claim, v.source): v for v in again if (v.claim, v.source) in missed}
+    return [found.get((v.claim, v.source), v) for v in judged]
 
 
 def _likely_sizes(claim: Claim, static: Static) -> set[int]:

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from harness.comparing import Judgement, Measured, figure, tries
+from harness.comparing import CHANCE_ACCEPTED, Judgement, Measured, figure, tries
 from harness.conventions import Convention
 from harness.records import UNITS, Outcome
 
-#: A figure is taken for another one that slipped if a wrong one would match with at most this probability.
-CHANCE_ACCEPTED = 0.01
 #: powers of ten by which a unit or a decimal point slips
 _POWERS = (-3, 3, -6, 6, -1, 1, -2, 2)
 _PRINTED_UNITS = ("K", "M", "G", "T")

@@ -153,12 +153,11 @@ def _off_its_namesakes(row: Row, cells: dict[Metric, Claim], ratios: dict[Row, f
 def _finding(
     kind: str, severity: Any, row: Row, documented: Sequence[Claim], text: str, evidence: dict[str, Any]
 ) -> Finding:
-    source = f"{row.source}=={row.version}" if row.version else row.source
     figures = {claim.metric: f"{claim.text} {claim.unit}".strip() for claim in documented}
     return Finding(
         kind,
         severity,
-        source,
+        row.documented_source,
         row.model,
         text,
         {"documented": figures, **evidence},

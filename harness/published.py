@@ -39,10 +39,11 @@ def documents_of(
     found: dict[Source, list[Published]] = {}
     problems: list[Problem] = []
     for source, sheets in given.items():
-        names = {row.model for row in claims_of(sheets).rows}
+        table = claims_of(sheets)
+        names = {row.model for row in table.rows}
         own = {name: known for name in names if (known := measurer.own_name(installed[source], name))}
-        found[source], unread = upstream.published(sheets, source.name, own)
-        problems += unread
+        found[source] = upstream.published(table, source.name, own)
+        problems += table.problems
     notes = [
         Finding("upstream_unread", "note", "", "", f"{one}. It is left out of what upstream has.", one.place)
         for one in problems

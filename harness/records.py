@@ -42,6 +42,15 @@ class Row:
     input_size: int | None  #: pixels, square; None where the table does not say
     table: int = 0  #: 1-based line of the heading of its table in that file
 
+    @property
+    def documented_source(self) -> str:
+        """The framework, with the release that the document names, if it names one."""
+        return f"{self.source}=={self.version}" if self.version else self.source
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -10,14 +10,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.comparing import paddings
+from harness.comparing import ONE_IMAGE, paddings
 from harness.names import folded
 from harness.records import Claim, Finding, Metric, Row
 
 #: Equal figures of two models are reported if chance would bring any such pair in the column with this probability.
 CHANCE_OF_A_PAIR = 0.05
-#: Points in percent, of one image of 50,000: accuracies are no finer, however many digits are printed.
-ONE_IMAGE = 0.002
 
 _SHARED: tuple[Metric, ...] = ("top1", "top5")  # counts are measured, and many networks have the same ones
 _Group = Mapping[Row, Mapping[Metric, Claim]]
@@ -95,5 +93,4 @@ def _padded(group: _Group) -> Iterator[Finding]:
 
 
 def _finding(kind: str, severity: Any, row: Row, text: str, evidence: Mapping[str, Any]) -> Finding:
-    source = f"{row.source}=={row.version}" if row.version else row.source
-    return Finding(kind, severity, source, row.model, text, evidence, row=row)
+    return Finding(kind, severity, row.documented_source, row.model, text, evidence, row=row)

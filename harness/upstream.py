@@ -10,14 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from harness.cells import Cell, Problem, Sheet
-from harness.claims import claims_of
+from harness.cells import Cell, Sheet
+from harness.claims import Table
+from harness.comparing import ONE_IMAGE
 from harness.records import Claim, Finding, Metric, Row, Source, Suspect, Verdict
 
 #: A figure is taken for another model's if chance would bring it upon any with at most this probability.
 CHANCE_OF_ANOTHER = 0.05
-#: Points in percent, of one image of 50,000.
-ONE_IMAGE = 0.002
 
 Status = Literal["equal", "other_weights", "other_size", "other_model", "different"]
 
@@ -29,10 +28,6 @@ class Published:
     own: str  #: the source's own name of the model, with ".weights" where it publishes several
     row: Row
     figures: Mapping[Metric, Claim]
-
-    @property
-    def place(self) -> str:
-        return f"{self.row.file}:{self.row.line}"
 
 
 @dataclass(frozen=True)
@@ -63,20 +58,16 @@ def sheets(documents: Iterable[Mapping[str, Any]], source: Source) -> list[Sheet
     ]
 
 
-def published(
-    given: Sequence[Sheet], source: str, own_names: Mapping[str, str]
-) -> tuple[list[Published], list[Problem]]:
-    """Every row of a source whose model's name is known, and what could not be read of them."""
-    table = claims_of(given)
+def published(table: Table, source: str, own_names: Mapping[str, str]) -> list[Published]:
+    """Every row of a source whose model's name is known."""
     figures: dict[Row, dict[Metric, Claim]] = {}
     for claim in table.claims:
         figures.setdefault(claim.row, {})[claim.metric] = claim
-    known = [
+    return [
         Published(own_names[row.model], row, found)
         for row, found in figures.items()
         if row.model in own_names and row.source == source
     ]
-    return known, list(table.problems)
 
 
 def compare(
@@ -172,7 +163,7 @@ def findings(compared: Iterable[Compared], judged: Iterable[Claim]) -> list[Find
         claim = one.claim
         if one.status == "equal" or (claim.metric in ("flops", "params") and claim in measured):
             continue
-        place = f"{one.upstream.row.file}:{one.upstream.row.line}"
+        place = one.upstream.row.place
         text = (
             f"The documented {claim.metric} of {claim.row.model} is {claim.text} {claim.unit}; upstream has "
             f"{one.upstream.text} {one.upstream.unit} ({place})."
@@ -180,7 +171,7 @@ def findings(compared: Iterable[Compared], judged: Iterable[Claim]) -> list[Find
         if one.owner is not None:
             what = {"other_model": "that of", "other_weights": "that of other weights,", "other_size": "that at"}
             at = f" at {one.owner.row.input_size} pixels" if one.owner.row.input_size else ""
-            text += f" It is {what[one.status]} {one.owner.own}{at} ({one.owner.place})."
+            text += f" It is {what[one.status]} {one.owner.own}{at} ({one.owner.row.place})."
         if one.same_row:
             text += " The row's other accuracy is upstream's, so that it is about the same weights."
         found.append(
@@ -220,6 +211,6 @@ def _evidence(one: Compared) -> dict[str, Any]:
     return {
         "status": one.status,
         "figure": f"{theirs.text} {theirs.unit}".strip(),
-        "document": f"{theirs.row.file}:{theirs.row.line}",
-        **({"owner": one.owner.own, "owner_document": one.owner.place} if one.owner else {}),
+        "document": theirs.row.place,
+        **({"owner": one.owner.own, "owner_document": one.owner.row.place} if one.owner else {}),
     }

@@ -36,9 +36,9 @@ OWN = {name: name for name in ("a_1xb1_in1k", "b_1xb1_in1k", "c_1xb1_in1k", "d_1
 
 
 def upstream(*documents: Mapping[str, Any], own: Mapping[str, str] = OWN) -> list[Published]:
-    found, problems = published(sheets(documents or [DOCUMENT], TIMM), "timm", own)
-    assert problems == []
-    return found
+    table = claims_of(sheets(documents or [DOCUMENT], TIMM))
+    assert table.problems == ()
+    return published(table, "timm", own)
 
 
 def beside(of: Row, own: str, *claims: Claim, documents: list[Published] | None = None) -> list[Compared]:
@@ -67,9 +67,9 @@ def test_a_document_of_a_package_is_a_table_like_any_other() -> None:
 
 def test_rows_of_unknown_models_are_left_out_and_what_cannot_be_read_is_said() -> None:
     broken = {**DOCUMENT, "rows": [(7, ["a_1xb1_in1k", "about 70", "90.20", "1820000000", "11690000"])]}
-    found, problems = published(sheets([broken], TIMM), "timm", {})
-    assert found == []
-    assert [(one.line, "about 70" in one.text) for one in problems] == [(7, True)]
+    table = claims_of(sheets([broken], TIMM))
+    assert published(table, "timm", {}) == []
+    assert [(one.line, "about 70" in one.text) for one in table.problems] == [(7, True)]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_figure_of_another_model_is_named() -> None:
     found = one("71.30")
     assert found.status == "other_model"
     assert found.owner is not None
-    assert (found.owner.own, found.owner.place) == ("b_1xb1_in1k", "timm==0.6.5/configs/net/metafile.yml:19")
+    assert (found.owner.own, found.owner.row.place) == ("b_1xb1_in1k", "timm==0.6.5/configs/net/metafile.yml:19")
     assert one("71").status == "different", "two digits are another model's by chance"
 
 

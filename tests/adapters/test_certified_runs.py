@@ -27,6 +27,8 @@ ROWS = [
     ("ppcls", "cspdarknet53", "CSPDarkNet53"),
 ]
 LITE = "tf_efficientnet_lite0"
+#: as the kernel has it: OpenVINO computes in bfloat16 where the processor can alone, PyTorch everywhere
+HAS_BF16 = bool({"avx512_bf16", "amx_bf16"} & set(Path("/proc/cpuinfo").read_text().split()))
 Best = list[tuple[int, frozenset[int]]]
 
 
@@ -82,17 +84,20 @@ def test_timm_predictions_with_real_weights(
     found, ours = run(ready, lite0(), sample, tmp_path / "store", runtime, precision)
     assert native.top1_count > 0.8 * native.images
     assert found.certificate is not None
-    assert found.certificate.deviation > 0
-    assert found.certificate.top1_count is not None
     assert differing(ours, theirs) == 0
+    if (runtime, precision) == ("openvino", "bf16") and not HAS_BF16:
+        assert "this processor does not have it" in str(found.certificate.fallback)
+    else:
+        assert found.certificate.deviation > 0
+        assert found.certificate.top1_count is not None
 
 
 def test_timm_in_bf16_alone_predicts_otherwise(
     sample: ImageSet, installed: Callable[..., Installed], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Or nothing would be shown above."""
-    ready = installed("timm", "openvino")
+    ready = installed("timm", "native")
     monkeypatch.setattr(certified, "SAFETY", 0.0)
     _, theirs = run(ready, lite0(), sample, tmp_path / "store", "native", "fp32")
-    _, ours = run(ready, lite0(), sample, tmp_path / "store", "openvino", "bf16")
+    _, ours = run(ready, lite0(), sample, tmp_path / "store", "native", "bf16")
     assert differing(ours, theirs) > 0

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
+from harness import counting, environments, weights
 from harness.claims import Table, read_table
 from harness.download import from_wheel
+from harness.environments import Installed
+from harness.errors import InputError, MeasurementError
+from harness.evaluation import Evaluation, evaluate
 from harness.images import ImageSet, open_images
+from harness.measure import Measurer
 from harness.page import Page, read_page
+from harness.records import Finding, Run, Source
 
 REFERENCE = Path(__file__).parent.parent / "reference"
 #: the row whose weights are small and can be had from a package index
@@ -36,3 +43,38 @@ def photographs(cache: Path) -> ImageSet:
     labels = folder / "labels.txt"
     labels.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return open_images(folder, labels)
+
+
+def run(installed: Mapping[Source, Installed], measurer: Measurer) -> tuple[Run | None, Finding | None]:
+    """Real weights on photographs, with whichever release of the demonstration's source is at hand."""
+    documented, page = table()
+    row = next(row for row in documented.rows if row.model == MODEL)
+    ready = next((one for source, one in installed.items() if source.name == row.source), None)
+    if ready is None:
+        return None, None
+    failures = len(measurer.failures)
+    done = None
+    try:
+        shown = photographs(environments.cache())
+        static = measurer.statics(ready, {row.model: {counting.COMMON_SIZE}}).get(row.model)
+        if static is not None:
+            checkpoint = weights.find(
+                "auto",
+                row.source,
+                row.model,
+                row.model,
+                None,
+                page.weights[row.model],
+                environments.cache() / "weights",
+            )
+            evaluation = Evaluation(row.model, row.model, checkpoint, None, static.input_size)
+            [done] = evaluate(measurer, ready, [evaluation], shown)
+        reason = "; ".join(failure.message for failure in measurer.failures[failures:])
+    except (InputError, MeasurementError, OSError) as error:
+        reason = str(error)
+    del measurer.failures[failures:]
+    if done is not None:
+        return done, None
+    return None, Finding(
+        "demonstration", "warning", str(ready.source), row.model, f"The demonstration did not run: {reason}"
+    )

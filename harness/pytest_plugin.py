@@ -16,12 +16,13 @@ import pytest
 from harness import report
 from harness.errors import InputError
 from harness.numerics import Pair
-from harness.pipeline import Results, execute
+from harness.pipeline import execute
 from harness.places import place
 from harness.plan import CHECKS, PRECISIONS, RUNTIMES, Options, Plan, plan
 from harness.records import Claim, Outcome, Source, Verdict
 from harness.report.contract import cell
 from harness.report.junit import sentence
+from harness.results import Results
 from harness.run import names_of
 from harness.terminal import Silent
 from harness.verdicts import pair_sentence

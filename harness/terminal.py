@@ -17,11 +17,11 @@ from rich.text import Text
 
 from harness import preprocessing
 from harness.corrections import Copy
-from harness.pipeline import Results
 from harness.records import METRICS, Outcome
 from harness.report import contract
 from harness.report.junit import sentence
 from harness.report.page import SIGNS, rows, summary
+from harness.results import Results
 from harness.verdicts import pair_sentence
 
 STYLES = {

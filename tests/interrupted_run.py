@@ -27,8 +27,8 @@ from fakes import use_fakes
 
 from harness import run
 from harness.measure import Progress
-from harness.pipeline import Results
 from harness.plan import Options
+from harness.results import Results
 
 #: seconds after which a command is taken to hang
 PATIENCE = 60.0

@@ -26,10 +26,11 @@ from harness import demonstration, images, report, weights, workers
 from harness.claims import read_table
 from harness.errors import InputError, MeasurementError
 from harness.page import Page
-from harness.pipeline import Results, execute
+from harness.pipeline import execute
 from harness.plan import Options
 from harness.records import Outcome, Source, Verdict
 from harness.report import contract
+from harness.results import Results
 from harness.weights import WeightSource
 
 HEADING = "| model | source | top1 | top5 | flops | params | input size |\n| - | - | - | - | - | - | - |\n"

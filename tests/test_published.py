@@ -11,8 +11,9 @@ from harness import documents
 from harness import run as command_line
 from harness.claims import read_table
 from harness.errors import InputError
-from harness.pipeline import Results, execute
+from harness.pipeline import execute
 from harness.plan import Options
+from harness.results import Results
 
 HEADING = "| model | source | top1 | top5 | flops | params | input size |\n| - | - | - | - | - | - | - |\n"
 TINY = "| tiny | fake | 52.4 | 76.2 | 97.152K | 49.009K | 8 |"

@@ -12,9 +12,10 @@ from fakes import VERSION, Recorder, best, contents, in_this_process, save_check
 from harness import evaluation, images, pipeline, report, sequential
 from harness.errors import InputError
 from harness.images import ImageSet
-from harness.pipeline import Results, execute
+from harness.pipeline import execute
 from harness.plan import Options
 from harness.records import Outcome, Verdict
+from harness.results import Results
 from harness.store import Predictions
 from harness.workers import Worker
 

@@ -21,9 +21,10 @@ from harness import images, report, why
 from harness.attribution import Attribution
 from harness.environments import SourceSpec
 from harness.errors import InputError
-from harness.pipeline import Results, execute
+from harness.pipeline import execute
 from harness.plan import Options
 from harness.records import Outcome, Verdict
+from harness.results import Results
 from harness.workers import Worker
 
 HEADING = "| model | source | top1 | top5 | input size |\n| - | - | - | - | - |\n"

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from harness.errors import InputError
-from harness.pipeline import Results
 from harness.report import contract, junit, page
+from harness.results import Results
 from harness.store import write_whole
 
 

@@ -12,9 +12,10 @@ from scipy import stats
 
 from harness import __version__, audit
 from harness.accuracy import accuracy
+from harness.comparisons import PairedRuns
 from harness.paired import sentence
-from harness.pipeline import PairedRuns, Results
 from harness.records import UNITS, Finding, PairResult, Row, Run, Verdict
+from harness.results import Results
 
 SCHEMA = 1
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from harness.pipeline import Results
 from harness.records import Outcome, Verdict
 from harness.report import contract
+from harness.results import Results
 
 #: characters that XML 1.0 cannot hold
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -16,11 +16,11 @@ from markdown_it import MarkdownIt
 from harness import __version__, audit, certified, preprocessing
 from harness.accuracy import accuracy
 from harness.attribution import Agreement
-from harness.pipeline import Results
 from harness.places import Place
 from harness.plan import Options
 from harness.records import METRICS, Outcome, Row, Run, Verdict
 from harness.report import contract
+from harness.results import Results
 
 SIGNS = {
     Outcome.REPRODUCED: "✓",

@@ -1,0 +1,51 @@
+"""All that one run found out: what a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness import audit, verdicts
+from harness.attribution import Attribution
+from harness.claims import Problem
+from harness.comparisons import PairedRuns
+from harness.environments import Installed
+from harness.images import ImageSet
+from harness.plan import Options, Plan
+from harness.preprocessing import Comparison
+from harness.records import Failure, Finding, PairResult, Row, Run, Source, Verdict
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything a report shows."""
+
+    options: Options
+    plan: Plan
+    verdicts: tuple[Verdict, ...]
+    findings: tuple[Finding, ...]
+    failures: tuple[Failure, ...]
+    runs: tuple[Run, ...]
+    pairs: tuple[PairResult, ...]  #: the same weights in two sources
+    preprocessing: tuple[Comparison, ...]
+    paired: tuple[PairedRuns, ...]  #: each source with its own weights, on the same images
+    attributions: tuple[Attribution, ...]  #: why an accuracy differs
+    installed: Mapping[Source, Installed]
+    images: ImageSet | None
+    demonstration: Run | None
+    names: Mapping[tuple[Row, Source], str]  #: the source's own name of each documented model that was built
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return self.plan.table.problems
+
+    @cached_property
+    def entries(self) -> list[audit.Entry]:
+        """What is to be mended in the documents."""
+        return audit.entries(self.verdicts, self.findings)
+
+    @property
+    def exit_status(self) -> int:
+        failures = len(self.failures) + len(self.problems)
+        return verdicts.exit_status(self.verdicts, failures, self.pairs, self.findings)

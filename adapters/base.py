@@ -60,7 +60,7 @@ class Preprocessing:
 class Parameters:
     """Counts of scalars in a network, by the role they play."""
 
-    learnable: int  #: what an optimiser would change, the affine pair of normalisations included
+    learnable: int  #: what an optimiser could change: the affine pair of normalisations and what is frozen included
     normalisation_affine: int  #: scale and shift of normalisation layers, a part of learnable
     running_statistics: int  #: running mean and variance, never learnable
     other_buffers: int  #: any other stored tensor, counters of batches included
@@ -68,6 +68,7 @@ class Parameters:
     by_type: Mapping[str, int] = field(default_factory=dict)  #: layer class name -> learnable scalars held directly
     by_counter: Mapping[str, int] = field(default_factory=dict)  #: counting tool -> what it reports
     biases: int = 0  #: of convolutions and linear layers, a part of learnable
+    frozen: int = 0  #: that the model is built not to train, a part of learnable
     fused: int | None = None  #: all of them once branches are fused for deployment; None where it has no such form
     fused_biases: int = 0  #: as biases, in that form
 

@@ -67,7 +67,7 @@ class TorchNetwork:
         forward: Callable[[nn.Module, torch.Tensor], torch.Tensor] = lambda module, batch: module(batch),
         counters: Mapping[str, torch_counters.Counter] | None = None,
     ) -> None:
-        self.module = module.eval().to(device)
+        self.module = _on_one_device(module).eval().to(device)
         self.logits = Logits(self.module, forward).eval()
         self.preprocessing = preprocessing
         self.input_size = preprocessing.crop
@@ -132,13 +132,14 @@ class TorchNetwork:
 
     def parameters(self) -> Parameters:
         by_type: dict[str, int] = {}
-        affine = running = other = 0
+        affine = running = other = frozen = 0
         seen: set[int] = set()  # a tensor shared by two modules is one tensor
         for module in self.module.modules():
             for parameter in module.parameters(recurse=False):
-                if id(parameter) in seen or not parameter.requires_grad:
+                if id(parameter) in seen:
                     continue
                 seen.add(id(parameter))
+                frozen += 0 if parameter.requires_grad else parameter.numel()
                 kind = type(module).__name__
                 by_type[kind] = by_type.get(kind, 0) + parameter.numel()
                 affine += parameter.numel() if isinstance(module, NORMALISATIONS) else 0
@@ -157,6 +158,7 @@ class TorchNetwork:
             by_type=by_type,
             by_counter=torch_counters.parameter_counts(lambda: self._fresh(self.logits), self.input_size),
             biases=_biases(self.logits),
+            frozen=frozen,
             fused=sum(p.numel() for p in self._fused.parameters()) if self._fused else None,
             fused_biases=_biases(self._fused) if self._fused else 0,
         )
@@ -242,6 +244,19 @@ class TorchNetwork:
     def checkpoint_layout(self, state: dict[str, torch.Tensor], stand_in: str | None) -> dict[str, Any]:
         """The source's native layout; timm's unless a subclass says otherwise."""
         return {"state_dict": state, STAND_IN: stand_in} if stand_in else state
+
+
+def _on_one_device(module: nn.Module) -> nn.Module:
+    """Normalisation that is synchronised between devices as the BatchNorm that it is on one, which counters know."""
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.SyncBatchNorm):
+                plain = nn.BatchNorm2d(
+                    child.num_features, child.eps, child.momentum, child.affine, child.track_running_stats
+                )
+                plain.__dict__.update({key: child.__dict__[key] for key in ("_parameters", "_buffers", "training")})
+                setattr(parent, name, plain)
+    return module
 
 
 def _biases(logits: Logits) -> int:

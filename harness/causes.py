@@ -16,8 +16,12 @@ TELLING_DIGITS = 3
 
 
 def name_copies(verdicts: Sequence[Verdict], documented: Iterable[Claim]) -> list[Verdict]:
-    """Says of contradicted counts in which other rows of the table the same figure stands, if it has enough digits."""
+    """Says of contradicted counts in which other rows of the table the same figure stands, if it has enough digits.
+
+    Of those that only another convention explains too, where the figure is plainly true of one of these rows.
+    """
     standing: dict[tuple[Any, ...], list[Row]] = {}
+    plainly = {(v.claim.row, v.claim.metric) for v in verdicts if v.outcome is Outcome.REPRODUCED}
 
     def figure(claim: Claim) -> tuple[Any, ...]:
         return claim.row.file, claim.row.table, claim.metric, claim.text, claim.unit
@@ -28,12 +32,20 @@ def name_copies(verdicts: Sequence[Verdict], documented: Iterable[Claim]) -> lis
     for verdict in verdicts:
         claim = verdict.claim
         others = [row for row in standing.get(figure(claim), ()) if row.number != claim.row.number]
-        if others and claim.digits >= TELLING_DIGITS and _is_static_miss(verdict):
-            rows = [f"row {row.number} ({row.model} of {row.source})" for row in others]
-            cause = f"{verdict.cause}; the same figure stands in {', '.join(rows[:3])}"
-            verdict = dataclasses.replace(verdict, cause=cause, evidence={**verdict.evidence, "same_figure": rows})
+        if claim.digits >= TELLING_DIGITS and claim.metric in ("flops", "params"):
+            if others and verdict.outcome is Outcome.CONTRADICTED:
+                rows = [_row(row) for row in others]
+                cause = f"{verdict.cause}; the same figure stands in {', '.join(rows[:3])}"
+                verdict = dataclasses.replace(verdict, cause=cause, evidence={**verdict.evidence, "same_figure": rows})
+            true_of = [_row(row) for row in others if (row, claim.metric) in plainly]
+            if true_of and verdict.outcome is Outcome.EXPLAINED:
+                verdict = dataclasses.replace(verdict, evidence={**verdict.evidence, "may_be_copied_from": true_of[0]})
         named.append(verdict)
     return named
+
+
+def _row(row: Row) -> str:
+    return f"row {row.number} ({row.model} of {row.source})"
 
 
 def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Source], Static]) -> list[Verdict]:

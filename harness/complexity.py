@@ -36,10 +36,15 @@ CHANCE_ACCEPTED_BESIDE = 1e-4
 COMMON_ROWS, COMMON_SHARE = 3, 2 / 3
 
 
-def judge(group: Sequence[Measured], known: Collection[str] = ()) -> list[Judgement]:
+def judge(
+    group: Sequence[Measured], known: Collection[str] = (), custom: tuple[str, int] | None = None
+) -> list[Judgement]:
     """Judges the claims of one source about one metric together, because a table counts one way for a source.
 
     `known` are the texts of conventions by which other tables of the source are known to count, which are no tries.
+    `custom` is the one by which nearly all figures there are counted, and how many. Where the rows of this table do
+    not agree on another it is what the column means, so that a figure of few digits holds by it as it would by the
+    plain meaning.
     """
     if not group:
         return []
@@ -66,9 +71,18 @@ def judge(group: Sequence[Measured], known: Collection[str] = ()) -> list[Judgem
             break
         explained.update(dict.fromkeys(rows, (convention, chance, tried)))
         open_rows = [i for i in open_rows if i not in rows]
+    elsewhere = next((c for c in conventions if custom is not None and c.text == custom[0]), None)
+    if elsewhere is not None:
+        by_custom = [i for i in open_rows if agrees(elsewhere, group[i])]
+        if _agreed(len(group) - len(explained) - len(open_rows), explained) <= max(1, len(by_custom)):
+            explained.update({i: (elsewhere, chance_of(1, 1, [group[i]]), 1) for i in by_custom})
+            open_rows = [i for i in open_rows if i not in by_custom]
     # what the source's other rows say that one should have been
     used = [plain, *(convention for convention, _, _ in explained.values())]
     usual, agreeing = _usual(used, group)
+    rows_elsewhere = 0
+    if not agreeing and custom is not None and elsewhere is not None:
+        usual, rows_elsewhere = elsewhere, custom[1]
     judged = []
     for i, item in enumerate(group):
         if all(convention.value(item.static, item.size) is None for convention in conventions):
@@ -76,7 +90,7 @@ def judge(group: Sequence[Measured], known: Collection[str] = ()) -> list[Judgem
         elif i in open_rows:
             likeliest = _likeliest(item, used, usual, group)
             rows_alike = sum(agrees(likeliest, other) for other in group)
-            judged.append(contradicted(item, conventions, likeliest, rows_alike))
+            judged.append(contradicted(item, conventions, likeliest, rows_alike or rows_elsewhere))
         elif i in explained:
             convention, chance, tried = explained[i]
             alike = [group[j] for j, (other, _, _) in explained.items() if other == convention]

@@ -141,6 +141,7 @@ def parameter_counts(static: Static) -> dict[str, float]:
         # what a tool prints comes before what somebody would have had to subtract by hand
         **{f"parameters by {tool}": count for tool, count in p["by_counter"].items()},
         **({FUSED: p["fused"], f"{FUSED}, without biases": p["fused"] - p["fused_biases"]} if p.get("fused") else {}),
+        **({"learnable parameters without the frozen ones": learnable - p["frozen"]} if p.get("frozen") else {}),
         "learnable parameters and running statistics": learnable + p["running_statistics"],
         "all stored tensors": learnable + p["running_statistics"] + p["other_buffers"],
         "learnable parameters without the classifier": learnable - p["classifier"],

@@ -13,6 +13,8 @@ from harness.records import UNITS, Outcome
 
 #: powers of ten by which a unit or a decimal point slips
 _POWERS = (-3, 3, -6, 6, -1, 1, -2, 2)
+#: A slip is named as the cause of a wrong figure, which excuses nothing, if it would be seen by chance this often.
+_CHANCE_NAMED = 0.05
 _PRINTED_UNITS = ("K", "M", "G", "T")
 
 
@@ -56,8 +58,12 @@ def _slipped(item: Measured, conventions: Sequence[Convention], usual: Conventio
         power = round(math.log10(value / claim.value)) if value else 0
         if power not in _POWERS or not claim.agrees((value or 0.0) / 10.0**power):
             continue
-        tried = 1 if convention == usual else tries(conventions, [item], convention.departures)
-        if tried * len(_POWERS) * claim.step / claim.value > CHANCE_ACCEPTED:
+        tried, allowed = (
+            (1, _CHANCE_NAMED)
+            if convention == usual
+            else (tries(conventions, [item], convention.departures), CHANCE_ACCEPTED)
+        )
+        if tried * len(_POWERS) * claim.step / claim.value > allowed:
             continue
         right = f"{Decimal(claim.text).scaleb(power):f}"
         unit = next((sign for sign, one in UNITS.items() if one == UNITS[claim.unit] * 10.0**power), None)

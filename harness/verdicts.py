@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,7 @@ def judge_static(claims: Sequence[tuple[Claim, Source]], statics: Mapping[tuple[
             others = [
                 judged for other in first if other != column and _counts_alike(other, column) for judged in first[other]
             ]
-            judgements = complexity.judge(measured[column], _customs(others))
+            judgements = complexity.judge(measured[column], _customs(others), _custom(others))
         for claim, judged in zip(group, judgements, strict=True):
             verdicts.append(
                 Verdict(
@@ -137,6 +138,14 @@ def _customs(judged: Iterable[Judgement]) -> set[str]:
     """The conventions by which several figures are explained."""
     texts = [one.convention for one in judged if one.outcome is Outcome.EXPLAINED and one.convention]
     return {text for text in texts if texts.count(text) >= complexity.COMMON_ROWS}
+
+
+def _custom(judged: Iterable[Judgement]) -> tuple[str, int] | None:
+    """The convention by which nearly all figures are counted, and how many; None where there is no such."""
+    held = [one.convention for one in judged if one.outcome in (Outcome.REPRODUCED, Outcome.EXPLAINED)]
+    [(text, rows)] = Counter(held).most_common(1) or [(None, 0)]
+    common = rows >= max(complexity.COMMON_ROWS, complexity.COMMON_SHARE * len(held))
+    return (text, rows) if text is not None and common else None
 
 
 # -- known gaps and the end result -----------------------------------------------------------------
@@ -291,6 +300,8 @@ def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
             owners.setdefault(key, []).append(verdict)
         if "other_rows" in verdict.evidence:
             found.append(_counts_otherwise(verdict))
+        if "may_be_copied_from" in verdict.evidence and verdict.measured is not None:
+            found.append(_may_be_copied(verdict, verdict.measured))
     for (source, ratio), cells in ratios.items():
         figures = "; ".join(
             f"{v.claim.row.model}: {v.claim.text} is {ratio} of {v.evidence['ratio_of']}" for v in cells
@@ -329,5 +340,20 @@ def _counts_otherwise(verdict: Verdict) -> Finding:
         *("counts_otherwise", "warning", str(verdict.source), claim.row.model, text),
         {"metric": claim.metric, **other},
         (Suspect(claim, other["value"]),),
+        claim.row,
+    )
+
+
+def _may_be_copied(verdict: Verdict, measured: float) -> Finding:
+    """A figure that another row has as well, of which it is plainly true."""
+    claim, other = verdict.claim, verdict.evidence["may_be_copied_from"]
+    text = (
+        f"The documented {claim.metric} of {claim.row.model}, {claim.text} {claim.unit}, are {verdict.convention}; but "
+        f"the same figure stands in {other}, of which it is true under the plain meaning of the column."
+    )
+    return Finding(
+        *("may_be_copied", "warning", str(verdict.source), claim.row.model, text),
+        {"metric": claim.metric, "from": other},
+        (Suspect(claim, claim.printed(measured)),),
         claim.row,
     )

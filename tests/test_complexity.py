@@ -460,6 +460,41 @@ def test_a_power_of_ten_is_named_with_the_figure_in_the_unit_of_the_column(text:
     assert (judged.evidence["expected"], judged.evidence["slipped"]) == (right, True)
 
 
+def test_a_slip_of_few_digits_is_named_where_the_usual_convention_has_them() -> None:
+    network = static(learnable=21_797_672)
+    judged = alone(measured("2.18", network, metric="params"))
+    assert judged.outcome is CONTRADICTED
+    assert judged.cause == "the decimal point has slipped: it is 21.8 M (learnable parameters)"
+
+
+# --- the custom of the source's other tables
+
+BY_PLAIN = "multiply-adds by plain, at the row's input size"
+
+
+def test_a_figure_of_one_digit_holds_by_the_custom_of_the_sources_other_tables() -> None:
+    item = measured("0.06", static(at_256=0.0585e9))
+    [judged] = judge([item], {BY_PLAIN}, (BY_PLAIN, 40))
+    assert (judged.outcome, judged.convention) == (EXPLAINED, BY_PLAIN)
+    assert judged.evidence["chance"] == pytest.approx(0.01 / 0.06)
+    assert judge([item], {BY_PLAIN})[0].outcome is CONTRADICTED
+    assert judge([measured("0.07", item.static)], {BY_PLAIN}, (BY_PLAIN, 40))[0].outcome is CONTRADICTED
+
+
+def test_a_figure_that_misses_the_custom_is_told_what_it_should_be_by_it() -> None:
+    [judged] = judge([measured("0.149", static(at_256=0.15162e9))], {BY_PLAIN}, (BY_PLAIN, 40))
+    assert judged.outcome is CONTRADICTED
+    assert judged.evidence["expected"] == "0.152"
+    assert (judged.evidence["expected_convention"], judged.evidence["expected_as_in_rows"]) == (BY_PLAIN, 40)
+
+
+def test_rows_that_agree_on_another_convention_are_no_matter_of_custom() -> None:
+    small = static("small", at_256=0.0585e9)
+    others = [(static(f"n{i}", at_256=value), 256, f"{2 * value / 1e9:.4f}") for i, value in enumerate((4.5173e9, 6e9))]
+    judged = judge(group([*others, (small, 256, "0.06")]), {BY_PLAIN}, (BY_PLAIN, 40))
+    assert outcomes(judged) == [REPRODUCED, REPRODUCED, CONTRADICTED]
+
+
 @pytest.mark.parametrize("text", ["9134.6", "90", "7.77"])
 def test_any_other_figure_has_not_slipped(text: str) -> None:
     assert "slipped" not in alone(measured(text, static(at_256=4.5173e9))).evidence

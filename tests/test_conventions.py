@@ -214,3 +214,12 @@ def test_the_form_in_which_a_network_is_deployed_is_counted_where_it_has_one() -
     assert counts["parameters, branches fused for deployment"] == 8_309_384
     assert counts["parameters, branches fused for deployment, without biases"] == 8_303_888
     assert not any("fused" in name for name in parameter_counts(static()))
+
+
+def test_frozen_parameters_are_left_out_by_a_convention_of_its_own() -> None:
+    counts = parameter_counts(static(learnable=11_915_176, parameters={"frozen": 9_472}))
+    assert (counts["learnable parameters"], counts["learnable parameters without the frozen ones"]) == (
+        11_915_176,
+        11_905_704,
+    )
+    assert not any("frozen" in name for name in parameter_counts(static()))

@@ -69,6 +69,27 @@ def test_a_short_figure_is_explained_as_the_sources_other_tables_are() -> None:
     assert judge_static([(one, TIMM) for one in claims], statics)[3].outcome is Outcome.CONTRADICTED
 
 
+def test_a_figure_of_one_digit_is_judged_by_the_custom_of_the_sources_other_tables() -> None:
+    networks = [static(f"n{i}", at_256=value) for i, value in enumerate((4.5173e9, 6.1234e9, 7.7777e9, 0.0585e9))]
+    rows = [row(i + 1, one.model) for i, one in enumerate(networks)]
+    rows[3] = dataclasses.replace(rows[3], table=40)
+    texts = ["4.517", "6.123", "7.778", "0.06"]
+    claims = [claim(text, of=of) for text, of in zip(texts, rows, strict=True)]
+    statics = {(of, TIMM): one for of, one in zip(rows, networks, strict=True)}
+    found = judge_static([(one, TIMM) for one in claims], statics)
+    assert [one.outcome for one in found] == [Outcome.EXPLAINED] * 4
+    # a custom is what nearly all figures are counted by
+    mixed = [claim(text, of=of) for text, of in zip(["9.035", "12.247", "15.555", "0.06"], rows, strict=True)]
+    mixed_rows = [dataclasses.replace(row(9, one.model), number=9 + i) for i, one in enumerate(networks[:3])]
+    mixed += [claim(text, of=of) for text, of in zip(texts, mixed_rows, strict=False)]
+    more = {**statics, **{(of, TIMM): one for of, one in zip(mixed_rows, networks, strict=False)}}
+    moved = {one.row: dataclasses.replace(one.row, table=20) for one in mixed[4:]}
+    claims = [dataclasses.replace(one, row=moved.get(one.row, one.row)) for one in mixed]
+    more |= {(of, TIMM): more[was, TIMM] for was, of in moved.items()}
+    found = judge_static([(one, TIMM) for one in claims], more)
+    assert {one.claim.text: one.outcome for one in found}["0.06"] is Outcome.CONTRADICTED
+
+
 def test_columns_in_macs_and_in_flops_are_not_mixed() -> None:
     first, second = row(1, "a"), row(2, "b")
     a, b = static("a", at_256=4.5173e9), static("b", at_256=6.53355e9)
@@ -145,6 +166,26 @@ def test_a_contradicted_figure_that_stands_in_another_row_is_said_to_be_a_copy()
     assert name_copies([short], [claim("9.0", of=b)]) == [short], "two digits are equal by chance"
     right = dataclasses.replace(wrong, outcome=Outcome.REPRODUCED)
     assert name_copies([right], documented) == [right]
+
+
+def test_a_figure_that_only_a_convention_explains_may_be_that_of_a_row_of_which_it_is_plainly_true() -> None:
+    a, b, c = row(1, "distilled"), row(2, "plain"), row(3, "other")
+    claims = [claim(text, "params", of=of) for text, of in (("5.72", a), ("5.72", b), ("5.91", c))]
+    odd = verdict(Outcome.EXPLAINED, claims[0], measured=5.9108e6, convention="learnable parameters without x")
+    plain = [verdict(Outcome.REPRODUCED, one, measured=one.value) for one in claims[1:]]
+    found, *rest = name_copies([odd, *plain], claims)
+    assert rest == plain
+    [finding] = findings([found, *rest])
+    assert (finding.kind, finding.severity) == ("may_be_copied", "warning")
+    assert finding.text == (
+        "The documented params of distilled, 5.72 M, are learnable parameters without x; but the same figure stands in "
+        "row 2 (plain of timm), of which it is true under the plain meaning of the column."
+    )
+    assert [(one.claim, one.corrected) for one in finding.suspects] == [(claims[0], "5.91")]
+    # a row that is counted in the same way, or is wrong itself, says nothing
+    for outcome in (Outcome.EXPLAINED, Outcome.CONTRADICTED):
+        alike = [odd, dataclasses.replace(plain[0], outcome=outcome)]
+        assert not findings(name_copies(alike, claims)[:1])
 
 
 def test_exchanged_flops_and_parameters_are_named_so() -> None:

@@ -1,0 +1,15 @@
+"""What a network is counted to have does not depend on how it would be trained."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.environments import Installed
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_timm_networks_are_counted_as_they_are_evaluated(
+    installed: Callable[[str], Installed], inside: Callable[..., str], tmp_path: Path
+) -> None:
+    script = Path(__file__).parent / "inside" / "torch_counts.py"
+    inside(installed("timm"), script, "", str(tmp_path), path=ROOT)

@@ -32,6 +32,9 @@ from harness.records import Claim, Outcome, Static
 #: A source is counted one way; where several of its rows agree on how, fewer rows that would need another
 #: convention have to match it this much better than chance.
 CHANCE_ACCEPTED_BESIDE = 1e-4
+#: A counter that finds less than this share of the convolutions' and matrix products' multiply-adds does not know
+#: some of the network's layers.
+LEAST_SEEN = 2 / 3
 #: A convention is a table's own if it gives at least so many figures of a source, and this share of those that hold.
 COMMON_ROWS, COMMON_SHARE = 3, 2 / 3
 
@@ -301,6 +304,11 @@ def _explained(
     if isinstance(convention, FlopsConvention) and convention.ratio is not None:
         evidence["ratio"] = ratio_text(convention.ratio)
         evidence["ratio_of"] = item.claim.printed((value or 0.0) / float(convention.ratio))
+    if isinstance(convention, FlopsConvention):
+        counts = item.static.multiply_adds[convention.size or item.size]
+        seen, there = counts[convention.counter], counts.get(item.static.plain_counter)
+        if there and seen < LEAST_SEEN * there:
+            evidence["share_seen"] = seen / there
     cause = f"counted as {convention.text}"
     if isinstance(convention, FlopsConvention) and convention.size not in (None, item.size):
         cause += f", although the row says {item.size} pixels"

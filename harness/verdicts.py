@@ -292,6 +292,7 @@ def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
     found: list[Finding] = []
     ratios: dict[tuple[Source, str], list[Verdict]] = {}
     owners: dict[tuple[Source, Row, str], list[Verdict]] = {}
+    overlooking: dict[tuple[Source, str, str], list[Verdict]] = {}
     for verdict in verdicts:
         if "ratio" in verdict.evidence:
             ratios.setdefault((verdict.source, verdict.evidence["ratio"]), []).append(verdict)
@@ -300,6 +301,9 @@ def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
             owners.setdefault(key, []).append(verdict)
         if "other_rows" in verdict.evidence:
             found.append(_counts_otherwise(verdict))
+        if "share_seen" in verdict.evidence:
+            counted = (verdict.source, verdict.claim.row.file, str(verdict.convention))
+            overlooking.setdefault(counted, []).append(verdict)
         if "may_be_copied_from" in verdict.evidence and verdict.measured is not None:
             found.append(_may_be_copied(verdict, verdict.measured))
     for (source, ratio), cells in ratios.items():
@@ -314,6 +318,7 @@ def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
                 {"ratio": ratio, "chance": cells[0].evidence["chance"]},
             )
         )  # fmt: skip
+    found += [_overlooks(*counted, cells) for counted, cells in overlooking.items()]
     for (source, row, owner), cells in owners.items():
         figures = ", ".join(f"{v.claim.metric} {v.claim.text} {v.claim.unit}" for v in cells)
         found.append(
@@ -357,3 +362,17 @@ def _may_be_copied(verdict: Verdict, measured: float) -> Finding:
         (Suspect(claim, claim.printed(measured)),),
         claim.row,
     )
+
+
+def _overlooks(source: Source, file: str, convention: str, cells: Sequence[Verdict]) -> Finding:
+    """Figures that hold by a counter which does not see most of the network."""
+    shares = sorted(100 * cell.evidence["share_seen"] for cell in cells)
+    models = ", ".join(cell.claim.row.model for cell in cells)
+    span = f"{shares[0]:.1f}" if len(shares) == 1 else f"{shares[0]:.1f} to {shares[-1]:.1f}"
+    text = (
+        f"The documented FLOPs of {models} are {convention}. That counter does not know all layers of the network: it "
+        f"finds {span} % of the multiply-adds of its convolutions and matrix products, so that the figure does not "
+        "tell what the network costs."
+    )
+    evidence = {"file": Path(file).name, "line": cells[0].claim.row.line, "share_seen": shares[0] / 100}
+    return Finding("counter_overlooks", "warning", str(source), models, text, evidence)

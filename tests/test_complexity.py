@@ -467,6 +467,19 @@ def test_a_slip_of_few_digits_is_named_where_the_usual_convention_has_them() -> 
     assert judged.cause == "the decimal point has slipped: it is 21.8 M (learnable parameters)"
 
 
+# --- a counter that does not know some layers
+
+
+def test_a_counter_that_finds_a_part_of_the_network_is_said_to() -> None:
+    network = static(at_256=0.3858e9, counters={"plain": 1.0, "mmcv": 0.0427, "thop": 0.9})
+    judged = alone(measured(f"{network.multiply_adds[256]['mmcv'] / 1e9:.6f}", network))
+    assert (judged.outcome, judged.convention) == (EXPLAINED, "multiply-adds by mmcv, at the row's input size")
+    assert judged.evidence["share_seen"] == pytest.approx(0.0427, rel=1e-2)
+    most = alone(measured(f"{network.multiply_adds[256]['thop'] / 1e9:.5f}", network))
+    assert most.outcome is EXPLAINED
+    assert "share_seen" not in most.evidence
+
+
 # --- the custom of the source's other tables
 
 BY_PLAIN = "multiply-adds by plain, at the row's input size"

@@ -168,6 +168,19 @@ def test_a_contradicted_figure_that_stands_in_another_row_is_said_to_be_a_copy()
     assert name_copies([right], documented) == [right]
 
 
+def test_a_counter_that_overlooks_most_of_the_networks_is_found_once() -> None:
+    cells = [
+        verdict(
+            Outcome.EXPLAINED, claim("0.016", of=row(i, f"b{i}")), convention="by mmcv", evidence={"share_seen": share}
+        )
+        for i, share in ((1, 0.0427), (2, 0.0351))
+    ]
+    [finding] = findings([*cells, verdict(Outcome.EXPLAINED, claim("0.4", of=row(3)), convention="by mmcv")])
+    assert (finding.kind, finding.severity, finding.model) == ("counter_overlooks", "warning", "b1, b2")
+    assert "it finds 3.5 to 4.3 % of the multiply-adds" in finding.text
+    assert finding.evidence["line"] == cells[0].claim.row.line
+
+
 def test_a_figure_that_only_a_convention_explains_may_be_that_of_a_row_of_which_it_is_plainly_true() -> None:
     a, b, c = row(1, "distilled"), row(2, "plain"), row(3, "other")
     claims = [claim(text, "params", of=of) for text, of in (("5.72", a), ("5.72", b), ("5.91", c))]

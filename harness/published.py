@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness import complexity, upstream
+from harness import causes, upstream, verdicts
 from harness.cells import Problem
 from harness.claims import claims_of
-from harness.comparing import Measured
 from harness.counting import Built
 from harness.environments import Installed
 from harness.errors import InputError
 from harness.measure import Measurer
 from harness.plan import Plan
-from harness.records import Claim, Finding, Outcome, Row, Source
+from harness.records import Claim, Finding, Metric, Outcome, Row, Source, Verdict
 from harness.sheets import Sheet, read
 from harness.upstream import Published
 
 #: Share of the names in a file that a source has to have, letter by letter, for the file to be about it.
 NAMES_KNOWN = 0.5
+#: what the network itself tells
+STATIC: tuple[Metric, ...] = ("flops", "params")
 
 
 def documents_of(
@@ -93,27 +94,34 @@ def beside_the_table(
 
 
 def contradicted(documents: Mapping[Source, Sequence[Published]], built: Built) -> list[Finding]:
-    """Counts in the documents that no convention gives for the network itself, as far as it was built."""
+    """Counts in the documents that no convention gives for the network itself, as far as it was built.
+
+    Judged as a table's are: with the exchanged ones named, and knowing how the source's other documents count.
+    """
     statics = {(source, static.model): static for (_, source), static in built.items()}
-    found: list[Finding] = []
+    claims: list[tuple[Claim, Source]] = []
+    of_rows: Built = {}
     for source, every in documents.items():
-        columns: dict[tuple[str, int, str], list[Measured]] = {}
         for one in every:
             models = [model for of, model in statics if of == source and upstream.is_of(one.own, model)]
-            for metric in ("flops", "params"):
-                claim = one.figures.get(metric)
-                if claim is not None and models:
-                    column = columns.setdefault((one.row.file, one.row.table, metric), [])
-                    column.append(Measured(claim, statics[source, models[-1]]))
-        for column in columns.values():
-            found += _contradicted(source, column)
-    return found
+            if models:
+                of_rows[one.row, source] = statics[source, models[-1]]
+                claims += [(one.figures[metric], source) for metric in STATIC if metric in one.figures]
+    judged = causes.name_exchanged(verdicts.judge_static(claims, of_rows), of_rows)
+    wrong: dict[tuple[Source, str], list[Verdict]] = {}
+    for verdict in judged:
+        if verdict.outcome is Outcome.CONTRADICTED:
+            wrong.setdefault((verdict.source, verdict.claim.row.file), []).append(verdict)
+    return [_contradicted(source, file, cells) for (source, file), cells in wrong.items()]
 
 
-def _contradicted(source: Source, column: Sequence[Measured]) -> Iterable[Finding]:
-    for item, judged in zip(column, complexity.judge(column), strict=True):
-        if judged.outcome is Outcome.CONTRADICTED:
-            claim = item.claim
-            text = f"Upstream's {claim.metric} of {claim.row.model}, {claim.text} {claim.unit}: {judged.cause}."
-            place = {"file": claim.row.file, "line": claim.row.line}
-            yield Finding("upstream_contradicted", "warning", str(source), claim.row.model, text, place)
+def _contradicted(source: Source, file: str, cells: Sequence[Verdict]) -> Finding:
+    said = "; ".join(
+        f"{v.claim.metric} of {v.claim.row.model} in line {v.claim.row.line}, {v.claim.text} {v.claim.unit}".rstrip()
+        + f": {v.cause}"
+        for v in cells
+    )
+    models = ", ".join(dict.fromkeys(v.claim.row.model for v in cells))
+    text = f"Upstream's own document has counts that are wrong: {said}."
+    place = {"file": file, "line": cells[0].claim.row.line}
+    return Finding("upstream_contradicted", "warning", str(source), models, text, place)

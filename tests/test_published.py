@@ -73,7 +73,17 @@ def test_upstream_is_checked_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert ("upstream_contradicted", "warning") in kinds(results)
     (finding,) = [one for one in results.findings if one.kind == "upstream_contradicted"]
     assert finding.evidence == {"file": f"fake=={VERSION}/fake/metafile.yml", "line": 1}
+    assert "params of tiny in line 1, 409.009 K: no convention reproduces it" in finding.text
     assert results.exit_status == 0, "it is not the table that is wrong"
+
+
+def test_counts_of_upstream_that_have_changed_places_are_said_to_have(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FAKE_DOCUMENTS", json.dumps([["tiny", "52.4", "76.2", "49.009K", "97.152K"], *PUBLISHED[1:]]))
+    (finding,) = [one for one in run(tmp_path, TINY).findings if one.kind == "upstream_contradicted"]
+    assert finding.text.count("FLOPs and parameters of the row have changed places") == 2
+    assert "flops of tiny in line 1, 49.009 K" in finding.text
 
 
 def test_what_cannot_be_read_of_upstream_is_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from scipy import stats
 from harness import __version__, audit
 from harness.accuracy import accuracy
 from harness.comparisons import PairedRuns
+from harness.images import is_url
 from harness.paired import sentence
 from harness.records import UNITS, Finding, PairResult, Row, Run, Verdict
 from harness.results import Results
@@ -44,7 +46,7 @@ def report(results: Results) -> dict[str, Any]:
             *(paired_entry(runs) for runs in results.paired),
         ],
         "preprocessing": [dataclasses.asdict(comparison) for comparison in results.preprocessing],
-        "runs": [run_entry(run) for run in runs],
+        "runs": [run_entry(run, results.options.out) for run in runs],
         "findings": findings(results),
         "entries": [entry(one) for one in results.entries],
     }
@@ -93,8 +95,12 @@ def cell(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def run_entry(run: Run) -> dict[str, Any]:
-    """One evaluation; accuracies and their 95 % interval are in percent of the scored images."""
+def run_entry(run: Run, out: Path | None = None) -> dict[str, Any]:
+    """One evaluation; accuracies and their 95 % interval are in percent of the scored images.
+
+    `predictions` are the folder or URL of what was predicted for each image, relative to the folder `out` of the
+    report.
+    """
     low, high = interval95(run.top1_count, run.images)
     return {
         "source": run.source.name,
@@ -125,8 +131,13 @@ def run_entry(run: Run) -> dict[str, Any]:
         "precision": run.precision,
         "engine": run.engine,
         "planned": run.planned,
+        "predictions": _from(out, run.predictions) if out and run.predictions else None,
         "certificate": certificate_entry(run),
     }
+
+
+def _from(out: Path, predictions: str) -> str:
+    return predictions if is_url(predictions) else Path(os.path.relpath(predictions, out)).as_posix()
 
 
 def certificate_entry(run: Run) -> dict[str, Any] | None:

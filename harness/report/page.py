@@ -41,21 +41,10 @@ _STATUSES = ("control", "fits", "undecided", "refuted", "not tried")
 
 def markdown(results: Results) -> str:
     """The report as GitHub-flavoured Markdown."""
-    environment = Environment(
-        loader=PackageLoader("harness.report"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # the output is Markdown; escape() below is what keeps table text from becoming markup
-    )
-    environment.filters["md"] = escape
-    environment.filters["place"] = lambda row: f"{Path(row.file).name}:{row.line}"
-    environment.filters["name"] = lambda file: Path(file).name
-    environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
     besides = contract.findings(results, of_rows=False)
     files = audit.summaries(results.plan.table, results.verdicts, results.entries)
-    text = environment.get_template("report.md.j2").render(
+    return render(
+        "report.md.j2",
         results=results,
         table=contract.named(results),
         version=__version__,
@@ -92,7 +81,23 @@ def markdown(results: Results) -> str:
         printed=printed,
         safety=f"{certified.SAFETY:g}",
     )
-    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def render(template: str, **context: Any) -> str:
+    """A template of this package as Markdown."""
+    environment = Environment(
+        loader=PackageLoader("harness.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # the output is Markdown; escape() below is what keeps table text from becoming markup
+    )
+    environment.filters["md"] = escape
+    environment.filters["place"] = lambda row: f"{Path(row.file).name}:{row.line}"
+    environment.filters["name"] = lambda file: Path(file).name
+    environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
+    return re.sub(r"\n{3,}", "\n\n", environment.get_template(template).render(**context))
 
 
 def alike(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:

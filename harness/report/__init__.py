@@ -6,18 +6,17 @@ import json
 from pathlib import Path
 
 from harness.errors import InputError
-from harness.report import contract, junit, page
+from harness.report import contract, junit, page, web
 from harness.results import Results
 from harness.store import write_whole
 
 
 def write(results: Results, folder: Path) -> Path:
     """Writes the four reports and returns the path of report.md. Raises InputError where that is not possible."""
-    markdown = page.markdown(results)
     content = {
         "report.json": json.dumps(contract.report(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.md": markdown,
-        "report.html": page.html(markdown, results),
+        "report.md": page.markdown(results),
+        "report.html": web.html(results),
         "report.xml": junit.xml(results),
     }
     try:

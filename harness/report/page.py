@@ -1,17 +1,18 @@
-"""report.md, made for a maintainer who has ten seconds, and report.html, the same page for a browser."""
+"""report.md, made for a maintainer who has ten seconds, and what every form of the report says."""
 
 from __future__ import annotations
 
+import dataclasses
 import html as html_escape
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markdown_it import MarkdownIt
 
 from harness import __version__, audit, certified, preprocessing
 from harness.accuracy import accuracy
@@ -41,46 +42,50 @@ _STATUSES = ("control", "fits", "undecided", "refuted", "not tried")
 
 def markdown(results: Results) -> str:
     """The report as GitHub-flavoured Markdown."""
+    return render("report.md.j2", **context(results))
+
+
+def context(results: Results) -> dict[str, Any]:
+    """What the templates of the report show."""
     besides = contract.findings(results, of_rows=False)
     files = audit.summaries(results.plan.table, results.verdicts, results.entries)
-    return render(
-        "report.md.j2",
-        results=results,
-        table=contract.named(results),
-        version=__version__,
-        counts=Counter(verdict.outcome for verdict in results.verdicts),
-        summary=summary(results),
-        outcomes=list(Outcome),
-        signs=SIGNS,
-        metrics=[m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)],
-        rows=rows(results),
-        paragraphs=alike(results.verdicts),
-        entries=results.entries,
-        files=[*files, audit.total(files)] if len(files) > 1 else [],
-        mapped=mapped(results),
-        unmeasured=unmeasured(results.verdicts),
-        findings=besides,
-        runs=[run_line(run) for run in results.runs],
-        pairs=results.pairs,
-        preprocessing=[(comparison, preprocessing.sentence(comparison)) for comparison in results.preprocessing],
-        beside=[
+    return {
+        "results": results,
+        "table": contract.named(results),
+        "version": __version__,
+        "counts": Counter(verdict.outcome for verdict in results.verdicts),
+        "summary": summary(results),
+        "outcomes": list(Outcome),
+        "signs": SIGNS,
+        "metrics": [m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)],
+        "rows": rows(results),
+        "paragraphs": alike(results.verdicts),
+        "entries": results.entries,
+        "files": [*files, audit.total(files)] if len(files) > 1 else [],
+        "mapped": mapped(results),
+        "unmeasured": unmeasured(results.verdicts),
+        "findings": besides,
+        "runs": [run_line(run) for run in results.runs],
+        "pairs": results.pairs,
+        "preprocessing": [(comparison, preprocessing.sentence(comparison)) for comparison in results.preprocessing],
+        "beside": [
             found
             for found in besides
             # these have a section of their own
             if found["severity"] != "error" and found["kind"] != "attribution"
         ],
-        attributions=[(one, _deciding_first(one.evidence)) for one in results.attributions],
-        paired=[contract.paired_entry(runs) for runs in results.paired],
-        demonstration=run_line(results.demonstration) if results.demonstration else None,
-        data=contract.data(results),
-        sources=[
+        "attributions": [(one, _deciding_first(one.evidence)) for one in results.attributions],
+        "paired": [contract.paired_entry(runs) for runs in results.paired],
+        "demonstration": run_line(results.demonstration) if results.demonstration else None,
+        "data": contract.data(results),
+        "sources": [
             (source, installed.python_version, [p for p in installed.packages if p.split("==")[0] in TELLING])
             for source, installed in results.installed.items()
         ],
-        command=command(results),
-        printed=printed,
-        safety=f"{certified.SAFETY:g}",
-    )
+        "command": command_of(results.options),
+        "printed": printed,
+        "safety": f"{certified.SAFETY:g}",
+    }
 
 
 def render(template: str, **context: Any) -> str:
@@ -199,13 +204,12 @@ def printed(verdict: Verdict) -> str:
     return f"{verdict.claim.printed(verdict.measured)} {verdict.claim.unit}".strip()
 
 
-def command(results: Results) -> str:
-    """What makes this report again."""
-    options = results.options
+def command_of(options: Options) -> str:
+    """What was asked for, as a command."""
     parts = ["python -m harness.run"]
     parts += [f"--table {' '.join(map(shown_path, options.tables))}"] if options.tables != Options().tables else []
-    parts += [f"--sources {','.join(options.sources)}"] if options.sources else []
-    parts += [f"--models {','.join(options.models)}"] if options.models else []
+    parts += [f"--sources {shlex.quote(','.join(options.sources))}"] if options.sources else []
+    parts += [f"--models {shlex.quote(','.join(options.models))}"] if options.models else []
     parts += [f"--data {shown_path(options.data)}"] if options.data else []
     parts += [f"--labels {shown_path(options.labels)}"] if options.labels else []
     parts += [f"--weights {options.weights}"] if options.weights else []
@@ -232,21 +236,20 @@ def escape(text: object) -> str:
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", html_escape.escape(" ".join(str(text).split()), quote=False))
 
 
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; display: block; overflow-x: auto; }
-th, td { border: 1px solid color-mix(in srgb, currentColor 30%, transparent); padding: .3rem .6rem; text-align: left; }
-code { font-size: .9em; overflow-wrap: anywhere; }
-"""
-
-
-def html(markdown_text: str, results: Results) -> str:
-    """report.md for a browser, in one file; raw HTML in it stays text."""
-    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown_text)
-    title = html_escape.escape(f"Parity report: {contract.named(results)}")
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+def cell_command(results: Results, verdict: Verdict) -> str:
+    """What checks one row again."""
+    options = results.options
+    static = verdict.claim.metric in ("flops", "params")
+    return command_of(
+        dataclasses.replace(
+            options,
+            tables=(Path(verdict.claim.row.file),),
+            sources=(str(verdict.source),),
+            models=(verdict.claim.row.model,),
+            checks=("static",) if static else ("accuracy",),
+            why=options.why and not static,
+            data=None if static else options.data,
+            labels=None if static else options.labels,
+            weights=None if static else options.weights,
+        )
     )

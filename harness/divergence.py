@@ -96,6 +96,15 @@ def first_divergence(
     return None
 
 
+def profile(a: Trace, b: Trace, pairs: Sequence[tuple[Layer, Layer]]) -> list[tuple[str, float]]:
+    """a's name of each layer with weights, in a's order, with the relative difference of the outputs; logits last."""
+    found = [(one.output, one.call.name, relative(a.value(one.output), b.value(other.output))) for one, other in pairs]
+    last, end = a.calls[-1], b.calls[-1]
+    if not found or max(found)[0] < last.index:
+        found.append((last.index, "logits", relative(a.value(last.index), b.value(end.index))))
+    return [(name, difference) for _, name, difference in sorted(found)]
+
+
 def _descend(a: Trace, b: Trace, x: int, y: int, rounding: float) -> Divergence:
     """From outputs that differ back to where their inputs agree."""
 

@@ -222,11 +222,12 @@ class _Comparison:
             )
         assert measured is not None
         apart = measured["relative"] > ROUNDING
-        first = None
+        first, layers = None, []
         if apart and traced:
             own = traces.read(self._folder(_first(pair)) / "trace")
             other = traces.read(self._pair_folder(pair) / "trace")
             first = divergence.first_divergence(own, other, matched)
+            layers = [(name, value) for name, value in divergence.profile(own, other, matched) if np.isfinite(value)]
         rewired = wiring.wiring_differences(a, b, matched)
         return PairResult(
             pair.a,
@@ -240,6 +241,7 @@ class _Comparison:
             top1_agreement=measured["top1_agreement"],
             top5_agreement=measured["top5_agreement"],
             divergence={**dataclasses.asdict(first), "difference": _finite(first.difference)} if first else None,
+            layers=tuple(layers),
             wiring=tuple(dataclasses.asdict(difference) for difference in rewired),
             inventories=inventories,
         )
@@ -310,4 +312,5 @@ def _to_json(result: PairResult) -> dict[str, Any]:
 
 def _from_json(pair: Pair, known: Mapping[str, Any]) -> PairResult:
     lists = {name: tuple(known[name]) for name in ("wiring", "inventories")}
-    return PairResult(pair.a, pair.b, **{**known, **lists})
+    layers = tuple((name, value) for name, value in known["layers"])
+    return PairResult(pair.a, pair.b, **{**known, **lists, "layers": layers})

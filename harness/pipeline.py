@@ -106,7 +106,7 @@ def execute(options: Options, progress: Progress) -> Results:
         installed,
         images,
         shown,
-        {key: static.model for key, static in built.items()},
+        built,
     )
 
 

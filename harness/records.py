@@ -187,6 +187,9 @@ class PairResult:
     top1_agreement: float | None = None  #: share of images with the same best class
     top5_agreement: float | None = None  #: share of images with the same five best classes in the same order
     divergence: Mapping[str, Any] | None = None  #: fields of divergence.Divergence
+    layers: tuple[
+        tuple[str, float], ...
+    ] = ()  #: relative difference after each layer with weights; see divergence.profile
     wiring: tuple[Mapping[str, str], ...] = ()  #: fields of wiring.WiringDifference
     inventories: tuple[Mapping[str, int], ...] = ()  #: kind of operation -> count, of a and of b
     reason: str | None = None  #: why there is no correspondence, or what is stale

@@ -14,7 +14,7 @@ from harness.environments import Installed
 from harness.images import ImageSet
 from harness.plan import Options, Plan
 from harness.preprocessing import Comparison
-from harness.records import Failure, Finding, PairResult, Row, Run, Source, Verdict
+from harness.records import Failure, Finding, PairResult, Row, Run, Source, Static, Verdict
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Results:
     installed: Mapping[Source, Installed]
     images: ImageSet | None
     demonstration: Run | None
-    names: Mapping[tuple[Row, Source], str]  #: the source's own name of each documented model that was built
+    statics: Mapping[tuple[Row, Source], Static]  #: each documented model that was built
 
     @property
     def problems(self) -> tuple[Problem, ...]:

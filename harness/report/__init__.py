@@ -1,4 +1,4 @@
-"""Results -> report.json, report.md, report.html and report.xml. Nothing here measures or judges."""
+"""Results -> report.json, report.md with its plots, report.html and report.xml. Nothing here measures or judges."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import json
 from pathlib import Path
 
 from harness.errors import InputError
-from harness.report import contract, junit, page, web
+from harness.report import contract, junit, page, plots, web
 from harness.results import Results
 from harness.store import write_whole
 
 
 def write(results: Results, folder: Path) -> Path:
     """Writes the four reports and returns the path of report.md. Raises InputError where that is not possible."""
+    figures = plots.plots(results)
     content = {
         "report.json": json.dumps(contract.report(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.md": page.markdown(results),
-        "report.html": web.html(results),
+        "report.md": page.markdown(results, figures),
+        "report.html": web.html(results, figures),
         "report.xml": junit.xml(results),
+        **{f"{plots.FOLDER}/{figure.name}.svg": figure.svg for figure in figures},
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, text in content.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_whole(folder / name, text.encode())
     except OSError as error:
         raise InputError(

@@ -21,6 +21,7 @@ from harness.places import Place
 from harness.plan import Options
 from harness.records import METRICS, Outcome, Row, Run, Verdict
 from harness.report import contract
+from harness.report.plots import FOLDER, Plot
 from harness.results import Results
 
 SIGNS = {
@@ -40,9 +41,9 @@ TELLING = ("torch", "torchvision", "timm", "mmcls", "mmcv", "paddlepaddle", "pad
 _STATUSES = ("control", "fits", "undecided", "refuted", "not tried")
 
 
-def markdown(results: Results) -> str:
-    """The report as GitHub-flavoured Markdown."""
-    return render("report.md.j2", **context(results))
+def markdown(results: Results, figures: Sequence[Plot] = ()) -> str:
+    """The report as GitHub-flavoured Markdown, with the figures that lie beside it."""
+    return render("report.md.j2", **context(results), figures=figures, folder=FOLDER)
 
 
 def context(results: Results) -> dict[str, Any]:
@@ -121,9 +122,9 @@ def alike(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
 def mapped(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
     """Of each source the documented names that are not its own, with its own."""
     found: dict[str, dict[str, str]] = {}
-    for (row, source), own in results.names.items():
-        if own != row.model:
-            found.setdefault(str(source), {})[row.model] = own
+    for (row, source), static in results.statics.items():
+        if static.model != row.model:
+            found.setdefault(str(source), {})[row.model] = static.model
     return [(source, list(names.items())) for source, names in found.items()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -13,13 +14,14 @@ from markupsafe import Markup
 
 from harness.records import Verdict
 from harness.report import page
+from harness.report.plots import Plot
 from harness.results import Results
 
 #: evidence that stands in the words of the cause already, or is for machines
 _SAID = ("known_gap", "nearest", "other_rows")
 
 
-def html(results: Results) -> str:
+def html(results: Results, figures: Sequence[Plot] = ()) -> str:
     """The page. All text of the table and of the sources is escaped; nothing of it can become markup or script."""
     environment = Environment(
         loader=PackageLoader("harness.report"),
@@ -42,6 +44,7 @@ def html(results: Results) -> str:
             MarkdownIt("commonmark", {"html": False}).enable("table").render(page.render("sections.md.j2", **context))
         ),
         evidence=evidence,
+        figures=[(figure, Markup(figure.inline)) for figure in figures],
         repeat=lambda verdict: page.cell_command(results, verdict),
     )
 

@@ -39,14 +39,19 @@ def html(results: Results, figures: Sequence[Plot] = ()) -> str:
         style=Markup(_asset("report.css")),
         script=Markup(script),
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        # raw HTML in it stays text
-        sections=Markup(
-            MarkdownIt("commonmark", {"html": False}).enable("table").render(page.render("sections.md.j2", **context))
-        ),
+        sections=Markup(_rendered(page.render("sections.md.j2", **context))),
         evidence=evidence,
         figures=[(figure, Markup(figure.inline)) for figure in figures],
         repeat=lambda verdict: page.cell_command(results, verdict),
     )
+
+
+def _rendered(markdown: str) -> str:
+    """Markdown as HTML; raw HTML in it stays text, and wide tables can be scrolled by keyboard, too."""
+    renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
+    renderer.add_render_rule("table_open", lambda *_: '<div class="wide" tabindex="0"><table>')
+    renderer.add_render_rule("table_close", lambda *_: "</table></div>")
+    return str(renderer.render(markdown))
 
 
 def evidence(verdict: Verdict) -> list[tuple[str, str]]:

@@ -237,15 +237,16 @@ def _packages(change: Change) -> list[tuple[str, str, str]]:
     return [(name, old.get(name, "–"), new.get(name, "–")) for name in names if old.get(name) != new.get(name)]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m harness.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("before", type=Path, help="a report.json, or the --out folder of a run")
-    parser.add_argument("after", type=Path, help="the same of the other run")
-    parser.add_argument("--format", choices=("markdown", "json"), default="markdown", help="(default: markdown)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: standard output)")
-    given = parser.parse_args(arguments)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("before", type=Path, help="a report.json, or the --out folder of a run")
+    add("after", type=Path, help="the same of the other run")
+    add("--format", choices=("markdown", "json"), default="markdown", help="(default: markdown)")
+    add("--out", type=Path, metavar="FILE", help="where to write it (default: standard output)")
+
+
+def show(given: argparse.Namespace) -> int:
+    """The comparison as it was asked for. Returns the exit status."""
     try:
         found = compare(read(given.before), read(given.after))
         content = {**dataclasses.asdict(found), "exit_status": found.exit_status}
@@ -258,6 +259,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return found.exit_status
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m harness.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_arguments(parser)
+    return show(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -55,11 +55,13 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m harness.documents", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", help="a source, with a release if it is not to be the default: mmcls==0.23.1")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, in Markdown")
-    given = parser.parse_args(arguments)
+
+
+def write(given: argparse.Namespace) -> int:
+    """The page that was asked for. Returns the exit status."""
     try:
         known = environments.sources()
         name, version = environments.parse_source(given.source, known)
@@ -72,6 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print(given.out)
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m harness.documents", description=__doc__)
+    add_arguments(parser)
+    return write(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

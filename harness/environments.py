@@ -133,17 +133,26 @@ class Installed:
         return hashlib.sha256("\n".join(self.packages).encode()).hexdigest()
 
 
-def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installed:
-    """The environment of a source at a version, with what another runtime needs, made if it is not there yet.
+@dataclass(frozen=True)
+class _Recipe:
+    """How an environment is made, and where it is once it has been."""
 
-    Raises MeasurementError that says which requirement could not be installed.
-    """
-    source = Source(spec.name, version)
+    folder: Path
+    requirements: str
+    options: tuple[str, ...]  #: of the installation
+
+    @property
+    def complete(self) -> bool:
+        return (self.folder / "complete").is_file()
+
+
+def _recipe(spec: SourceSpec, version: str, runtime: str) -> _Recipe:
     requirements = spec.requirements(version)
     name = f"{spec.name}-{version}"
     if runtime != "native":
         more = spec.runtime_requirements(runtime)
         if more is None:
+            source = Source(spec.name, version)
             raise MeasurementError(f"{source}: no requirement file {spec.name}.{runtime}.txt or {runtime}.txt")
         requirements = f"{requirements.rstrip()}\n{more}"
         name += f"-{runtime}"
@@ -159,14 +168,29 @@ def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installe
             parts.append(path.read_text(encoding="utf-8"))
     backend = os.environ.get("UV_TORCH_BACKEND", "")
     key = hashlib.sha256("\0".join([*parts, backend]).encode()).hexdigest()[:16]
-    folder = cache() / "environments" / f"{name}-{key}"
+    return _Recipe(cache() / "environments" / f"{name}-{key}", requirements, tuple(options))
+
+
+def is_prepared(spec: SourceSpec, version: str, runtime: str = "native") -> bool:
+    """Whether the environment is there already. Raises MeasurementError where there can be none."""
+    return _recipe(spec, version, runtime).complete
+
+
+def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installed:
+    """The environment of a source at a version, with what another runtime needs, made if it is not there yet.
+
+    Raises MeasurementError that says which requirement could not be installed.
+    """
+    source = Source(spec.name, version)
+    recipe = _recipe(spec, version, runtime)
+    folder = recipe.folder
     python = folder / "bin" / "python"
     with _locked(folder.with_suffix(".lock")):
-        if not (folder / "complete").is_file():
+        if not recipe.complete:
             shutil.rmtree(folder, ignore_errors=True)
             _uv(source, "venv", "--quiet", "--no-project", "--python", PYTHON, str(folder))
             asked = folder / "requirements.txt"
-            asked.write_text(requirements, encoding="utf-8")
+            asked.write_text(recipe.requirements, encoding="utf-8")
             _uv(
                 source,
                 "pip",
@@ -176,7 +200,7 @@ def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installe
                 str(python),
                 "--requirements",
                 str(asked),
-                *options,
+                *recipe.options,
             )
             frozen = _uv(source, "pip", "freeze", "--quiet", "--python", str(python))
             version_line = _python_version(folder)

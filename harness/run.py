@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness import corrections, report
+from harness.ahead import ahead
 from harness.errors import InputError
 from harness.pipeline import execute
 from harness.places import place
 from harness.plan import CHECKS, DEFAULT_CHECKS, DEVICES, ENGINES, PRECISIONS, RUNTIMES, Options
 from harness.report.annotations import annotations as annotations_of
-from harness.terminal import Terminal, show, show_copies
+from harness.terminal import Terminal, show, show_ahead, show_copies
 
 EXAMPLES = """\
 examples:
@@ -39,15 +41,24 @@ exit status:
 """
 
 
+DESCRIPTION = "Checks a published table of ImageNet classifiers, cell by cell, against the implementations."
+
+
 def parser() -> argparse.ArgumentParser:
-    default = Options()
     parser = argparse.ArgumentParser(
         prog="python -m harness.run",
-        description="Checks a published table of ImageNet classifiers, cell by cell, against the implementations.",
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_arguments(parser)
+    return parser
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything that a run can be asked for."""
+    default = Options()
     add = parser.add_argument
     add(
         "--table",
@@ -111,7 +122,13 @@ def parser() -> argparse.ArgumentParser:
     add("--out", type=Path, default=default.out, metavar="DIR", help="reports and store (default: parity-report/)")
     add("--fix", action="store_true", help="write copies of the tables with the cells corrected into OUT/fixed")
     add("--annotate", action="store_true", help="print what is wrong as annotations for GitHub")
-    return parser
+    add("--dry-run", action="store_true", help="show what would be done, and measure nothing")
+
+
+def options_of(given: argparse.Namespace) -> Options:
+    """What was asked for, of the arguments that `add_arguments` has added."""
+    fields = {field.name: getattr(given, field.name) for field in dataclasses.fields(Options)}
+    return Options(**{**fields, "tables": tuple(given.tables), "upstream": tuple(given.upstream)})
 
 
 def names_of(text: str) -> tuple[str, ...]:
@@ -120,10 +137,17 @@ def names_of(text: str) -> tuple[str, ...]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
-    options = Options(**{**vars(given), "tables": tuple(given.tables), "upstream": tuple(given.upstream)})
+    return run(options_of(given), dry=given.dry_run)
+
+
+def run(options: Options, dry: bool = False) -> int:
+    """One run for the terminal, or what it would do. Returns the exit status."""
     kept = options.store or options.out
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if dry:
+            show_ahead(ahead(options))
+            return 0
         with Terminal() as terminal:
             results = execute(options, terminal)
         path = report.write(results, options.out)

@@ -16,7 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import preprocessing
+from harness.ahead import Ahead
 from harness.corrections import Copy
+from harness.doctor import Diagnosis
 from harness.records import METRICS, Outcome
 from harness.report import contract
 from harness.report.junit import sentence
@@ -127,6 +129,33 @@ def show(results: Results, report: Path) -> None:
     tally = ", ".join(f"{counts[outcome]} {outcome.replace('_', ' ')}" for outcome in Outcome if counts[outcome])
     console.print(Text(f"{summary(results)} ({tally})"))
     console.print(Text(f"Report: {report}"))
+
+
+def show_ahead(seen: Ahead) -> None:
+    """The plan: which sources, how many models of each, what they have to see; on standard output."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    table = Table("source", "environment", "models", "networks to evaluate", title="The plan", title_justify="left")
+    for part in seen.parts:
+        ready = "ready" if part.prepared else "to be made"
+        table.add_row(Text(str(part.source)), ready, str(part.models), str(part.networks or "–"))
+    console.print(table)
+    rows, files = len(seen.planned.table.rows), len(seen.planned.table.files)
+    console.print(Text(f"{rows} rows in {files} files; checks: {', '.join(seen.options.checks)}"))
+    for row in seen.planned.foreign:
+        console.print(Text(f"– {row.model}: no adapter for {row.source or 'a row without a source'}, not measured"))
+    if seen.images is not None:
+        console.print(Text(f"{seen.images.identity}; {seen.forward_passes:,} forward passes of one image"))
+    for problem in seen.planned.table.problems:
+        console.print(Text(f"! {problem}", style=STYLES[Outcome.ERROR]))
+
+
+def show_diagnoses(found: Sequence[Diagnosis]) -> None:
+    """What was looked at, and what to do about it; on standard output."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    signs = {"good": ("✓", "green"), "warning": ("?", "yellow"), "bad": ("✗", "bold red")}
+    for one in found:
+        sign, style = signs[one.state]
+        console.print(Text(f"{sign} {one.about}: {one.text}" + (f". {one.remedy}" if one.remedy else ""), style=style))
 
 
 def show_copies(copies: Sequence[Copy]) -> None:

@@ -11,13 +11,14 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from statsmodels.stats.proportion import proportion_confint
 
 from harness.accuracy import accuracy
 from harness.divergence import LAYER_ROUNDING
 from harness.images import shuffled
 from harness.places import place
-from harness.records import Claim, Metric, Outcome, PairResult, Run
+from harness.records import UNITS, Claim, Metric, Outcome, PairResult, Run
 from harness.report.contract import interval95
 from harness.results import Results
 from harness.store import Predictions
@@ -34,6 +35,7 @@ _POINTS = 200
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 10,
+    "axes.titlesize": 10,
     "text.parse_math": False,
     "text.color": _INK,
     "axes.edgecolor": _INK,
@@ -77,7 +79,7 @@ def _plot(name: str, title: str, caption: str, figure: Figure) -> Plot:
     return Plot(name, title, caption, svg)
 
 
-def _panels(count: int, height: float, width: float = 4.6) -> tuple[Figure, list[Axes]]:
+def _panels(count: int, height: float, width: float = 5.2) -> tuple[Figure, list[Axes]]:
     columns = min(count, 2)
     rows = -(-count // columns)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
@@ -183,16 +185,18 @@ def _conventions(results: Results) -> Plot | None:
         claim, static = verdict.claim, results.statics[verdict.claim.row, verdict.source]
         size = claim.counted_at or claim.row.input_size or static.input_size
         names = list(static.multiply_adds.get(size, {}))
+        unit = UNITS[claim.unit]
         for position, name in enumerate(names):
-            counted = static.multiply_adds[size][name] / 1e9
+            counted = static.multiply_adds[size][name] / unit
             axes.plot([counted, 2 * counted], [position] * 2, color=_INK, linewidth=0.5)
             axes.plot(counted, position, "o", color=_MEASURED, label="multiply-adds" if position == 0 else None)
             axes.plot(2 * counted, position, "s", color=_OTHER, label="2 x multiply-adds" if position == 0 else None)
-        axes.axvline(claim.value / 1e9, color=_DOCUMENTED, linestyle="--", label="documented")
+        axes.axvline(claim.value / unit, color=_DOCUMENTED, linestyle="--", label="documented")
         axes.set_yticks(range(len(names)), [name.replace("get_model_complexity_info, ", "") for name in names])
         axes.invert_yaxis()
         axes.set_xlim(left=0)
-        axes.set(title=f"{claim.row.model}, {verdict.source}, {size} px", xlabel="G")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.set(title=f"{claim.row.model}, {verdict.source}, {size} px", xlabel=claim.unit)
     handles, texts = panels[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=3)
     caption = (

@@ -1,0 +1,52 @@
+"""What a run will do, before it does anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness import environments
+from harness.errors import MeasurementError
+from harness.images import ImageSet, open_images
+from harness.plan import Options, Plan, plan
+from harness.records import Source
+
+
+@dataclass(frozen=True)
+class Part:
+    """What will be done with one source."""
+
+    source: Source
+    prepared: bool  #: its environment is there already
+    models: int
+    networks: int  #: to be evaluated: a model at another size than its own is one more
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """All of it."""
+
+    options: Options
+    planned: Plan
+    images: ImageSet | None
+    parts: tuple[Part, ...]
+
+    @property
+    def forward_passes(self) -> int:
+        """Images, each counted once for every network that will see it."""
+        return sum(part.networks for part in self.parts) * (len(self.images.images) if self.images else 0)
+
+
+def ahead(options: Options) -> Ahead:
+    """Reads the table and the data set. Raises InputError as a run would."""
+    planned = plan(options)
+    images = open_images(options.data, options.labels, options.limit) if options.data else None
+    evaluated = images is not None and "accuracy" in options.checks and options.weights != "none"
+    parts = []
+    for source in dict.fromkeys(target.source for target in planned.targets):
+        models = {(t.row.model, t.row.input_size) for t in planned.targets if t.source == source}
+        try:
+            prepared = environments.is_prepared(planned.known[source.name], source.version, options.runtime)
+        except MeasurementError:
+            prepared = False
+        parts.append(Part(source, prepared, len({model for model, _ in models}), len(models) if evaluated else 0))
+    return Ahead(options, planned, images, tuple(parts))

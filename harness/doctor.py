@@ -1,0 +1,115 @@
+"""Whether a run would find what it needs, and what to do where it would not: parity doctor."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import uv
+
+from harness import environments
+from harness.ahead import Ahead
+from harness.ahead import ahead as look_ahead
+from harness.errors import InputError, MeasurementError
+from harness.plan import Options
+from harness.weights import find
+
+#: bytes that the environment of a source may take, its downloads included
+_ENVIRONMENT = 8 * 2**30
+#: bytes of predictions and reports for each image and network
+_PREDICTION = 200
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One thing that was looked at."""
+
+    state: Literal["good", "warning", "bad"]
+    about: str
+    text: str
+    remedy: str = ""
+
+
+def examine(options: Options) -> list[Diagnosis]:
+    """Everything that a run with these options would need, without measuring anything."""
+    found = list(_tools())
+    try:
+        seen = look_ahead(options)
+    except InputError as error:
+        return [*found, Diagnosis("bad", "options", str(error), "mend what is named, then ask again")]
+    return [*found, *_environments(seen), *_disk(seen), *_threads(), *_data(seen), *_checkpoints(seen)]
+
+
+def _tools() -> Iterator[Diagnosis]:
+    try:
+        yield Diagnosis("good", "uv", f"{uv.find_uv_bin()} makes the environments")
+    except FileNotFoundError:
+        yield Diagnosis("bad", "uv", "its program is not there", "pip install --force-reinstall uv")
+
+
+def _environments(seen: Ahead) -> Iterator[Diagnosis]:
+    for part in seen.parts:
+        if part.prepared:
+            yield Diagnosis("good", f"{part.source}", f"its environment is ready; {part.models} models to check")
+        else:
+            text = f"its environment will be made on first use; {part.models} models to check"
+            yield Diagnosis("warning", f"{part.source}", text, "takes minutes and a connection to a package index")
+
+
+def _disk(seen: Ahead) -> Iterator[Diagnosis]:
+    missing = sum(not part.prepared for part in seen.parts)
+    wanted = {environments.cache(): missing * _ENVIRONMENT, seen.options.out: seen.forward_passes * _PREDICTION}
+    for folder, needed in wanted.items():
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        free = shutil.disk_usage(there).free
+        text = f"{free / 2**30:.1f} GiB free in {folder}, {needed / 2**30:.1f} GiB may be needed"
+        if not os.access(there, os.W_OK):
+            yield Diagnosis("bad", "disk", f"{folder} cannot be written to", "choose another: PARITY_CACHE, --out")
+        elif free < needed:
+            yield Diagnosis("bad", "disk", text, "free some, or choose another place: PARITY_CACHE, --out")
+        else:
+            yield Diagnosis("good", "disk", text)
+
+
+def _threads() -> Iterator[Diagnosis]:
+    processors = len(os.sched_getaffinity(0))
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked and (not asked.isdecimal() or int(asked) != processors):
+        text = f"OMP_NUM_THREADS is {asked}, this process may use {processors} processors"
+        yield Diagnosis("warning", "threads", text, "unset OMP_NUM_THREADS, unless other work runs beside it")
+    else:
+        yield Diagnosis("good", "threads", f"{processors} processors")
+
+
+def _data(seen: Ahead) -> Iterator[Diagnosis]:
+    images = seen.images
+    if images is None:
+        text = "none was given, so that no accuracy is checked"
+        yield Diagnosis("warning", "data", text, "pass --data with ImageNet val")
+        return
+    state: Literal["good", "warning"] = "good" if images.is_imagenet_val else "warning"
+    remedy = "" if images.is_imagenet_val else "accuracies are measured, but not held against what is documented"
+    yield Diagnosis(state, "data", images.identity, remedy)
+    for note in images.notes:
+        yield Diagnosis("warning", "data", note)
+
+
+def _checkpoints(seen: Ahead) -> Iterator[Diagnosis]:
+    weights = seen.options.weights
+    if not any(part.networks for part in seen.parts):
+        return
+    if weights in (None, "auto"):
+        yield Diagnosis("good", "weights", f"the official ones, brought into {environments.cache() / 'weights'}")
+        return
+    for target in seen.planned.targets:
+        row, source = target.row, target.source
+        try:
+            found = find(str(weights), source.name, row.model, row.model, None, None, Path())
+        except (InputError, MeasurementError) as error:
+            yield Diagnosis("bad", f"weights of {source} {row.model}", str(error))
+        else:
+            yield Diagnosis("good", f"weights of {source} {row.model}", f"{found.file}, {found.sha256[:16]}")

@@ -153,6 +153,8 @@ class Clock:
 
     def stage(self, text: str) -> None: ...
 
+    def expect(self, images: int) -> None: ...
+
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:  # noqa: ARG002
         self.seconds[run] += seconds
 

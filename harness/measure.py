@@ -63,6 +63,10 @@ class Progress(Protocol):
 
     def stage(self, text: str) -> None: ...
 
+    def expect(self, images: int) -> None:
+        """So many forward passes of one image are to come, those that are on disk among them."""
+        ...
+
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:
         """`added` images took `seconds`; `done` of `total` are on disk."""
         ...

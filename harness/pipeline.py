@@ -40,6 +40,7 @@ def execute(options: Options, progress: Progress) -> Results:
     store = Store(options.store or local, local)
     images = open_images(options.data, options.labels, options.limit) if options.data else None
     cluster = _cluster(options, progress)
+    progress.stage(_in_words(planned, options, images))
     measurer = Measurer(
         store, progress, options.device, options.batch_size, options.runtime, options.precision, cluster
     )
@@ -108,6 +109,14 @@ def execute(options: Options, progress: Progress) -> Results:
         shown,
         built,
     )
+
+
+def _in_words(planned: Plan, options: Options, images: ImageSet | None) -> str:
+    """What is to be done, in one line."""
+    sources = ", ".join(str(source) for source in dict.fromkeys(target.source for target in planned.targets))
+    rows = len({target.row for target in planned.targets})
+    on = f", on {len(images.images):,} images" if images else ""
+    return f"{rows} rows of {len(planned.table.rows)} ({sources or 'no source'}): {', '.join(options.checks)}{on}"
 
 
 def _cluster(options: Options, progress: Progress) -> Cluster | None:

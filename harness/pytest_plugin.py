@@ -186,9 +186,18 @@ def _parametrize_comparisons(metafunc: pytest.Metafunc) -> None:
         )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A comparison that nobody asked for is no test; pytest would show it as skipped."""
+@pytest.hookimpl(tryfirst=True)  # before -m and -k choose among the tests
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where a table is given and no test of the repository is about its cells, they are tests all the same.
+
+    A comparison that nobody asked for is no test; pytest would show it as skipped.
+    """
     comparisons = {"parity_pair", "parity_preprocessing"}
+    ours = {"parity_cell", *comparisons}
+    has_ours = any(isinstance(item, pytest.Function) and ours & set(item.fixturenames) for item in items)
+    if config.getoption("--parity-table") and not has_ours:
+        file = Path(__file__).with_name("cells_as_tests.py")
+        items += session.genitems(pytest.Module.from_parent(session, path=file, nodeid="parity"))
     items[:] = [
         item
         for item in items

@@ -48,6 +48,10 @@ def evaluate_rows(
         evaluations = [Evaluation(row.model, static.model, checkpoint, size, static.input_size) for size in sizes]
         asked.setdefault(source, []).extend((row, evaluation) for evaluation in evaluations)
 
+    networks = sum(len({evaluation for _, evaluation in wanted}) for wanted in asked.values())
+    measurer.progress.stage(f"evaluating {networks} networks of {len(asked)} sources on {len(images.images):,} images")
+    measurer.progress.expect(networks * len(images.images))
+
     def one(source: Source) -> dict[Evaluation, Run | None]:
         enough = _enough(planned, options, images, asked[source])
         evaluations = list(dict.fromkeys(evaluation for _, evaluation in asked[source]))

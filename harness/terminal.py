@@ -41,6 +41,8 @@ class Silent:
 
     def stage(self, text: str) -> None: ...
 
+    def expect(self, images: int) -> None: ...
+
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None: ...
 
 
@@ -48,6 +50,7 @@ class Terminal:
     """Progress on standard error: live bars on a terminal, a line now and then elsewhere."""
 
     EVERY = 30.0  #: seconds between two lines about one run where there is no terminal
+    CALIBRATION = 5.0  #: seconds of evaluation after which is told how long all of it will take
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
@@ -55,6 +58,9 @@ class Terminal:
         self._bars: dict[str, TaskID] = {}
         self._rates: dict[str, tuple[int, float]] = {}
         self._said: dict[str, float] = {}
+        self._expected = 0
+        self._done: dict[str, int] = {}
+        self._started: float | None = None  #: None before the first image, and once the time was told
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -76,11 +82,31 @@ class Terminal:
         with self._lock:
             self._progress.console.print(Text(text))
 
+    def expect(self, images: int) -> None:
+        with self._lock:
+            self._expected += images
+            self._started = time.monotonic()
+
+    def _estimate(self) -> None:
+        """Once, after a few seconds: how long everything that is expected will take."""
+        measured = sum(count for count, _ in self._rates.values())
+        if self._started is None or not measured:
+            return
+        spent = time.monotonic() - self._started
+        left = self._expected - sum(self._done.values())
+        if spent >= self.CALIBRATION and left > 0:
+            self._started = None
+            rate = measured / spent
+            text = f"{left:,} of {self._expected:,} forward passes are left: about {duration(left / rate)}"
+            self._progress.console.print(Text(f"{text} at {rate:.1f} images/s"))
+
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:
         with self._lock:
             measured, spent = self._rates.get(run, (0, 0.0))
             self._rates[run] = measured, spent = measured + added, spent + seconds
             rate = f"{measured / spent:.1f} images/s" if spent else ""
+            self._done[run] = done
+            self._estimate()
             if run not in self._bars:
                 self._bars[run] = self._progress.add_task(run, total=total, completed=done, rate=rate)
             self._progress.update(self._bars[run], completed=done, rate=rate)
@@ -90,6 +116,14 @@ class Terminal:
                     self._said[run] = now if done < total else math.inf  # what is run again is no news
                     left = f", {(total - done) * spent / measured:.0f} s left" if measured and done < total else ""
                     self.console.print(Text(f"{run}: {done}/{total} images{', ' if rate else ''}{rate}{left}"))
+
+
+def duration(seconds: float) -> str:
+    """Rounded as somebody would say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def show(results: Results, report: Path) -> None:

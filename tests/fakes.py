@@ -91,9 +91,13 @@ class Recorder:
     def __init__(self) -> None:
         self.stages: list[str] = []
         self.counts: list[tuple[str, int, int, int]] = []  #: run, done, total, added
+        self.expected = 0
 
     def stage(self, text: str) -> None:
         self.stages.append(text)
+
+    def expect(self, images: int) -> None:
+        self.expected += images
 
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:
         assert seconds >= 0

@@ -1,20 +1,5 @@
-"""One test per documented cell, and on request per pair of sources and per preprocessing claim: pytest -m parity."""
+"""The CSPNet table, unless --parity-table names another: pytest -m parity."""
 
-import pytest
+from harness.cells_as_tests import test_parity, test_preprocessing, test_same_function
 
-from harness.pytest_plugin import Cell, PairOfSources, PreparedSource
-
-
-@pytest.mark.parity
-def test_parity(parity_cell: Cell) -> None:
-    parity_cell.check()
-
-
-@pytest.mark.parity
-def test_same_function(parity_pair: PairOfSources) -> None:
-    parity_pair.check()
-
-
-@pytest.mark.parity
-def test_preprocessing(parity_preprocessing: PreparedSource) -> None:
-    parity_preprocessing.check()
+__all__ = ["test_parity", "test_preprocessing", "test_same_function"]

@@ -131,3 +131,30 @@ def test_a_page_that_prepares_images_otherwise_fails_the_sources_that_do_not(pyt
     result = compare(pytester, page, "--parity-checks", "preprocessing")
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["*3 of 3 images*otherwise than the page says*mean (0.5, 0.5, 0.5)*"])
+
+
+# --- a repository that has no test about cells
+
+
+def test_a_table_is_all_that_another_repository_needs(pytester: pytest.Pytester) -> None:
+    (pytester.path / "README.md").write_text(HEADING + TINY + WRONG)
+    pytester.makepyfile(test_theirs="def test_theirs(): pass")
+    result = pytester.runpytest_inprocess("-m", "parity", "--parity-table", "README.md", "--junitxml=junit.xml", "-v")
+    result.assert_outcomes(passed=3, skipped=1, failed=1, deselected=1)
+    result.stdout.fnmatch_lines(["*::test_parity[[]fake-tiny-flops[]] PASSED*"])
+    junit = (pytester.path / "junit.xml").read_text()
+    assert '<property name="documented" value="985.152"' in junit
+    assert '<property name="measured" value="385.152"' in junit
+    assert '<property name="outcome" value="contradicted"' in junit
+
+
+def test_without_a_table_the_tests_of_a_repository_are_its_own(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_theirs="def test_theirs(): pass")
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+def test_a_table_and_no_test_at_all(pytester: pytest.Pytester) -> None:
+    (pytester.path / "README.md").write_text(HEADING + TINY)
+    result = pytester.runpytest_inprocess("--parity-table", "README.md", "-k", "flops")
+    result.assert_outcomes(passed=1, deselected=2)
+    assert result.ret == 0

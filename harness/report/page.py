@@ -43,7 +43,7 @@ _STATUSES = ("control", "fits", "undecided", "refuted", "not tried")
 
 def markdown(results: Results, figures: Sequence[Plot] = ()) -> str:
     """The report as GitHub-flavoured Markdown, with the figures that lie beside it."""
-    return render("report.md.j2", **context(results), figures=figures, folder=FOLDER)
+    return render("report.md.j2", **context(results), figures=figures, folder=FOLDER, collapsed=True)
 
 
 def context(results: Results) -> dict[str, Any]:

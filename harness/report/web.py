@@ -39,7 +39,7 @@ def html(results: Results, figures: Sequence[Plot] = ()) -> str:
         style=Markup(_asset("report.css")),
         script=Markup(script),
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        sections=Markup(_rendered(page.render("sections.md.j2", **context))),
+        sections=Markup(_rendered(page.render("sections.md.j2", **context, collapsed=False))),
         evidence=evidence,
         figures=[(figure, Markup(figure.inline)) for figure in figures],
         repeat=lambda verdict: page.cell_command(results, verdict),

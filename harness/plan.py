@@ -52,6 +52,7 @@ class Options:
     store: Place | None = None  #: None is a folder of `out`
     out: Path = Path("parity-report")
     fix: bool = False  #: also write copies of the tables with the cells corrected
+    gallery: bool = False  #: also copy images on which sources differ into the page
     annotate: bool = False  #: also print what is wrong as annotations of the tables' lines
 
 

@@ -121,6 +121,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--store", type=place, metavar="DIR|URL", help="where measurements are kept (default: OUT/store)")
     add("--out", type=Path, default=default.out, metavar="DIR", help="reports and store (default: parity-report/)")
     add("--fix", action="store_true", help="write copies of the tables with the cells corrected into OUT/fixed")
+    add("--gallery", action="store_true", help="show the images on which sources flip; only if they may be copied")
     add("--annotate", action="store_true", help="print what is wrong as annotations for GitHub")
     add("--dry-run", action="store_true", help="show what would be done, and measure nothing")
 

@@ -217,6 +217,7 @@ def command_of(options: Options) -> str:
     parts += [f"--checks {','.join(options.checks)}"]
     parts += ["--why"] if options.why else []
     parts += [f"--limit {options.limit}"] if options.limit else []
+    parts += ["--gallery"] if options.gallery else []
     parts += ["--stop-early"] if options.stop_early else []
     parts += [f"--runtime {options.runtime}"] if options.runtime != Options().runtime else []
     parts += [f"--precision {options.precision}"] if options.precision != Options().precision else []

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from harness.records import Verdict
-from harness.report import page
+from harness.report import gallery, page
 from harness.report.plots import Plot
 from harness.results import Results
 
@@ -41,6 +41,7 @@ def html(results: Results, figures: Sequence[Plot] = ()) -> str:
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         sections=Markup(_rendered(page.render("sections.md.j2", **context, collapsed=False))),
         evidence=evidence,
+        albums=gallery.albums(results),
         figures=[(figure, Markup(figure.inline)) for figure in figures],
         repeat=lambda verdict: page.cell_command(results, verdict),
     )

@@ -1,0 +1,96 @@
+"""The images on which two sources differ in the best class, with what each of them says."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageOps
+
+from harness.images import read_image
+from harness.labels import synset_indices
+from harness.places import place
+from harness.results import Results
+from harness.store import Predictions
+
+#: flipped images of two sources that are shown, those first of which both were surest
+SHOWN = 60
+#: pixels, the longer side
+_THUMBNAIL = 160
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One image."""
+
+    name: str
+    label: str
+    margin: float  #: logit units, the smaller of the two
+    best: tuple[tuple[str, ...], tuple[str, ...]]  #: the five best classes of each source
+    right: tuple[bool, bool]  #: whether each source's best is the label
+    thumbnail: str | None  #: data URI, where the images may be copied
+
+
+@dataclass(frozen=True)
+class Album:
+    """The flips of two runs."""
+
+    title: str
+    sources: tuple[str, str]
+    flips: tuple[Flip, ...]
+    total: int
+
+
+def albums(results: Results) -> list[Album]:
+    """For every two runs that flip; thumbnails only where `--gallery` says that the images may be copied."""
+    if results.images is None:
+        return []
+    refs = {ref.name: ref for ref in results.images.images}
+    known = {index: f"{index} {synset}" for synset, index in synset_indices().items()}
+    found = []
+    for two in results.paired:
+        if not two.paired.flipped:
+            continue
+        tables = [Predictions(place(run.predictions)).read().set_index("image") for run in (two.a, two.b)]
+        flips = []
+        for name in two.paired.flipped:
+            rows = [table.loc[name] for table in tables]
+            best = [[int(one) for one in row["classes"][:5]] for row in rows]
+            flips.append(
+                Flip(
+                    name=name,
+                    label=known[refs[name].label],
+                    margin=min(float(row["logits"][0] - row["logits"][1]) for row in rows),
+                    best=(_named(best[0], known), _named(best[1], known)),
+                    right=(best[0][0] == refs[name].label, best[1][0] == refs[name].label),
+                    thumbnail=None,
+                )
+            )
+        flips = sorted(flips, key=lambda flip: -flip.margin)[:SHOWN]
+        if results.options.gallery:
+            flips = [_with_thumbnail(flip, read_image(refs[flip.name])) for flip in flips]
+        sources = (str(two.a.source), str(two.b.source))
+        found.append(Album(f"{two.a.documented_model} at {two.a.input_size} pixels", sources, tuple(flips),
+                           len(two.paired.flipped)))  # fmt: skip
+    return found
+
+
+def _named(classes: Sequence[int], known: dict[int, str]) -> tuple[str, ...]:
+    return tuple(known.get(one, str(one)) for one in classes)
+
+
+def _with_thumbnail(flip: Flip, content: bytes) -> Flip:
+    """As it is, upright; an image that nobody can read has none."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            small = ImageOps.exif_transpose(image).convert("RGB")
+            small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return flip
+    buffer = io.BytesIO()
+    small.save(buffer, "jpeg", quality=80)
+    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return dataclasses.replace(flip, thumbnail=uri)

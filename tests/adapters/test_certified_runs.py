@@ -75,13 +75,19 @@ def test_openvino_predicts_what_the_source_does(
     assert differing(ours, theirs) == 0
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where what one test has evaluated is there for the next."""
+    return tmp_path_factory.mktemp("store")
+
+
 @pytest.mark.parametrize(("runtime", "precision"), [("openvino", "bf16"), ("native", "bf16"), ("onnxruntime", "fp32")])
 def test_timm_predictions_with_real_weights(
-    runtime: str, precision: str, sample: ImageSet, installed: Callable[..., Installed], tmp_path: Path
+    runtime: str, precision: str, sample: ImageSet, installed: Callable[..., Installed], store: Path
 ) -> None:
     ready = installed("timm", runtime)
-    native, theirs = run(ready, lite0(), sample, tmp_path / "store", "native", "fp32")
-    found, ours = run(ready, lite0(), sample, tmp_path / "store", runtime, precision)
+    native, theirs = run(ready, lite0(), sample, store, "native", "fp32")
+    found, ours = run(ready, lite0(), sample, store, runtime, precision)
     assert native.top1_count > 0.8 * native.images
     assert found.certificate is not None
     assert differing(ours, theirs) == 0
@@ -93,11 +99,11 @@ def test_timm_predictions_with_real_weights(
 
 
 def test_timm_in_bf16_alone_predicts_otherwise(
-    sample: ImageSet, installed: Callable[..., Installed], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    sample: ImageSet, installed: Callable[..., Installed], monkeypatch: pytest.MonkeyPatch, store: Path
 ) -> None:
     """Or nothing would be shown above."""
     ready = installed("timm", "native")
     monkeypatch.setattr(certified, "SAFETY", 0.0)
-    _, theirs = run(ready, lite0(), sample, tmp_path / "store", "native", "fp32")
-    _, ours = run(ready, lite0(), sample, tmp_path / "store", "native", "bf16")
+    _, theirs = run(ready, lite0(), sample, store, "native", "fp32")
+    _, ours = run(ready, lite0(), sample, store, "native", "bf16")
     assert differing(ours, theirs) > 0

@@ -10,7 +10,7 @@ import pytest
 from written_traces import Written
 
 from harness.correspondence import match
-from harness.divergence import Divergence, attribute_differences, first_divergence, relative
+from harness.divergence import Divergence, attribute_differences, first_divergence, profile, relative
 from harness.traces import Array
 from harness.wiring import WiringDifference, inventory, wiring_differences
 
@@ -65,6 +65,20 @@ def test_the_same_input_goes_through_two_kinds(tmp_path: Path) -> None:
     assert (found.layer_a, found.layer_b, found.kind_a, found.kind_b) == ("act", "relu", "LeakyReLU", "ReLU")
     assert found.why == "the same input goes through LeakyReLU (negative_slope 0.1) and ReLU"
     assert found.difference == pytest.approx(relative(leaky(IMAGE), leaky(IMAGE, 0)))
+
+
+def test_every_layer_with_weights_has_its_difference_and_the_logits_theirs(tmp_path: Path) -> None:
+    a, b = Chain(tmp_path / "a"), Chain(tmp_path / "b")
+    for net, slope in ((a, 0.1), (b, 0.0)):
+        net.then("Conv2d", IMAGE, "stem").then("LeakyReLU", leaky(IMAGE, slope), "act", negative_slope=slope)
+        net.then("Conv2d", 3 * net.value, "next").then("ReLU", 4 * net.value, "last")
+    found = profile(a.trace, b.trace, match(a.trace, b.trace, a.shapes, b.shapes))
+    apart = relative(leaky(IMAGE), leaky(IMAGE, 0))
+    assert [name for name, _ in found] == ["stem", "next", "logits"]
+    assert [difference for _, difference in found] == [0.0, pytest.approx(apart), pytest.approx(apart)]
+    ends = Chain(tmp_path / "c").then("Conv2d", IMAGE, "stem")
+    same = Chain(tmp_path / "d").then("Conv2d", IMAGE, "stem")
+    assert profile(ends.trace, same.trace, match(ends.trace, same.trace, ends.shapes, same.shapes)) == [("stem", 0.0)]
 
 
 def test_an_activation_that_one_runs_alone(tmp_path: Path) -> None:

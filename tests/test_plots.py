@@ -97,12 +97,15 @@ def test_two_sources_layer_by_layer_name_the_first_that_parts() -> None:
     assert "stage2" in shown
     assert "stage1" not in shown
     assert "network: timm==0.6.5, mmcls==1.0" in shown
+    assert not any("$" in text for text in shown)
 
 
 def test_margins_of_flips(runs: list[Run]) -> None:
     tables = [Predictions(Path(one.predictions)).read() for one in runs]
     two = PairedRuns(runs[0], runs[1], paired.compare(*tables, LABELS))
-    assert list(drawn(Shown(paired=(two,)))) == ["margins"]
+    found = drawn(Shown(paired=(two,)))
+    assert list(found) == ["margins"]
+    assert not any("$" in text for text in texts(found["margins"]))
     same = dataclasses.replace(two, paired=dataclasses.replace(two.paired, flipped=()))
     assert drawn(Shown(paired=(same,))) == {}
 

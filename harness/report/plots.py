@@ -11,7 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from statsmodels.stats.proportion import proportion_confint
 
 from harness.accuracy import accuracy
@@ -225,6 +225,7 @@ def _layers(results: Results) -> Plot | None:
             axes.annotate(
                 pair.layers[first][0], (first + 1, differences[first]), xytext=(6, -14), textcoords="offset points"
             )
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.0e}"))  # matplotlib's own writes formulas
         axes.set(
             title=f"{pair.model}: {pair.a}, {pair.b}",
             xlabel="layer with weights, in order",
@@ -267,6 +268,7 @@ def _margins(results: Results) -> Plot | None:
             title=f"{two.a.documented_model}: {two.a.source}, {two.b.source}", xlabel="smaller margin, logit units",
             ylabel="images", yscale="log",
         )  # fmt: skip
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     handles, texts = panels[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=3)
     caption = (

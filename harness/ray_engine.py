@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import ray
+from ray.experimental import internal_kv
 
 from harness import environments
 from harness.engine import BLOCK, Event, Handle, Work, perform
@@ -46,6 +47,9 @@ _AHEAD = 2
 _PATIENCE = 5.0
 #: seconds between two looks at whether the run is over
 _LOOK = 0.5
+
+#: of the cluster's own keys and values
+_NAMESPACE = b"parity"
 
 _Bytes = npt.NDArray[np.uint8]
 T = TypeVar("T")
@@ -164,6 +168,7 @@ class _Parts:
         failed: set[int] = set()
         running: dict[Any, list[int]] = {}
         code = code_of(self._installed.spec)
+        key = uuid.uuid4().hex
         task = ray.remote(_part_on_a_node).options(
             num_cpus=self._cluster.cpus,
             num_gpus=1 if self._device == "cuda" else 0,
@@ -186,7 +191,7 @@ class _Parts:
                     blobs = [self._cluster.checkpoint(work.network["checkpoint"], work.sha256) for work in mine]
                     refs = {p: order[p] for work in mine for batch in work.batches for p in batch}
                     reference = task.remote(
-                        self._installed, code, mine, refs, self._device, self._cluster.cpus, self._log, *blobs
+                        self._installed, code, key, mine, refs, self._device, self._cluster.cpus, self._log, *blobs
                     )
                     running[reference] = [index for index, _ in part]
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK)
@@ -211,9 +216,29 @@ class _Parts:
                             if index not in failed:
                                 handle(index, event)
         finally:
-            for reference in running:
-                # by force, Ray 2.60 ends this process where a task is done at the same moment; so it ends a batch later
-                ray.cancel(reference)
+            if running:
+                _end(key)
+
+
+def _end(key: str) -> None:
+    """Has the parts of a run end themselves after their next batch, since nobody waits for them any more.
+
+    Ray 2.60 ends the process that cancels a task, by force or not, where the task is done at the same moment.
+    """
+    with contextlib.suppress(Exception):  # a cluster that does not answer has no parts
+        internal_kv._internal_kv_put(key, b"ended", namespace=_NAMESPACE)
+
+
+def _has_ended(key: str) -> bool:
+    # an actor would have to be waited for, and who waits gives its processors to others meanwhile
+    try:
+        return bool(internal_kv._internal_kv_exists(key, namespace=_NAMESPACE))
+    except Exception:  # who cannot ask goes on
+        return False
+
+
+class _Ended(BaseException):
+    """Nobody waits for the rest."""
 
 
 def _events(reference: Any) -> list[tuple[int, Event]]:
@@ -259,6 +284,7 @@ _kept: dict[str, Worker] = {}
 def _part_on_a_node(
     installed: Installed,
     code: str,
+    key: str,
     works: Sequence[Work],
     refs: Mapping[int, ImageRef],
     device: str,
@@ -266,10 +292,15 @@ def _part_on_a_node(
     log: Path,
     *checkpoints: _Bytes,
 ) -> list[tuple[int, Event]]:
-    """Does the works on this node and returns their events; what it stored before Ray started it again is kept."""
+    """Does the works on this node and returns their events; what it stored before Ray started it again is kept.
+
+    `key` is that of the run, which may be over meanwhile.
+    """
     events: list[tuple[int, Event]] = []
     left = []
-    with contextlib.ExitStack() as held:
+    if _has_ended(key):
+        return events
+    with contextlib.ExitStack() as held, contextlib.suppress(_Ended):
         for index, (work, content) in enumerate(zip(works, checkpoints, strict=True)):
             predictions = work.predictions
             if not predictions.folder.is_dir():  # the store is on another machine
@@ -294,6 +325,8 @@ def _part_on_a_node(
                 own, copy = (str(them[index].network["checkpoint"]) for them in (works, left))
                 event = {**event, "message": event["message"].replace(copy, own)}
             events.append((index, event))
+            if _has_ended(key):
+                raise _Ended
 
         perform(
             _worker(_here(installed, code), device, threads, log),

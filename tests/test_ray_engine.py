@@ -243,8 +243,11 @@ def test_an_interrupted_run_leaves_no_task_and_goes_on_from_what_is_stored(
 ) -> None:
     first = measurer(tmp_path / "store", nodes.cluster())
 
+    at_once: list[int] = []
+
     def interrupt(run: str, done: int, *_: object) -> None:  # noqa: ARG001
         if done >= 80:
+            at_once.append(len(nodes.passes()))
             raise KeyboardInterrupt
 
     first.progress.images = interrupt  # type: ignore[method-assign]
@@ -252,6 +255,7 @@ def test_an_interrupted_run_leaves_no_task_and_goes_on_from_what_is_stored(
         evaluate(first, installed(), slow.asked, slow.images)
     assert eventually(lambda: ray.available_resources().get("CPU") == 2), "its tasks are gone"
     passed = len(nodes.passes())
+    assert passed - at_once[0] <= 6, "two parts that run end after the batch that is stored next"
     kept = stored(tmp_path / "store")
     time.sleep(0.5)
     assert len(nodes.passes()) == passed, "and so is what they had started"
@@ -462,7 +466,9 @@ def part(tmp_path: Path, works: Sequence[Work], images: ImageSet, ready: Any = N
     ready = ready or installed()
     blobs = [np.frombuffer(Path(one.network["checkpoint"]).read_bytes(), np.uint8) for one in works]
     refs = dict(enumerate(images.images))
-    return ray_engine._part_on_a_node(ready, code_of(ready.spec), works, refs, "cpu", 1, tmp_path / "log", *blobs)
+    return ray_engine._part_on_a_node(
+        ready, code_of(ready.spec), "run", works, refs, "cpu", 1, tmp_path / "log", *blobs
+    )
 
 
 @pytest.mark.usefixtures("node")

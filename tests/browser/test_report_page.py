@@ -57,7 +57,7 @@ def browser() -> Iterator[playwright.Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium: install it, or name it in PARITY_CHROMIUM")
     with playwright.sync_playwright() as started:
-        quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        quiet = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
         chromium = started.chromium.launch(executable_path=CHROMIUM, args=quiet)
         yield chromium
         chromium.close()

@@ -116,7 +116,7 @@ def _in_words(planned: Plan, options: Options, images: ImageSet | None) -> str:
     sources = ", ".join(str(source) for source in dict.fromkeys(target.source for target in planned.targets))
     rows = len({target.row for target in planned.targets})
     on = f", on {len(images.images):,} images" if images else ""
-    return f"{rows} rows of {len(planned.table.rows)} ({sources or 'no source'}): {', '.join(options.checks)}{on}"
+    return f"{rows} of {len(planned.table.rows)} rows ({sources or 'no source'}): {', '.join(options.checks)}{on}"
 
 
 def _cluster(options: Options, progress: Progress) -> Cluster | None:

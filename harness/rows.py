@@ -49,7 +49,8 @@ def evaluate_rows(
         asked.setdefault(source, []).extend((row, evaluation) for evaluation in evaluations)
 
     networks = sum(len({evaluation for _, evaluation in wanted}) for wanted in asked.values())
-    measurer.progress.stage(f"evaluating {networks} networks of {len(asked)} sources on {len(images.images):,} images")
+    count = f"{networks} network{'s' * (networks != 1)}"
+    measurer.progress.stage(f"evaluating {count} of {', '.join(map(str, asked))} on {len(images.images):,} images")
     measurer.progress.expect(networks * len(images.images))
 
     def one(source: Source) -> dict[Evaluation, Run | None]:

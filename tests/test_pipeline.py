@@ -597,7 +597,13 @@ def test_a_demonstration_whose_evaluation_fails_says_why(tmp_path: Path) -> None
 def test_what_it_is_at_is_said(tmp_path: Path, data: Path, checkpoints: Path) -> None:
     recorder = Recorder()
     execute(options(tmp_path, [TINY, WIDE], data=data, weights=str(checkpoints), models=("tiny",)), recorder)
-    assert recorder.stages == [f"fake=={VERSION}: preparing its environment", f"fake=={VERSION}: counting tiny"]
+    assert recorder.stages == [
+        f"1 of 2 rows (fake=={VERSION}): static, accuracy, on 21 images",
+        f"fake=={VERSION}: preparing its environment",
+        f"fake=={VERSION}: counting tiny",
+        f"evaluating 1 network of fake=={VERSION} on 21 images",
+    ]
+    assert recorder.expected == 21
     assert recorder.counts[-1] == (f"fake=={VERSION} tiny@8", 21, 21, 1)
 
 

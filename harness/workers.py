@@ -27,9 +27,10 @@ Handle = Callable[[int, Event], None]
 K = TypeVar("K")
 V = TypeVar("V")
 
-#: the processes that run, and whether no more may be started; both are changed under the lock alone
+#: the processes that run, and how many calls of side_by_side are ending, during which no more may be started; both are
+#: changed under the lock alone
 _running: set[subprocess.Popen[str]] = set()
-_stopping = False
+_stopping = 0
 _lock = threading.Lock()
 
 
@@ -48,13 +49,15 @@ def side_by_side(one: Callable[[K], V], items: Iterable[K]) -> list[V]:
             return [future.result() for future in futures]
         except BaseException:
             with _lock:
-                _stopping = True
+                _stopping += 1
                 for process in _running:
                     process.terminate()
-            pool.shutdown(cancel_futures=True)
+            try:
+                pool.shutdown(cancel_futures=True)
+            finally:
+                with _lock:
+                    _stopping -= 1  # others that end, within this one or around it, go on ending
             raise
-        finally:
-            _stopping = False
 
 
 def run(

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -423,3 +424,22 @@ def test_a_worker_is_not_waited_for_where_something_went_wrong(tmp_path: Path) -
     busy = process(worker)
     worker.__exit__(KeyboardInterrupt, None, None)
     assert busy.returncode == -signal.SIGTERM
+
+
+def test_what_ends_within_lets_nothing_start_while_all_around_it_ends() -> None:
+    seen = []
+    begun = threading.Event()
+
+    def one(number: int) -> None:
+        if number == 0:
+            begun.wait()
+            raise RuntimeError("enough")
+        begun.set()
+        while not workers._stopping:
+            time.sleep(0.001)
+        workers.side_by_side(lambda inner: inner, [1])  # ends well, as one does whose worker was ended
+        seen.append(workers._stopping)
+
+    with pytest.raises(RuntimeError, match="enough"):
+        workers.side_by_side(one, [0, 1])
+    assert (seen, workers._stopping) == ([1], 0)

@@ -42,7 +42,7 @@ def ahead(options: Options) -> Ahead:
     images = open_images(options.data, options.labels, options.limit) if options.data else None
     evaluated = images is not None and "accuracy" in options.checks and options.weights != "none"
     parts = []
-    for source in dict.fromkeys(target.source for target in planned.targets):
+    for source in planned.sources:
         models = {(t.row.model, t.row.input_size) for t in planned.targets if t.source == source}
         try:
             prepared = environments.is_prepared(planned.known[source.name], source.version, options.runtime)

@@ -31,7 +31,7 @@ def prepare(
     def all_of(sources: Sequence[Source]) -> dict[Source, Installed | MeasurementError]:
         return dict(zip(sources, workers.side_by_side(one, sources), strict=True))
 
-    ready = all_of(list(dict.fromkeys(target.source for target in planned.targets)))
+    ready = all_of(planned.sources)
     said = []
     for source, error in list(ready.items()):
         own = Source(source.name, planned.known[source.name].default_version)
@@ -41,7 +41,7 @@ def prepare(
         planned = planned.with_release(source, own)
         text = f"{source}, which the table names, cannot be installed here; its rows are checked against {own}. {error}"
         said.append(Finding("another_release", "warning", str(own), "", text, {"documented": str(source)}))
-    ready |= all_of([source for source in dict.fromkeys(t.source for t in planned.targets) if source not in ready])
+    ready |= all_of([source for source in planned.sources if source not in ready])
     installed = {}
     for source, found in ready.items():
         if isinstance(found, Installed):

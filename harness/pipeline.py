@@ -113,7 +113,7 @@ def execute(options: Options, progress: Progress) -> Results:
 
 def _in_words(planned: Plan, options: Options, images: ImageSet | None) -> str:
     """What is to be done, in one line."""
-    sources = ", ".join(str(source) for source in dict.fromkeys(target.source for target in planned.targets))
+    sources = ", ".join(map(str, planned.sources))
     rows = len({target.row for target in planned.targets})
     on = f", on {len(images.images):,} images" if images else ""
     return f"{rows} of {len(planned.table.rows)} rows ({sources or 'no source'}): {', '.join(options.checks)}{on}"

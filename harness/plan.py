@@ -74,6 +74,11 @@ class Plan:
             wanted.setdefault(target.row, []).append(target.source)
         return [(claim, source) for claim in self.table.claims for source in wanted.get(claim.row, ())]
 
+    @property
+    def sources(self) -> list[Source]:
+        """Every source to be checked, in the order of the table."""
+        return list(dict.fromkeys(target.source for target in self.targets))
+
     def page(self, row: Row) -> Page:
         return self.pages[row.file]
 

@@ -89,20 +89,27 @@ def context(results: Results) -> dict[str, Any]:
     }
 
 
-def render(template: str, **context: Any) -> str:
-    """A template of this package as Markdown."""
+def templates(autoescape: bool) -> Environment:
+    """The templates of this package."""
     environment = Environment(
         loader=PackageLoader("harness.report"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # the output is Markdown; escape() below is what keeps table text from becoming markup
+        autoescape=autoescape,
     )
+    environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
+    return environment
+
+
+def render(template: str, **context: Any) -> str:
+    """A template of this package as Markdown."""
+    # the output is Markdown; escape() below is what keeps table text from becoming markup
+    environment = templates(autoescape=False)
     environment.filters["md"] = escape
     environment.filters["place"] = lambda row: f"{Path(row.file).name}:{row.line}"
     environment.filters["name"] = lambda file: Path(file).name
-    environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
     return re.sub(r"\n{3,}", "\n\n", environment.get_template(template).render(**context))
 
 

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from statsmodels.stats.proportion import proportion_confint
 
 from harness.accuracy import accuracy
+from harness.comparing import Measured
 from harness.divergence import LAYER_ROUNDING
 from harness.images import shuffled
 from harness.places import place
@@ -183,7 +184,7 @@ def _conventions(results: Results) -> Plot | None:
     figure, panels = _panels(len(cells), 2.6)
     for axes, verdict in zip(panels, cells, strict=True):
         claim, static = verdict.claim, results.statics[verdict.claim.row, verdict.source]
-        size = claim.counted_at or claim.row.input_size or static.input_size
+        size = Measured(claim, static).size
         names = list(static.multiply_adds.get(size, {}))
         unit = UNITS[claim.unit]
         for position, name in enumerate(names):

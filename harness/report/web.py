@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
@@ -23,14 +22,7 @@ _SAID = ("known_gap", "nearest", "other_rows")
 
 def html(results: Results, figures: Sequence[Plot] = ()) -> str:
     """The page. All text of the table and of the sources is escaped; nothing of it can become markup or script."""
-    environment = Environment(
-        loader=PackageLoader("harness.report"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
-    )
-    environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
+    environment = page.templates(autoescape=True)
     environment.filters["words"] = lambda text: str(text).replace("_", " ")
     context = page.context(results)
     script = _asset("report.js")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness import environments
-from harness.errors import MeasurementError
+from harness.errors import InputError, MeasurementError
 from harness.images import ImageSet, open_images
 from harness.plan import Options, Plan, plan
 from harness.records import Source
@@ -28,6 +29,7 @@ class Ahead:
     options: Options
     planned: Plan
     images: ImageSet | None
+    weights: str  #: where checkpoints come from: auto, none or a folder
     parts: tuple[Part, ...]
 
     @property
@@ -37,10 +39,11 @@ class Ahead:
 
 
 def ahead(options: Options) -> Ahead:
-    """Reads the table and the data set. Raises InputError as a run would."""
+    """Reads the table and the data set. Raises InputError where anything that was asked for is not there."""
     planned = plan(options)
+    weights = _weights(options)
     images = open_images(options.data, options.labels, options.limit) if options.data else None
-    evaluated = images is not None and "accuracy" in options.checks and options.weights != "none"
+    evaluated = images is not None and "accuracy" in options.checks and weights != "none"
     parts = []
     for source in planned.sources:
         models = {(t.row.model, t.row.input_size) for t in planned.targets if t.source == source}
@@ -49,4 +52,17 @@ def ahead(options: Options) -> Ahead:
         except MeasurementError:
             prepared = False
         parts.append(Part(source, prepared, len({model for model, _ in models}), len(models) if evaluated else 0))
-    return Ahead(options, planned, images, tuple(parts))
+    return Ahead(options, planned, images, weights, tuple(parts))
+
+
+def _weights(options: Options) -> str:
+    if options.weights is None:
+        return "auto" if options.data else "none"
+    if options.weights not in ("auto", "none"):
+        if not Path(options.weights).is_dir():
+            raise InputError(
+                f"--weights {options.weights}: no such folder; expected auto, none or a folder of checkpoints"
+            )
+        if options.data is None:
+            raise InputError("--weights: give --data as well, the images to evaluate them on")
+    return options.weights

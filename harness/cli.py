@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = doctor.examine(options)
         terminal.show_diagnoses(found)
         return 2 if any(one.state == "bad" for one in found) else 0
-    return run.run(options, dry=given.dry_run)
+    return run.run(options, given.dry_run, given.quiet)
 
 
 if __name__ == "__main__":

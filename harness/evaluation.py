@@ -17,6 +17,9 @@ from harness.records import Run
 
 __all__ = ["Enough", "Evaluation", "Together", "evaluate"]
 
+#: batches that tell how fast a network is: the first of them, which is slower, and another
+_TIMED = 2
+
 #: evaluation, images seen, of these right among the first and among the best five -> whether that is enough
 Enough = Callable[[Evaluation, int, int, int], bool]
 
@@ -28,24 +31,16 @@ def evaluate(
     images: ImageSet,
     enough: Enough | None = None,
 ) -> list[Run | None]:
-    """Runs the networks over the images that are not on disk yet; None where one failed, which is noted.
-
-    Images are taken in shuffled order, so that whatever is there when a run is interrupted, or when `enough` says so,
-    is a sample of the whole.
-    """
+    """Runs the networks over the images that are not on disk yet; see `Together.evaluate`."""
     with Together(measurer, installed, evaluations, images) as together:
-        stride = _stride(measurer, enough is not None) * measurer.batch_size
-        upto = 0
-        while together.running and upto < len(images.images):
-            upto = min(len(images.images), upto + stride)
-            together.settle(upto)
-            if enough is not None:
-                together.running = [one for one in together.running if not enough(one.evaluation, *one.counts(upto))]
-        return [one.result() for one in together.candidates]
+        return together.evaluate(enough)
 
 
 class Together:
-    """Networks of one source on their way through the same images, in shuffled order."""
+    """Networks of one source on their way through the same images, in shuffled order.
+
+    It holds a worker from when it is first needed until the end of a `with` block, of which there may be several.
+    """
 
     def __init__(
         self, measurer: Measurer, installed: Installed, evaluations: Sequence[Evaluation], images: ImageSet
@@ -66,7 +61,37 @@ class Together:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._engine = None
         self._held.__exit__(kind, error, trace)
+
+    def time_each(self) -> None:
+        """Runs each network over a few images that are not on disk yet; they are kept, and progress is told the time.
+
+        One after the other, since a network that is nearly done lacks other images than one that is at its beginning.
+        """
+        step = _TIMED * self._measurer.batch_size
+        for one in self.candidates:
+            one.report(0, 0.0)
+            upto = next((upto for upto in range(step, len(self._order), step) if one.lacking(upto)), None)
+            if upto is not None:
+                self.running = [one]
+                self.settle(upto)
+        self.running = [one for one in self.candidates if one.failed is None]
+
+    def evaluate(self, enough: Enough | None = None) -> list[Run | None]:
+        """Runs the networks over the images that are not on disk yet; None where one failed, which is noted.
+
+        Images are taken in shuffled order, so that whatever is there when a run is interrupted, or when `enough` says
+        so, is a sample of the whole.
+        """
+        stride = _stride(self._measurer, enough is not None) * self._measurer.batch_size
+        upto = 0
+        while self.running and upto < len(self._order):
+            upto = min(len(self._order), upto + stride)
+            self.settle(upto)
+            if enough is not None:
+                self.running = [one for one in self.running if not enough(one.evaluation, *one.counts(upto))]
+        return [one.result() for one in self.candidates]
 
     def settle(self, upto: int) -> None:
         """Has everything run that it takes to know what those that go on predict for the first `upto` images."""

@@ -63,8 +63,8 @@ class Progress(Protocol):
 
     def stage(self, text: str) -> None: ...
 
-    def expect(self, images: int) -> None:
-        """So many forward passes of one image are to come, those that are on disk among them."""
+    def estimate(self) -> None:
+        """Every network that is to be evaluated has been timed."""
         ...
 
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:

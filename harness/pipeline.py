@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from harness import (
     comparisons,
@@ -21,26 +20,24 @@ from harness import (
     upstream,
     verdicts,
 )
+from harness.ahead import Ahead
 from harness.attribution import Attribution
 from harness.errors import InputError
-from harness.images import ImageSet, open_images
+from harness.images import ImageSet
 from harness.measure import Cluster, Measurer, Progress
 from harness.page import check_page
-from harness.plan import Options, Plan, plan
+from harness.plan import Options, Plan
 from harness.records import Finding, Row, Run, Source, Verdict
 from harness.results import Results
 from harness.store import Store
 
 
-def execute(options: Options, progress: Progress) -> Results:
+def execute(seen: Ahead, progress: Progress) -> Results:
     """Runs all that was asked for. Raises InputError before anything is measured; later trouble is in the results."""
-    planned = plan(options)
-    choice = _weights(options)
+    options, planned, images, choice = seen.options, seen.planned, seen.images, seen.weights
     local = options.out / "store"
     store = Store(options.store or local, local)
-    images = open_images(options.data, options.labels, options.limit) if options.data else None
     cluster = _cluster(options, progress)
-    progress.stage(_in_words(planned, options, images))
     measurer = Measurer(
         store, progress, options.device, options.batch_size, options.runtime, options.precision, cluster
     )
@@ -111,14 +108,6 @@ def execute(options: Options, progress: Progress) -> Results:
     )
 
 
-def _in_words(planned: Plan, options: Options, images: ImageSet | None) -> str:
-    """What is to be done, in one line."""
-    sources = ", ".join(map(str, planned.sources))
-    rows = len({target.row for target in planned.targets})
-    on = f", on {len(images.images):,} images" if images else ""
-    return f"{rows} of {len(planned.table.rows)} rows ({sources or 'no source'}): {', '.join(options.checks)}{on}"
-
-
 def _cluster(options: Options, progress: Progress) -> Cluster | None:
     if options.engine != "ray":
         return None
@@ -127,20 +116,6 @@ def _cluster(options: Options, progress: Progress) -> Cluster | None:
     except ImportError as error:
         raise InputError(f"--engine ray: {error}. Install it with: pip install 'parity-harness[ray]'") from error
     return ray_engine.Cluster(options.ray_address, options.ray_cpus, progress.stage, options.device)
-
-
-def _weights(options: Options) -> str:
-    """Where checkpoints come from: auto, none or a folder."""
-    if options.weights is None:
-        return "auto" if options.data else "none"
-    if options.weights not in ("auto", "none"):
-        if not Path(options.weights).is_dir():
-            raise InputError(
-                f"--weights {options.weights}: no such folder; expected auto, none or a folder of checkpoints"
-            )
-        if options.data is None:
-            raise InputError("--weights: give --data as well, the images to evaluate them on")
-    return options.weights
 
 
 def _pages(planned: Plan, built: counting.Built) -> list[Finding]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness import report
+from harness.ahead import ahead
 from harness.errors import InputError
 from harness.numerics import Pair
 from harness.pipeline import execute
@@ -262,7 +263,7 @@ def _results(config: pytest.Config) -> Results:
     if _RESULTS not in config.stash:
         options = _options(config)
         try:
-            config.stash[_RESULTS] = execute(options, Silent())
+            config.stash[_RESULTS] = execute(ahead(options), Silent())
             report.write(config.stash[_RESULTS], options.out)
         except InputError as error:
             pytest.exit(f"parity: {error}", returncode=2)

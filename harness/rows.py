@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from harness import accuracy, environments, weights
 from harness.environments import Installed
 from harness.errors import MeasurementError
-from harness.evaluation import Enough, Evaluation, evaluate
+from harness.evaluation import Enough, Evaluation, Together
 from harness.images import ImageSet
 from harness.measure import Measurer
 from harness.page import Page
 from harness.plan import Options, Plan
 from harness.records import Claim, Row, Run, Source, Static
+
+#: batches of images for which it pays to start every source once more, to tell how long it will take
+_WORTH_TIMING = 20
 
 
 def evaluate_rows(
@@ -48,16 +51,26 @@ def evaluate_rows(
         evaluations = [Evaluation(row.model, static.model, checkpoint, size, static.input_size) for size in sizes]
         asked.setdefault(source, []).extend((row, evaluation) for evaluation in evaluations)
 
-    networks = sum(len({evaluation for _, evaluation in wanted}) for wanted in asked.values())
+    parts = {
+        source: Together(measurer, installed[source], list(dict.fromkeys(one for _, one in wanted)), images)
+        for source, wanted in asked.items()
+    }
+    networks = sum(len(part.candidates) for part in parts.values())
     count = f"{networks} network{'s' * (networks != 1)}"
+    # how soon a row may stop cannot be told
+    wholly = measurer.cluster is None and not options.stop_early
+    if wholly and len(images.images) >= _WORTH_TIMING * measurer.batch_size:
+        measurer.progress.stage(f"timing {count} of {', '.join(map(str, asked))}")
+        for part in parts.values():
+            with part:
+                part.time_each()
+        measurer.progress.estimate()
     measurer.progress.stage(f"evaluating {count} of {', '.join(map(str, asked))} on {len(images.images):,} images")
-    measurer.progress.expect(networks * len(images.images))
 
     def one(source: Source) -> dict[Evaluation, Run | None]:
-        enough = _enough(planned, options, images, asked[source])
-        evaluations = list(dict.fromkeys(evaluation for _, evaluation in asked[source]))
-        done = evaluate(measurer, installed[source], evaluations, images, enough)
-        return dict(zip(evaluations, done, strict=True))
+        with parts[source] as part:
+            done = part.evaluate(_enough(planned, options, images, asked[source]))
+        return {candidate.evaluation: run for candidate, run in zip(part.candidates, done, strict=True)}
 
     # on one machine sources would only take the processors from each other, and threads cannot be interrupted
     evaluated = (

@@ -123,6 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fix", action="store_true", help="write copies of the tables with the cells corrected into OUT/fixed")
     add("--gallery", action="store_true", help="show the images on which sources flip; only if they may be copied")
     add("--annotate", action="store_true", help="print what is wrong as annotations for GitHub")
+    add("--quiet", "-q", action="store_true", help="say what is wrong and nothing else, neither progress nor outcomes")
     add("--dry-run", action="store_true", help="show what would be done, and measure nothing")
 
 
@@ -138,19 +139,21 @@ def names_of(text: str) -> tuple[str, ...]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
-    return run(options_of(given), dry=given.dry_run)
+    return run(options_of(given), given.dry_run, given.quiet)
 
 
-def run(options: Options, dry: bool = False) -> int:
+def run(options: Options, dry: bool = False, quiet: bool = False) -> int:
     """One run for the terminal, or what it would do. Returns the exit status."""
     kept = options.store or options.out
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        seen = ahead(options)
         if dry:
-            show_ahead(ahead(options))
+            show_ahead(seen)
             return 0
-        with Terminal() as terminal:
-            results = execute(options, terminal)
+        with Terminal(quiet) as terminal:
+            terminal.plan(seen)
+            results = execute(seen, terminal)
         path = report.write(results, options.out)
         files = results.plan.table.files
         copies = corrections.write(files, results.entries, options.out / "fixed") if options.fix else None
@@ -172,7 +175,7 @@ def run(options: Options, dry: bool = False) -> int:
             file=sys.stderr,
         )
         return 2
-    show(results, path)
+    show(results, path, quiet)
     if copies is not None:
         show_copies(copies)
     if options.annotate:

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -41,7 +41,7 @@ class Silent:
 
     def stage(self, text: str) -> None: ...
 
-    def expect(self, images: int) -> None: ...
+    def estimate(self) -> None: ...
 
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None: ...
 
@@ -50,17 +50,15 @@ class Terminal:
     """Progress on standard error: live bars on a terminal, a line now and then elsewhere."""
 
     EVERY = 30.0  #: seconds between two lines about one run where there is no terminal
-    CALIBRATION = 5.0  #: seconds of evaluation after which is told how long all of it will take
 
-    def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, highlight=False, quiet=quiet)
         self._lock = threading.Lock()
         self._bars: dict[str, TaskID] = {}
         self._rates: dict[str, tuple[int, float]] = {}
         self._said: dict[str, float] = {}
-        self._expected = 0
-        self._done: dict[str, int] = {}
-        self._started: float | None = None  #: None before the first image, and once the time was told
+        self._left: dict[str, int] = {}
+        self._pace: dict[str, float] = {}  #: seconds that an image took of late
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -68,7 +66,7 @@ class Terminal:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             console=self.console,
-            disable=not self.console.is_terminal,
+            disable=quiet or not self.console.is_terminal,
         )
 
     def __enter__(self) -> Terminal:
@@ -82,31 +80,26 @@ class Terminal:
         with self._lock:
             self._progress.console.print(Text(text))
 
-    def expect(self, images: int) -> None:
-        with self._lock:
-            self._expected += images
-            self._started = time.monotonic()
+    def plan(self, seen: Ahead) -> None:
+        """What is going to be done."""
+        _print_plan(self._progress.console, seen)
 
-    def _estimate(self) -> None:
-        """Once, after a few seconds: how long everything that is expected will take."""
-        measured = sum(count for count, _ in self._rates.values())
-        if self._started is None or not measured:
-            return
-        spent = time.monotonic() - self._started
-        left = self._expected - sum(self._done.values())
-        if spent >= self.CALIBRATION and left > 0:
-            self._started = None
-            rate = measured / spent
-            text = f"{left:,} of {self._expected:,} forward passes are left: about {duration(left / rate)}"
-            self._progress.console.print(Text(f"{text} at {rate:.1f} images/s"))
+    def estimate(self) -> None:
+        with self._lock:
+            left = {run: count for run, count in self._left.items() if count and run in self._pace}
+            if left:
+                seconds = duration(sum(count * self._pace[run] for run, count in left.items()))
+                images = f"{sum(left.values()):,} forward passes are left"
+                self._progress.console.print(Text(f"{images}: about {seconds}"))
 
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:
         with self._lock:
             measured, spent = self._rates.get(run, (0, 0.0))
             self._rates[run] = measured, spent = measured + added, spent + seconds
             rate = f"{measured / spent:.1f} images/s" if spent else ""
-            self._done[run] = done
-            self._estimate()
+            self._left[run] = total - done
+            if added:
+                self._pace[run] = seconds / added
             if run not in self._bars:
                 self._bars[run] = self._progress.add_task(run, total=total, completed=done, rate=rate)
             self._progress.update(self._bars[run], completed=done, rate=rate)
@@ -118,6 +111,11 @@ class Terminal:
                     self.console.print(Text(f"{run}: {done}/{total} images{', ' if rate else ''}{rate}{left}"))
 
 
+def _console() -> Console:
+    """Standard output; wide where nobody looks at it, since what breaks a line breaks a search for it."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
 def duration(seconds: float) -> str:
     """Rounded as somebody would say it."""
     if seconds < 90:
@@ -126,21 +124,17 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def show(results: Results, report: Path) -> None:
-    """The table of outcomes, what is wrong in words, and where the report is, on standard output."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-    metrics = [m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)]
-    table = Table("model", "source", *metrics, title=contract.named(results), title_justify="left")
-    for entry in rows(results):
-        cells = []
-        for metric in metrics:
-            verdict = entry["cells"].get(metric)
-            text = (
-                f"{verdict.claim.text} {SIGNS[verdict.outcome]} {verdict.outcome.replace('_', ' ')}" if verdict else ""
-            )
-            cells.append(Text(text, style=STYLES[verdict.outcome] if verdict else ""))
-        table.add_row(Text(entry["row"].model), Text(str(entry["source"])), *cells)
-    console.print(table)
+def show(results: Results, report: Path, quiet: bool = False) -> None:
+    """The outcome of every cell, what is wrong in words, and where the report is, on standard output.
+
+    The outcomes are a table on a terminal and lines of values between tabs elsewhere; `quiet` leaves them out.
+    """
+    console = _console()
+    if not quiet and sys.stdout.isatty():
+        console.print(_outcomes(results))
+    elif not quiet:
+        for line in _lines(results):
+            print(line)
     counts = Counter(verdict.outcome for verdict in results.verdicts)
     for verdict in results.verdicts:
         if verdict.outcome is Outcome.CONTRADICTED:
@@ -165,9 +159,38 @@ def show(results: Results, report: Path) -> None:
     console.print(Text(f"Report: {report}"))
 
 
+def _outcomes(results: Results) -> Table:
+    """The documented table, an outcome in each cell."""
+    metrics = [m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)]
+    table = Table("model", "source", *metrics, title=contract.named(results), title_justify="left")
+    for entry in rows(results):
+        cells = []
+        for metric in metrics:
+            verdict = entry["cells"].get(metric)
+            text = (
+                f"{verdict.claim.text} {SIGNS[verdict.outcome]} {verdict.outcome.replace('_', ' ')}" if verdict else ""
+            )
+            cells.append(Text(text, style=STYLES[verdict.outcome] if verdict else ""))
+        table.add_row(Text(entry["row"].model), Text(str(entry["source"])), *cells)
+    return table
+
+
+def _lines(results: Results) -> Iterator[str]:
+    """The same for a program: a line for each cell, after one with the names of the values."""
+    yield "\t".join(("outcome", "source", "model", "metric", "documented", "measured", "unit", "where"))
+    for verdict in results.verdicts:
+        claim, row = verdict.claim, verdict.claim.row
+        measured = "" if verdict.measured is None else claim.printed(verdict.measured)
+        values = (verdict.outcome, verdict.source, row.model, claim.metric, claim.text, measured, claim.unit)
+        yield "\t".join(" ".join(str(value).split()) for value in (*values, f"{row.file}:{row.line}"))
+
+
 def show_ahead(seen: Ahead) -> None:
     """The plan: which sources, how many models of each, what they have to see; on standard output."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    _print_plan(_console(), seen)
+
+
+def _print_plan(console: Console, seen: Ahead) -> None:
     table = Table("source", "environment", "models", "networks to evaluate", title="The plan", title_justify="left")
     for part in seen.parts:
         ready = "ready" if part.prepared else "to be made"
@@ -185,7 +208,7 @@ def show_ahead(seen: Ahead) -> None:
 
 def show_diagnoses(found: Sequence[Diagnosis]) -> None:
     """What was looked at, and what to do about it; on standard output."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console = _console()
     signs = {"good": ("✓", "green"), "warning": ("?", "yellow"), "bad": ("✗", "bold red")}
     for one in found:
         sign, style = signs[one.state]
@@ -194,7 +217,7 @@ def show_diagnoses(found: Sequence[Diagnosis]) -> None:
 
 def show_copies(copies: Sequence[Copy]) -> None:
     """Which corrected copies there are, and what could not be corrected in them, on standard output."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console = _console()
     for copy in copies:
         if copy.path is not None:
             console.print(Text(f"Fixed: {copy.path} ({copy.cells} cell{'s' * (copy.cells != 1)} corrected)"))

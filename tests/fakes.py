@@ -82,6 +82,7 @@ def use_fakes(
 
     monkeypatch.setattr(environments, "sources", lambda: known)
     monkeypatch.setattr(environments, "prepare", prepare)
+    monkeypatch.setattr(environments, "is_prepared", lambda *_: True)
     return prepared
 
 
@@ -91,13 +92,13 @@ class Recorder:
     def __init__(self) -> None:
         self.stages: list[str] = []
         self.counts: list[tuple[str, int, int, int]] = []  #: run, done, total, added
-        self.expected = 0
+        self.timed: int | None = None  #: counts that there were when all networks were timed
 
     def stage(self, text: str) -> None:
         self.stages.append(text)
 
-    def expect(self, images: int) -> None:
-        self.expected += images
+    def estimate(self) -> None:
+        self.timed = len(self.counts)
 
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:
         assert seconds >= 0

@@ -26,6 +26,7 @@ import pytest
 from fakes import use_fakes
 
 from harness import run
+from harness.ahead import ahead
 from harness.measure import Progress
 from harness.plan import Options
 from harness.results import Results
@@ -80,7 +81,7 @@ def begin(arguments: list[str], environment: dict[str, str], output: str) -> int
     execute = run.execute
 
     def executed(options: Options, progress: Progress) -> Results:
-        results = execute(options, progress)
+        results = execute(ahead(options), progress)
         Path(f"{output}.runs").write_text(json.dumps([dataclasses.asdict(one) for one in results.runs]))
         return results
 

@@ -3,10 +3,10 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
-from fakes import best, contents, save_checkpoint, use_fakes, write_images
+from fakes import VERSION, best, contents, save_checkpoint, use_fakes, write_images
 
 from harness import cli, doctor, environments
 
@@ -22,7 +22,6 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     Path("README.md").write_text(HEADING + TINY + WIDE + "| other | keras | | | 1G | | |\n")
-    monkeypatch.setattr("harness.ahead.environments.is_prepared", lambda *_: True)
 
 
 @pytest.fixture
@@ -40,12 +39,32 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
 def test_an_audit_is_a_run_of_static_checks(capsys: pytest.CaptureFixture[str]) -> None:
     status, text = printed(capsys, "audit", "README.md", "--sources", "fake", "--models", "tiny")
     assert status == 0
-    assert "97.152 ✓ reproduced" in text
+    assert f"reproduced\tfake=={VERSION}\ttiny\tflops\t97.152\t97.152\tK\tREADME.md:3" in text.splitlines()
     wrong = Path("wrong.md")
     wrong.write_text(HEADING + TINY.replace("49.009", "49.006"))
     status, text = printed(capsys, "audit", "wrong.md", "--fix", "--out", "out")
     assert status == 1
     assert "49.009K" in Path("out/fixed/wrong.md").read_text()
+
+
+def test_quiet_says_what_is_wrong_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("wrong.md").write_text(HEADING + TINY.replace("49.009", "49.006"))
+    assert cli.main(["audit", "wrong.md", "--quiet"]) == 1
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    wrong, summary, report = shown.out.splitlines()
+    assert "params: documented 49.006 K" in wrong
+    assert "1 of them is wrong" in summary
+    assert report == "Report: parity-report/report.md"
+
+
+def test_somebody_who_looks_gets_a_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "120")
+    _, text = printed(capsys, "audit", "README.md", "--models", "tiny")
+    row = next(line for line in text.splitlines() if "tiny" in line)
+    assert "97.152 ✓ reproduced" in row
+    assert "\t" not in row
 
 
 def test_reports_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,16 +163,3 @@ def test_what_cannot_be_read_is_told(examined: Callable[..., tuple[int, str]], g
     status, text = examined(*given)
     assert status == 2
     assert "✗ options: " in text
-
-
-def test_an_environment_is_prepared_once_it_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    monkeypatch.setenv("PARITY_CACHE", str(tmp_path))
-    spec: Any = environments.sources()["timm"]
-    assert not environments.is_prepared(spec, "0.6.5")
-    folder = environments._recipe(spec, "0.6.5", "native").folder
-    folder.mkdir(parents=True)
-    assert not environments.is_prepared(spec, "0.6.5")
-    (folder / "complete").write_text("3.11\n")
-    assert environments.is_prepared(spec, "0.6.5")
-    assert not environments.is_prepared(spec, "0.6.13")

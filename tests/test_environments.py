@@ -205,6 +205,18 @@ def test_the_cache_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache().name == "parity-harness"
 
 
+def test_an_environment_is_prepared_once_it_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARITY_CACHE", str(tmp_path))
+    spec = environments.sources()["timm"]
+    assert not environments.is_prepared(spec, "0.6.5")
+    folder = environments._recipe(spec, "0.6.5", "native").folder
+    folder.mkdir(parents=True)
+    assert not environments.is_prepared(spec, "0.6.5")
+    (folder / "complete").write_text("3.11\n")
+    assert environments.is_prepared(spec, "0.6.5")
+    assert not environments.is_prepared(spec, "0.6.13")
+
+
 def test_an_environment_is_made_once(tmp_path: Path, fake_uv: FakeUv) -> None:
     spec = source_at(tmp_path / "zoo", "zoo-models==1.0\nnumpy\n")
     made = prepare(spec, "1.0")

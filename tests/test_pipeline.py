@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from fakes import (
 
 import harness
 from harness import demonstration, images, report, weights, workers
+from harness.ahead import ahead
 from harness.claims import read_table
 from harness.errors import InputError, MeasurementError
 from harness.page import Page
@@ -76,7 +78,7 @@ def options(tmp_path: Path, rows: Iterable[str], **asked: Any) -> Options:
 
 
 def run(tmp_path: Path, rows: Iterable[str], **asked: Any) -> Results:
-    return execute(options(tmp_path, rows, **asked), Recorder())
+    return execute(ahead(options(tmp_path, rows, **asked)), Recorder())
 
 
 def outcomes(results: Results) -> dict[str, str]:
@@ -445,7 +447,7 @@ def test_an_evaluation_is_interrupted_at_once(
     images_done: list[int] = []
     monkeypatch.setattr(recorder, "images", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        execute(options(tmp_path, [TINY], data=data, weights=str(checkpoints), checks=("accuracy",)), recorder)
+        execute(ahead(options(tmp_path, [TINY], data=data, weights=str(checkpoints), checks=("accuracy",))), recorder)
     assert images_done[-1] < 21
 
 
@@ -596,15 +598,35 @@ def test_a_demonstration_whose_evaluation_fails_says_why(tmp_path: Path) -> None
 
 def test_what_it_is_at_is_said(tmp_path: Path, data: Path, checkpoints: Path) -> None:
     recorder = Recorder()
-    execute(options(tmp_path, [TINY, WIDE], data=data, weights=str(checkpoints), models=("tiny",)), recorder)
+    execute(ahead(options(tmp_path, [TINY, WIDE], data=data, weights=str(checkpoints), models=("tiny",))), recorder)
     assert recorder.stages == [
-        f"1 of 2 rows (fake=={VERSION}): static, accuracy, on 21 images",
         f"fake=={VERSION}: preparing its environment",
         f"fake=={VERSION}: counting tiny",
         f"evaluating 1 network of fake=={VERSION} on 21 images",
     ]
-    assert recorder.expected == 21
+    assert recorder.timed is None, "it would take longer to tell than to do"
     assert recorder.counts[-1] == (f"fake=={VERSION} tiny@8", 21, 21, 1)
+
+
+def test_the_time_of_a_long_run_is_told_by_networks_that_were_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path, checkpoints: Path
+) -> None:
+    monkeypatch.setattr("harness.rows._WORTH_TIMING", 5)
+    asked: dict[str, Any] = {"data": data, "weights": str(checkpoints), "checks": ("accuracy",)}
+    recorder = Recorder()
+    results = execute(ahead(options(tmp_path, [TINY, WIDE], **asked)), recorder)
+    measured: Counter[str] = Counter()
+    for name, _, _, added in recorder.counts[: recorder.timed]:
+        measured[name] += added
+    assert list(measured.values()) == [8, 8], "two batches of each"
+    assert [run.images for run in results.runs] == [run.measured_now for run in results.runs] == [21, 21]
+    assert sum(added for *_, added in recorder.counts) == 42, "nothing is measured twice"
+    again = Recorder()
+    execute(ahead(options(tmp_path, [TINY, WIDE], **asked)), again)
+    assert sum(added for *_, added in again.counts) == 0
+    early = Recorder()
+    execute(ahead(options(tmp_path, [TINY, WIDE], **asked, stop_early=True)), early)
+    assert early.timed is None
 
 
 def test_two_releases_are_compared_where_it_is_asked_for(tmp_path: Path, data: Path) -> None:

@@ -32,6 +32,7 @@ from fakes import (
 from image_files import SYNSETS, write_labels
 
 from harness import report
+from harness.ahead import ahead
 from harness.errors import InputError
 from harness.evaluation import Evaluation, evaluate
 from harness.images import ImageSet, open_images, read_image
@@ -423,8 +424,10 @@ def test_a_table_with_all_of_it_elsewhere(tmp_path: Path, remote: Remote) -> Non
     table.with_suffix(".toml").write_text(f'[data]\nname = "made up"\ndigest = "{digest}"\n')
     given: dict[str, Any] = {"tables": (table,), "weights": str(tmp_path / "weights"), "batch_size": 6}
     given |= {"sources": ("fake==1.0", "fake==2.0")}
-    far = execute(Options(data=data, store=place(remote.url("store")), out=tmp_path / "far", **given), Recorder())
-    near = execute(Options(data=local, out=tmp_path / "near", **given), Recorder())
+    far = execute(
+        ahead(Options(data=data, store=place(remote.url("store")), out=tmp_path / "far", **given)), Recorder()
+    )
+    near = execute(ahead(Options(data=local, out=tmp_path / "near", **given)), Recorder())
     assert far.verdicts == near.verdicts
     assert [str(one.outcome) for one in far.verdicts] == ["reproduced"] * 2
     assert far.paired[0].paired == near.paired[0].paired

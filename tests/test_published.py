@@ -9,6 +9,7 @@ from fakes import VERSION, Recorder, use_fakes
 
 from harness import documents
 from harness import run as command_line
+from harness.ahead import ahead
 from harness.claims import read_table
 from harness.errors import InputError
 from harness.pipeline import execute
@@ -35,7 +36,7 @@ def run(tmp_path: Path, *rows: str, **asked: Any) -> Results:
     table = tmp_path / "table.md"
     table.write_text(HEADING + "\n".join(rows) + "\n")
     options = {"tables": (table,), "out": tmp_path / "out", "checks": ("static",), **asked}
-    return execute(Options(**options), Recorder())
+    return execute(ahead(Options(**options)), Recorder())
 
 
 def statuses(results: Results) -> dict[str, str]:

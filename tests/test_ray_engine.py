@@ -40,6 +40,7 @@ from fake_adapter import Adapter  # noqa: E402
 from ray.cluster_utils import Cluster as Simulated  # noqa: E402
 
 from harness import environments, ray_engine, report  # noqa: E402
+from harness.ahead import ahead  # noqa: E402
 from harness.engine import BLOCK, Work  # noqa: E402
 from harness.errors import InputError, MeasurementError  # noqa: E402
 from harness.evaluation import Evaluation, evaluate  # noqa: E402
@@ -641,9 +642,9 @@ def test_a_table_on_a_cluster(tmp_path: Path, nodes: Nodes, monkeypatch: pytest.
         tables=(table,), sources=("fake==1.0", "fake==2.0"), data=tmp_path / "data", weights=str(tmp_path / "weights"),
         checks=("accuracy",), batch_size=BATCH, out=tmp_path / "near",
     )  # fmt: skip
-    near = execute(plain, Recorder())
+    near = execute(ahead(plain), Recorder())
     before = len(nodes.passes())
-    far = execute(dataclasses.replace(plain, engine="ray", ray_cpus=1, out=tmp_path / "far"), Recorder())
+    far = execute(ahead(dataclasses.replace(plain, engine="ray", ray_cpus=1, out=tmp_path / "far")), Recorder())
     assert len({process for process, *_ in nodes.passes(before)}) >= 2
     assert far.verdicts == near.verdicts
     assert [str(verdict.outcome) for verdict in far.verdicts].count("reproduced") == 6

@@ -196,6 +196,5 @@ def test_a_full_disk_is_one_clear_message(monkeypatch: pytest.MonkeyPatch, capsy
 
     monkeypatch.setattr(command_line, "execute", full)
     assert invoke(TINY) == 2
-    assert capsys.readouterr().err.startswith(
-        "error: [Errno 28] No space left on device: 'parity-report/store/x'. What"
-    )
+    *_, error = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: [Errno 28] No space left on device: 'parity-report/store/x'. What")

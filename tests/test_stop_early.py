@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from fakes import VERSION, Recorder, best, contents, in_this_process, save_checkpoint, use_fakes, write_images
 
-from harness import evaluation, images, pipeline, report, sequential
+from harness import ahead as looking_ahead
+from harness import evaluation, images, report, sequential
+from harness.ahead import ahead
 from harness.errors import InputError
 from harness.images import ImageSet
 from harness.pipeline import execute
@@ -60,7 +62,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, opened: ImageSet) -> None:
     monkeypatch.setattr(Worker, "do", in_this_process)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(evaluation, "BLOCK", 2)
-    monkeypatch.setattr(pipeline, "open_images", lambda *_: opened)
+    monkeypatch.setattr(looking_ahead, "open_images", lambda *_: opened)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def imagenet_val(monkeypatch: pytest.MonkeyPatch, opened: ImageSet) -> None:
         first = tuple(images.shuffled(opened.images)[:limit])
         return dataclasses.replace(opened, images=first, digest=f"{limit}", drawn_from=IMAGES)
 
-    monkeypatch.setattr(pipeline, "open_images", open_images)
+    monkeypatch.setattr(looking_ahead, "open_images", open_images)
 
 
 def run(tmp_path: Path, world: Path, *rows: str, about: bool = True, **asked: Any) -> Results:
@@ -95,11 +97,11 @@ def run(tmp_path: Path, world: Path, *rows: str, about: bool = True, **asked: An
     table.write_text(HEADING + "\n".join(rows) + "\n")
     table.with_suffix(".toml").unlink(missing_ok=True)
     if about:
-        digest = pipeline.open_images(world / "data", None, None).digest
+        digest = looking_ahead.open_images(world / "data", None, None).digest
         table.with_suffix(".toml").write_text(f'[data]\nname = "made up"\ndigest = "{digest}"\n')
     given = {"weights": str(world / "weights"), "checks": ("accuracy",), "stop_early": True, "batch_size": BATCH}
     here = {"tables": (table,), "data": world / "data", "out": tmp_path / "out"}
-    return execute(Options(**{**here, **given, **asked}), Recorder())
+    return execute(ahead(Options(**{**here, **given, **asked})), Recorder())
 
 
 def verdicts(results: Results, model: str = "tiny") -> tuple[Verdict, Verdict]:
@@ -260,7 +262,7 @@ def test_an_image_that_cannot_be_decoded_leaves_its_row_open_if_it_is_seen(
     it = images.shuffled(opened.images)[place].name
     refs = tuple(dataclasses.replace(ref, file=str(bad)) if ref.name == it else ref for ref in opened.images)
     broken = dataclasses.replace(opened, images=refs, digest="with one that is broken")
-    monkeypatch.setattr(pipeline, "open_images", lambda *_: broken)
+    monkeypatch.setattr(looking_ahead, "open_images", lambda *_: broken)
     whole = run(tmp_path, world, FALSE, stop_early=False)
     assert [one.outcome for one in verdicts(whole)] == [Outcome.NOT_MEASURED] * 2
     results = run(tmp_path, world, FALSE)

@@ -1,22 +1,8 @@
 """What a long run says while it works."""
 
-from collections.abc import Callable
-
 import pytest
 
-from harness import terminal
 from harness.terminal import Terminal, duration
-
-
-@pytest.fixture
-def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    now = [100.0]
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
-
-    def later(seconds: float) -> None:
-        now[0] += seconds
-
-    return later
 
 
 @pytest.mark.parametrize(
@@ -27,28 +13,28 @@ def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> Non
     assert duration(seconds) == said
 
 
-def test_after_a_few_seconds_is_told_how_long_all_of_it_will_take(
-    pass_time: Callable[[float], None], capsys: pytest.CaptureFixture[str]
+def test_when_the_networks_were_timed_it_is_told_how_long_the_rest_will_take(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with Terminal() as shown:
-        shown.expect(2000)
-        shown.images("a", 100, 1000, 0, 0.0)  # on disk already, which says nothing of the speed
-        pass_time(4.0)
-        shown.images("a", 140, 1000, 40, 4.0)
-        assert "left" not in capsys.readouterr().err.replace("s left", "")
-        pass_time(4.0)
-        shown.images("a", 180, 1000, 40, 4.0)
-        assert "1,820 of 2,000 forward passes are left: about 3 min at 10.0 images/s" in capsys.readouterr().err
-        pass_time(60.0)
-        shown.images("a", 780, 1000, 600, 60.0)
-        assert "forward passes" not in capsys.readouterr().err, "it is told once"
+        shown.images("a", 20, 1000, 20, 9.0)  # the first batch is slower
+        shown.images("a", 40, 1000, 20, 2.0)
+        shown.images("b", 540, 1000, 20, 4.0)
+        shown.images("c", 1000, 1000, 0, 0.0)  # on disk already
+        shown.estimate()
+        assert "1,420 forward passes are left: about 3 min" in capsys.readouterr().err  # 960 x 0.1 s + 460 x 0.2 s
 
 
-def test_what_is_all_there_takes_no_time(
-    pass_time: Callable[[float], None], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_all_there_takes_no_time(capsys: pytest.CaptureFixture[str]) -> None:
     with Terminal() as shown:
-        shown.expect(1000)
-        pass_time(60.0)
         shown.images("a", 1000, 1000, 0, 0.0)
+        shown.estimate()
     assert "forward passes" not in capsys.readouterr().err
+
+
+def test_quiet_is_without_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    with Terminal(quiet=True) as shown:
+        shown.stage("counting")
+        shown.images("a", 20, 1000, 20, 9.0)
+        shown.estimate()
+    assert capsys.readouterr() == ("", "")

@@ -18,6 +18,7 @@ from fakes import KINDS, SPEC, Recorder, best, contents, in_this_process, save_c
 from adapters import recipe
 from adapters.base import Steps
 from harness import images, report, why
+from harness.ahead import ahead
 from harness.attribution import Attribution
 from harness.environments import SourceSpec
 from harness.errors import InputError
@@ -93,7 +94,7 @@ def options(tmp_path: Path, data: Path, rows: Sequence[str] = (), about: bool = 
 
 
 def run(tmp_path: Path, data: Path, *rows: str, **asked: Any) -> Results:
-    return execute(options(tmp_path, data, rows, **asked), Recorder())
+    return execute(ahead(options(tmp_path, data, rows, **asked)), Recorder())
 
 
 def evidence(attribution: Attribution) -> dict[str, Any]:
@@ -346,7 +347,7 @@ def test_refuted_swaps_are_not_run_on_more_images(
     seen = watched(monkeypatch)
     recorder = Recorder()
     data = data_for(tmp_path / "data", other_weights / "tiny-other.bin")
-    results = execute(options(tmp_path, data), recorder)
+    results = execute(ahead(options(tmp_path, data)), recorder)
     (found,) = results.attributions
     assert (found.outcome, found.factors, found.images) == ("named", ("weights file",), IMAGES)
     swaps = evidence(found)
@@ -392,7 +393,7 @@ def test_a_page_about_other_images_says_nothing_of_these(tmp_path: Path, other_w
     data = data_for(tmp_path / "data", other_weights / "tiny-other.bin")
     asked = options(tmp_path, data)
     asked.tables[0].with_suffix(".toml").write_text(f'[data]\nname = "others"\ndigest = "{"0" * 64}"\n')
-    (found,) = execute(asked, Recorder()).attributions
+    (found,) = execute(ahead(asked), Recorder()).attributions
     assert found.against == "nothing"
 
 
@@ -427,7 +428,7 @@ def test_stand_ins_are_not_held_against_a_document(tmp_path: Path) -> None:
 def test_why_takes_images_accuracies_and_weights(tmp_path: Path, other_weights: Path, asked: dict[str, Any]) -> None:
     given = options(tmp_path, data_for(tmp_path / "data", other_weights / "tiny.bin", number=2))
     with pytest.raises(InputError, match="--why: swaps are evaluated; give --data, accuracy among the"):
-        execute(dataclasses.replace(given, **asked), Recorder())
+        execute(ahead(dataclasses.replace(given, **asked)), Recorder())
 
 
 # --- measured once

@@ -22,9 +22,11 @@ def prepare(
     """
 
     def one(source: Source) -> Installed | MeasurementError:
-        measurer.progress.stage(f"{source}: preparing its environment")
+        what = (planned.known[source.name], source.version, measurer.runtime)
         try:
-            return environments.prepare(planned.known[source.name], source.version, measurer.runtime)
+            if not environments.is_prepared(*what):
+                measurer.progress.stage(f"{source}: making its environment, which may take minutes")
+            return environments.prepare(*what)
         except MeasurementError as error:
             return error
 

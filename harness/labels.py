@@ -17,7 +17,9 @@ from typing import NamedTuple
 
 from harness.errors import InputError, readable
 
-SYNSETS = Path(__file__).parent.parent / "reference" / "imagenet_synsets.txt"
+_REFERENCE = Path(__file__).parent.parent / "reference"
+SYNSETS = _REFERENCE / "imagenet_synsets.txt"
+_NAMES = _REFERENCE / "imagenet_names.txt"
 
 #: Class indices of ILSVRC2012_val_00000001 to 00000010.
 VAL_ANCHORS = (65, 970, 230, 809, 516, 57, 334, 415, 674, 332)
@@ -46,6 +48,12 @@ class LabelLine(NamedTuple):
 def synset_indices() -> dict[str, int]:
     """WordNet id -> class index, of all 1,000 classes."""
     return {synset: index for index, synset in enumerate(SYNSETS.read_text("ascii").split())}
+
+
+@cache
+def class_names() -> list[str]:
+    """What people call each of the 1,000 classes, by index."""
+    return _NAMES.read_text("ascii").splitlines()
 
 
 def read_labels(file: Path, images: Sequence[str]) -> list[LabelLine]:

@@ -199,7 +199,9 @@ class _Comparison:
             task = {**other, **self._with_state(b, pair, self._pair_folder(pair) / "state.npz")}
             tasks.setdefault(pair.b, []).append((pair, task))
         if pairs:
-            self._measurer.progress.stage(f"numerics: tracing {len(pairs)} pairs to where they part")
+            self._measurer.progress.stage(
+                f"numerics: tracing {len(pairs)} pair{'s' * (len(pairs) != 1)} to where they part"
+            )
         failed: set[Pair] = set()
         self._run(tasks, lambda pair, event: failed.add(pair) if event["event"] == "failed" else None)
         return set(pairs) - failed

@@ -10,8 +10,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -59,30 +70,38 @@ class Terminal:
         self._said: dict[str, float] = {}
         self._left: dict[str, int] = {}
         self._pace: dict[str, float] = {}  #: seconds that an image took of late
-        self._progress = Progress(
+        self._networks = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            console=self.console,
-            disable=quiet or not self.console.is_terminal,
         )
+        self._now = Progress(SpinnerColumn(), TextColumn("{task.description}", style="dim"), TimeElapsedColumn())
+        self._live = Live(Group(self._networks, self._now), console=self.console)
 
     def __enter__(self) -> Terminal:
-        self._progress.start()
+        if self.console.is_terminal and not self.console.quiet:
+            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self._forget_stages()
+        self._live.stop()
 
     def stage(self, text: str) -> None:
         with self._lock:
-            self._progress.console.print(Text(text))
+            self.console.print(Text(text))
+            self._forget_stages()
+            self._now.add_task(escape(text))
+
+    def _forget_stages(self) -> None:
+        for task in self._now.task_ids:
+            self._now.remove_task(task)
 
     def plan(self, seen: Ahead) -> None:
         """What is going to be done."""
-        _print_plan(self._progress.console, seen)
+        _print_plan(self.console, seen)
 
     def estimate(self) -> None:
         with self._lock:
@@ -90,7 +109,7 @@ class Terminal:
             if left:
                 seconds = duration(sum(count * self._pace[run] for run, count in left.items()))
                 images = f"{sum(left.values()):,} forward passes are left"
-                self._progress.console.print(Text(f"{images}: about {seconds}"))
+                self.console.print(Text(f"{images}: about {seconds}"))
 
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:
         with self._lock:
@@ -101,8 +120,8 @@ class Terminal:
             if added:
                 self._pace[run] = seconds / added
             if run not in self._bars:
-                self._bars[run] = self._progress.add_task(run, total=total, completed=done, rate=rate)
-            self._progress.update(self._bars[run], completed=done, rate=rate)
+                self._bars[run] = self._networks.add_task(run, total=total, completed=done, rate=rate)
+            self._networks.update(self._bars[run], completed=done, rate=rate)
             if not self.console.is_terminal and (added or done == total) and self._said.get(run) != math.inf:
                 now = time.monotonic()
                 if done == total or now - self._said.get(run, 0.0) > self.EVERY:
@@ -146,7 +165,7 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
             sign, style = "⚑", Outcome.KNOWN_GAP
         console.print(Text(f"{sign} {pair_sentence(pair)}", style=STYLES[style]))
     for comparison in results.preprocessing:
-        console.print(Text(f"{comparison.model}: {preprocessing.sentence(comparison)}"))
+        console.print(Text(preprocessing.sentence(comparison)))
     for one in results.attributions:
         console.print(Text(f"? {one.source} {one.model}: {one.text}"))
     for failure in results.failures:
@@ -154,9 +173,18 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
         console.print(Text(f"! {where}: {failure.message}", style=STYLES[Outcome.ERROR]))
     for problem in results.problems:
         console.print(Text(f"! {problem}", style=STYLES[Outcome.ERROR]))
-    tally = ", ".join(f"{counts[outcome]} {outcome.replace('_', ' ')}" for outcome in Outcome if counts[outcome])
-    console.print(Text(f"{summary(results)} ({tally})"))
-    console.print(Text(f"Report: {report}"))
+    tally = Text(", ").join(
+        Text(f"{SIGNS[outcome]} {counts[outcome]} {outcome.replace('_', ' ')}", style=STYLES[outcome])
+        for outcome in Outcome
+        if counts[outcome]
+    )
+    console.print()
+    console.print(Text(summary(results), style="bold"), tally, sep="\n")
+    console.print(Text(f"Report: {report}, for a browser {report.with_suffix('.html')}"))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _outcomes(results: Results) -> Table:
@@ -167,10 +195,10 @@ def _outcomes(results: Results) -> Table:
         cells = []
         for metric in metrics:
             verdict = entry["cells"].get(metric)
-            text = (
-                f"{verdict.claim.text} {SIGNS[verdict.outcome]} {verdict.outcome.replace('_', ' ')}" if verdict else ""
+            figure = f"{verdict.claim.text} {verdict.claim.unit}".strip() if verdict else ""
+            cells.append(
+                Text(f"{figure} {SIGNS[verdict.outcome]}", style=STYLES[verdict.outcome]) if verdict else Text()
             )
-            cells.append(Text(text, style=STYLES[verdict.outcome] if verdict else ""))
         table.add_row(Text(entry["row"].model), Text(str(entry["source"])), *cells)
     return table
 
@@ -196,12 +224,14 @@ def _print_plan(console: Console, seen: Ahead) -> None:
         ready = "ready" if part.prepared else "to be made"
         table.add_row(Text(str(part.source)), ready, str(part.models), str(part.networks or "–"))
     console.print(table)
-    rows, files = len(seen.planned.table.rows), len(seen.planned.table.files)
-    console.print(Text(f"{rows} rows in {files} files; checks: {', '.join(seen.options.checks)}"))
+    documented, targets = seen.planned.table, seen.planned.targets
+    asked = f"{len({target.row for target in targets})} of {_count(len(documented.rows), 'row')}"
+    console.print(Text(f"{asked} in {_count(len(documented.files), 'file')}; checks: {', '.join(seen.options.checks)}"))
     for row in seen.planned.foreign:
         console.print(Text(f"– {row.model}: no adapter for {row.source or 'a row without a source'}, not measured"))
     if seen.images is not None:
-        console.print(Text(f"{seen.images.identity}; {seen.forward_passes:,} forward passes of one image"))
+        console.print(Text(seen.images.identity))
+        console.print(Text(f"{seen.forward_passes:,} forward passes of one image"))
     for problem in seen.planned.table.problems:
         console.print(Text(f"! {problem}", style=STYLES[Outcome.ERROR]))
 
@@ -220,7 +250,7 @@ def show_copies(copies: Sequence[Copy]) -> None:
     console = _console()
     for copy in copies:
         if copy.path is not None:
-            console.print(Text(f"Fixed: {copy.path} ({copy.cells} cell{'s' * (copy.cells != 1)} corrected)"))
+            console.print(Text(f"Fixed: {copy.path} ({_count(copy.cells, 'cell')} corrected)"))
         for entry in copy.left:
             documented = f"{entry.claim.metric} {entry.claim.text} {entry.claim.unit}".rstrip() if entry.claim else ""
             what = f"{entry.model} of {entry.source}, {documented}, could not be corrected to {entry.corrected}"

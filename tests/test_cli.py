@@ -52,10 +52,11 @@ def test_quiet_says_what_is_wrong_and_nothing_else(capsys: pytest.CaptureFixture
     assert cli.main(["audit", "wrong.md", "--quiet"]) == 1
     shown = capsys.readouterr()
     assert shown.err == ""
-    wrong, summary, report = shown.out.splitlines()
+    wrong, _, summary, tally, report = shown.out.splitlines()
     assert "params: documented 49.006 K" in wrong
     assert "1 of them is wrong" in summary
-    assert report == "Report: parity-report/report.md"
+    assert tally == "✓ 1 reproduced, ✗ 1 contradicted, – 2 not measured"
+    assert report == "Report: parity-report/report.md, for a browser parity-report/report.html"
 
 
 def test_somebody_who_looks_gets_a_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +64,7 @@ def test_somebody_who_looks_gets_a_table(capsys: pytest.CaptureFixture[str], mon
     monkeypatch.setenv("COLUMNS", "120")
     _, text = printed(capsys, "audit", "README.md", "--models", "tiny")
     row = next(line for line in text.splitlines() if "tiny" in line)
-    assert "97.152 ✓ reproduced" in row
+    assert "97.152 K ✓" in row
     assert "\t" not in row
 
 

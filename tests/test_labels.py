@@ -9,7 +9,16 @@ import pytest
 from image_files import SAMPLE, SYNSETS, full_val, refused, val_name, write, write_labels
 
 from harness.images import open_images
-from harness.labels import DEVKIT_IDS, VAL_ANCHORS, LabelLine, label_shift, label_trap, not_imagenet_val
+from harness.labels import (
+    DEVKIT_IDS,
+    VAL_ANCHORS,
+    LabelLine,
+    class_names,
+    label_shift,
+    label_trap,
+    not_imagenet_val,
+    synset_indices,
+)
 
 
 def told(pairs: Iterable[tuple[str, int]]) -> str | None:
@@ -256,3 +265,12 @@ def test_the_sample_with_its_labels_broken(tmp_path: Path) -> None:
     assert "labels are off by one, too high: 500 of 500 differ" in refused(SAMPLE, off)
     present = write_labels(tmp_path / "present.txt", {path: n for n, (path, _) in enumerate(rows)})
     assert "labels follow another class order: 499 of 500 differ" in refused(SAMPLE, present)
+
+
+def test_every_class_has_a_name_at_its_place() -> None:
+    names = class_names()
+    assert len(names) == len(synset_indices()) == 1000
+    assert all(names)
+    # of synsets that the sample and the photographs show
+    for synset, name in {"n01440764": "tench", "n02123045": "tabby", "n15075141": "toilet tissue"}.items():
+        assert names[synset_indices()[synset]] == name

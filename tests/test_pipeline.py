@@ -600,7 +600,6 @@ def test_what_it_is_at_is_said(tmp_path: Path, data: Path, checkpoints: Path) ->
     recorder = Recorder()
     execute(ahead(options(tmp_path, [TINY, WIDE], data=data, weights=str(checkpoints), models=("tiny",))), recorder)
     assert recorder.stages == [
-        f"fake=={VERSION}: preparing its environment",
         f"fake=={VERSION}: counting tiny",
         f"evaluating 1 network of fake=={VERSION} on 21 images",
     ]

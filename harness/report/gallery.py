@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageOps
 
 from harness.images import read_image
-from harness.labels import synset_indices
+from harness.labels import class_names
 from harness.places import place
 from harness.results import Results
 from harness.store import Predictions
@@ -49,7 +49,7 @@ def albums(results: Results) -> list[Album]:
     if results.images is None:
         return []
     refs = {ref.name: ref for ref in results.images.images}
-    known = {index: f"{index} {synset}" for synset, index in synset_indices().items()}
+    known = {index: f"{index} {name}" for index, name in enumerate(class_names())}
     found = []
     for two in results.paired:
         if not two.paired.flipped:

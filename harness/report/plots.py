@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from statsmodels.stats.proportion import proportion_confint
 
 from harness.accuracy import accuracy
@@ -90,8 +91,22 @@ def _panels(count: int, height: float, width: float = 5.2) -> tuple[Figure, list
     return figure, list(axes[:count])
 
 
+def _format(axes: Axes, text: str) -> None:
+    """The numbers of a logarithmic axis; matplotlib's own are formulas, on its smaller ticks too."""
+    axes.yaxis.set_major_formatter(StrMethodFormatter(text))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _whose(run: Run) -> str:
-    return f"{run.documented_model}, {run.source}, {run.input_size} px"
+    made_up = ", stand-in weights" if run.checkpoint.stand_in else ""
+    return f"{run.documented_model}, {run.source}, {run.input_size} px{made_up}"
+
+
+def _of_weights(runs: Sequence[Run]) -> str:
+    """A warning for captions."""
+    if not any(run.checkpoint.stand_in for run in runs):
+        return ""
+    return " Stand-in weights were made up to test the chain; what they reach says nothing of what is documented."
 
 
 # -- accuracies ------------------------------------------------------------------------------------
@@ -125,12 +140,12 @@ def _accuracies(results: Results) -> Plot | None:
         for number, claim in enumerate(_claims_of(results, run, metric)):
             label = "documented" if position == number == 0 else None
             axes.plot(claim.value, position, "D", color=_DOCUMENTED, fillstyle="none", label=label)
-    axes.set_yticks(range(len(lines)), [f"{run.documented_model} of {run.source}: {m}" for run, m in lines])
+    axes.set_yticks(range(len(lines)), [f"{_whose(run)}: {metric}" for run, metric in lines])
     axes.invert_yaxis()
     axes.set_xlabel("% of the images")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25 / figure.get_figheight() * 2), ncols=2)
     caption = "Measured accuracies with the 95 % interval that the number of images leaves, and what is documented."
-    return _plot("accuracies", "Documented against measured", caption, figure)
+    return _plot("accuracies", "Documented against measured", caption + _of_weights(results.runs), figure)
 
 
 def _images_seen(results: Results) -> Plot | None:
@@ -162,7 +177,8 @@ def _images_seen(results: Results) -> Plot | None:
     caption = (
         "Top-1 over the images seen in shuffled order, with its 95 % interval; the dashed line is what is documented."
     )
-    return _plot("images-seen", "Accuracy over the images seen", caption, figure)
+    shown = [run for run, _ in curves]
+    return _plot("images-seen", "Accuracy over the images seen", caption + _of_weights(shown), figure)
 
 
 # -- FLOPs -----------------------------------------------------------------------------------------
@@ -226,7 +242,7 @@ def _layers(results: Results) -> Plot | None:
             axes.annotate(
                 pair.layers[first][0], (first + 1, differences[first]), xytext=(6, -14), textcoords="offset points"
             )
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.0e}"))  # matplotlib's own writes formulas
+        _format(axes, "{x:.0e}")
         axes.set(
             title=f"{pair.model}: {pair.a}, {pair.b}",
             xlabel="layer with weights, in order",
@@ -269,11 +285,12 @@ def _margins(results: Results) -> Plot | None:
             title=f"{two.a.documented_model}: {two.a.source}, {two.b.source}", xlabel="smaller margin, logit units",
             ylabel="images", yscale="log",
         )  # fmt: skip
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        _format(axes, "{x:g}")
     handles, texts = panels[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=3)
     caption = (
         "Margins between the best and the second class, the smaller of the two sources'. Images that flip although "
         "both sources were sure of them, right of the dashed line, are no near ties."
     )
+    caption += _of_weights([run for two, *_ in drawn for run in (two.a, two.b)])
     return _plot("margins", "Margins of flipped images", caption, figure)

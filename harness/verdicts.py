@@ -255,7 +255,7 @@ def pair_findings(pairs: Iterable[PairResult]) -> list[Finding]:
         apart = len(pair.wiring)
         text += f". {apart} layers in all are built or fed differently." if apart else "."
         text += f" {operators_apart(pair)}" if operators_apart(pair) else ""
-        text += f" {pair.known_gap['reason']} <{pair.known_gap['url']}>" if pair.known_gap else ""
+        text += f" {pair.known_gap['reason']} {pair.known_gap['url']}" if pair.known_gap else ""
         evidence = {"first_divergence": first, "max_abs_diff": pair.max_abs_diff, "images": pair.images}
         severity: Literal["warning", "error"] = "warning" if pair.known_gap else "error"
         found.append(Finding("different_function", severity, sources, pair.model, text, evidence))

@@ -220,16 +220,22 @@ def command_of(options: Options) -> str:
     parts += [f"--models {shlex.quote(','.join(options.models))}"] if options.models else []
     parts += [f"--data {shown_path(options.data)}"] if options.data else []
     parts += [f"--labels {shown_path(options.labels)}"] if options.labels else []
-    parts += [f"--weights {options.weights}"] if options.weights else []
+    parts += [f"--weights {_shown_weights(options.weights)}"] if options.weights else []
     parts += [f"--checks {','.join(options.checks)}"]
     parts += ["--why"] if options.why else []
     parts += [f"--limit {options.limit}"] if options.limit else []
     parts += ["--gallery"] if options.gallery else []
     parts += ["--stop-early"] if options.stop_early else []
+    parts += [f"--batch-size {options.batch_size}"] if options.batch_size != Options().batch_size else []
+    parts += [f"--device {options.device}"] if options.device != Options().device else []
     parts += [f"--runtime {options.runtime}"] if options.runtime != Options().runtime else []
     parts += [f"--precision {options.precision}"] if options.precision != Options().precision else []
     parts += [f"--engine {options.engine}"] if options.engine != Options().engine else []
     return " ".join(parts)
+
+
+def _shown_weights(weights: str) -> str:
+    return weights if weights in ("auto", "none") else shown_path(Path(weights))
 
 
 def shown_path(path: Place) -> str:

@@ -285,6 +285,7 @@ def _margins(results: Results) -> Plot | None:
             title=f"{two.a.documented_model}: {two.a.source}, {two.b.source}", xlabel="smaller margin, logit units",
             ylabel="images", yscale="log",
         )  # fmt: skip
+        axes.set_ylim(bottom=0.7)  # a single image is seen, too
         _format(axes, "{x:g}")
     handles, texts = panels[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=3)

@@ -183,8 +183,8 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
     console.print(Text(f"Report: {report}, for a browser {report.with_suffix('.html')}"))
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
+def _count(number: int, one: str, more: str = "") -> str:
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def _outcomes(results: Results) -> Table:
@@ -231,7 +231,8 @@ def _print_plan(console: Console, seen: Ahead) -> None:
         console.print(Text(f"– {row.model}: no adapter for {row.source or 'a row without a source'}, not measured"))
     if seen.images is not None:
         console.print(Text(seen.images.identity))
-        console.print(Text(f"{seen.forward_passes:,} forward passes of one image"))
+    if seen.forward_passes:
+        console.print(Text(f"{_count(seen.forward_passes, 'forward pass', 'forward passes')} of one image"))
     for problem in seen.planned.table.problems:
         console.print(Text(f"! {problem}", style=STYLES[Outcome.ERROR]))
 

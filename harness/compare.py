@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from rich.console import Console
+from rich.markdown import Markdown
+
 from harness.errors import InputError
 from harness.images import is_url
 from harness.places import place
@@ -251,7 +254,9 @@ def show(given: argparse.Namespace) -> int:
         found = compare(read(given.before), read(given.after))
         content = {**dataclasses.asdict(found), "exit_status": found.exit_status}
         text = markdown(found) if given.format == "markdown" else json.dumps(content, indent=1) + "\n"
-        if given.out is None:
+        if given.out is None and given.format == "markdown" and sys.stdout.isatty():
+            Console().print(Markdown(text))
+        elif given.out is None:
             print(text, end="")
         else:
             write_whole(given.out, text.encode())

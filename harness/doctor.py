@@ -12,7 +12,7 @@ from typing import Literal
 import uv
 
 from harness import environments
-from harness.ahead import Ahead
+from harness.ahead import Ahead, Part
 from harness.ahead import ahead as look_ahead
 from harness.errors import InputError, MeasurementError
 from harness.plan import Options
@@ -54,10 +54,14 @@ def _tools() -> Iterator[Diagnosis]:
 def _environments(seen: Ahead) -> Iterator[Diagnosis]:
     for part in seen.parts:
         if part.prepared:
-            yield Diagnosis("good", f"{part.source}", f"its environment is ready; {part.models} models to check")
+            yield Diagnosis("good", f"{part.source}", f"its environment is ready; {_models(part)}")
         else:
-            text = f"its environment will be made on first use; {part.models} models to check"
+            text = f"its environment will be made on first use; {_models(part)}"
             yield Diagnosis("warning", f"{part.source}", text, "takes minutes and a connection to a package index")
+
+
+def _models(part: Part) -> str:
+    return f"{part.models} model{'s' * (part.models != 1)} to check"
 
 
 def _disk(seen: Ahead) -> Iterator[Diagnosis]:
@@ -66,7 +70,8 @@ def _disk(seen: Ahead) -> Iterator[Diagnosis]:
     for folder, needed in wanted.items():
         there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         free = shutil.disk_usage(there).free
-        text = f"{free / 2**30:.1f} GiB free in {folder}, {needed / 2**30:.1f} GiB may be needed"
+        text = f"{free / 2**30:.1f} GiB free in {folder}"
+        text += f", {needed / 2**30:.1f} GiB may be needed" if needed else ""
         if not os.access(there, os.W_OK):
             yield Diagnosis("bad", "disk", f"{folder} cannot be written to", "choose another: PARITY_CACHE, --out")
         elif free < needed:

@@ -96,7 +96,7 @@ def _self_contradictions(page: Page) -> list[Finding]:
             "page_contradicts_itself", "warning", "", "",
             f"The page resizes the short side to floor(input / {ratio}) and gives {stated} for an input of {size}, "
             f"but floor({size} / {ratio}) is {computed}.",
-            {"file": Path(page.file).name, "input_size": size, "stated": stated, "computed": computed},
+            {"file": Path(page.file or "").name, "input_size": size, "stated": stated, "computed": computed},
         )
         for size, (stated, computed) in wrong.items()
     ]  # fmt: skip

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -77,7 +76,7 @@ class Terminal:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
         )
-        self._now = Progress(SpinnerColumn(), TextColumn("{task.description}", style="dim"), TimeElapsedColumn())
+        self._now = Progress(SpinnerColumn(), TimeElapsedColumn())  #: since the last line was said
         self._live = Live(Group(self._networks, self._now), console=self.console)
 
     def __enter__(self) -> Terminal:
@@ -93,7 +92,7 @@ class Terminal:
         with self._lock:
             self.console.print(Text(text))
             self._forget_stages()
-            self._now.add_task(escape(text))
+            self._now.add_task(text)
 
     def _forget_stages(self) -> None:
         for task in self._now.task_ids:
@@ -243,7 +242,13 @@ def show_diagnoses(found: Sequence[Diagnosis]) -> None:
     signs = {"good": ("✓", "green"), "warning": ("?", "yellow"), "bad": ("✗", "bold red")}
     for one in found:
         sign, style = signs[one.state]
-        console.print(Text(f"{sign} {one.about}: {one.text}" + (f". {one.remedy}" if one.remedy else ""), style=style))
+        console.print(
+            Text(
+                f"{sign} {one.about}: {one.text}"
+                + (f". {one.remedy[0].upper()}{one.remedy[1:]}" if one.remedy else ""),
+                style=style,
+            )
+        )
 
 
 def show_copies(copies: Sequence[Copy]) -> None:

@@ -96,7 +96,7 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "docs/page.md",
         "zoo/one/README.md",
         "more/page.md",
-        "reports/mmcls-0.23.1/models.md",
+        "reports/mmcls-0.23.1/mmcls-0.23.1.md",
     ):
         Path(page).parent.mkdir(parents=True, exist_ok=True)
         Path(page).write_text(PAGE.replace("timm v0.6.5", "mmcls v0.23.1") if "mmcls" in page else PAGE)

@@ -17,7 +17,7 @@ from harness.report.plots import Plot
 from harness.results import Results
 
 #: evidence that stands in the words of the cause already, or is for machines
-_SAID = ("known_gap", "nearest", "other_rows")
+_SAID = ("known_gap", "nearest", "other_rows", "one_digit", "exchanged", "expected", "expected_convention")
 
 
 def html(results: Results, figures: Sequence[Plot] = ()) -> str:
@@ -26,6 +26,8 @@ def html(results: Results, figures: Sequence[Plot] = ()) -> str:
     environment.filters["words"] = lambda text: str(text).replace("_", " ")
     context = page.context(results)
     script = _asset("report.js")
+    corrected = {entry.claim: f"{entry.corrected} {entry.claim.unit}".rstrip() for entry in results.entries
+                 if entry.claim is not None and entry.corrected is not None}  # fmt: skip
     return environment.get_template("report.html.j2").render(
         **{**context, "rows": _numbered(context["rows"])},
         style=Markup(_asset("report.css")),
@@ -35,6 +37,7 @@ def html(results: Results, figures: Sequence[Plot] = ()) -> str:
         evidence=evidence,
         albums=gallery.albums(results),
         figures=[(figure, Markup(figure.inline)) for figure in figures],
+        corrected=lambda verdict: corrected.get(verdict.claim),
         repeat=lambda verdict: page.cell_command(results, verdict),
     )
 

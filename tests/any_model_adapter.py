@@ -15,7 +15,8 @@ class Adapter(fake_adapter.Adapter):
     """See adapters.base.AdapterClass."""
 
     def models(self) -> Sequence[str]:
-        return ("cspresnet50", "cspresnext50", "cspdarknet53", "efficientnet_lite0", "resnet50")
+        csp = ("cspresnet50", "cspresnext50", "cspdarknet53")
+        return (*csp, "resnet50", *(f"tf_efficientnet_lite{n}" for n in range(3)))
 
     def aliases(self) -> dict[str, str]:
         return {}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from builders import TIMM, claim, row, run, static, verdict
 
@@ -13,7 +14,7 @@ from harness import paired
 from harness.comparisons import PairedRuns
 from harness.images import ImageRef, ImageSet
 from harness.records import Outcome, PairResult, Run, Source, Static, Verdict
-from harness.report.plots import Plot, plots
+from harness.report.plots import Plot, _interval, plots
 from harness.store import Predictions
 
 MMCLS = Source("mmcls", "1.0")
@@ -72,16 +73,27 @@ def test_accuracies_with_what_is_documented_and_over_the_images(runs: list[Run])
     documented = verdict(Outcome.NOT_MEASURED, claim("79.582", "top1"))
     found = drawn(Shown(runs=tuple(runs), verdicts=(documented,), images=images))
     assert list(found) == ["accuracies", "images-seen"]
-    assert "network, timm==0.6.5, 256 px: top1" in texts(found["accuracies"])
+    assert "network, timm==0.6.5, 256 px: top1 79.582" in texts(found["accuracies"])
     assert "documented" in texts(found["accuracies"])
     assert "network, mmcls==1.0, 256 px" in texts(found["images-seen"])
 
 
+def test_nothing_is_left_open_once_all_images_were_seen() -> None:
+    right, seen = np.array([8, 40]), np.array([10, 50])
+    part = ImageSet(".", "label file", (), "0" * 64, False, "50 images", (), drawn_from=50)
+    low, high = _interval(right, seen, part)
+    assert low[0] < 80 < high[0]
+    assert (low[1], high[1]) == (80, 80)
+    plain = _interval(right, seen, None)
+    assert plain[0][1] < 80 < plain[1][1], "of other images there are always more"
+    assert plain[0][0] < low[0]
+
+
 def test_stand_in_weights_are_called_so(runs: list[Run]) -> None:
     made_up = dataclasses.replace(runs[0].checkpoint, stand_in="made up here")
-    found = drawn(Shown(runs=(dataclasses.replace(runs[0], checkpoint=made_up), runs[1])))["accuracies"]
-    assert "network, timm==0.6.5, 256 px, stand-in weights: top1" in texts(found)
-    assert "network, mmcls==1.0, 256 px: top1" in texts(found)
+    documented = verdict(Outcome.NOT_MEASURED, claim("79.582", "top1"))
+    found = drawn(Shown(runs=(dataclasses.replace(runs[0], checkpoint=made_up),), verdicts=(documented,)))["accuracies"]
+    assert "network, timm==0.6.5, 256 px, stand-in weights: top1 79.582" in texts(found)
     assert "says nothing of what is documented" in found.caption
 
 

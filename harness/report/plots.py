@@ -10,18 +10,18 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from statsmodels.stats.proportion import proportion_confint
 
-from harness.accuracy import accuracy
+from harness.accuracy import NOISE_OF, accuracy, allowed_counts, count
 from harness.comparing import Measured
 from harness.divergence import LAYER_ROUNDING
-from harness.images import shuffled
+from harness.images import ImageSet, shuffled
 from harness.places import place
 from harness.records import UNITS, Claim, Metric, Outcome, PairResult, Run
-from harness.report.contract import interval95
 from harness.results import Results
 from harness.store import Predictions
 
@@ -34,6 +34,8 @@ _MEASURED, _DOCUMENTED, _OTHER = "#3b82d6", "#e0702b", "#2f9e6e"
 _PANELS = 12
 #: points of a curve
 _POINTS = 200
+Counts = npt.NDArray[np.int_]
+Percents = npt.NDArray[np.float64]
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 10,
@@ -123,29 +125,57 @@ def _claims_of(results: Results, run: Run, metric: Metric) -> list[Claim]:
 
 
 def _accuracies(results: Results) -> Plot | None:
-    """Documented against measured, with the interval that the number of images leaves."""
+    """Measured minus documented, with the interval that is left open and the noise that is allowed."""
     metrics: tuple[Metric, ...] = ("top1", "top5")
-    lines = [(run, metric) for run in results.runs for metric in metrics if run.images]
+    lines = [
+        (run, claim) for run in results.runs if run.images for m in metrics for claim in _claims_of(results, run, m)
+    ]
     if not lines:
         return None
     figure = Figure(figsize=(8, 1 + 0.32 * len(lines)), layout="constrained")
     axes = figure.subplots()
-    for position, (run, metric) in enumerate(lines):
-        measured = accuracy(run, metric) or 0.0
-        low, high = interval95(run.top1_count if metric == "top1" else run.top5_count, run.images)
-        axes.errorbar(
-            measured, position, xerr=[[measured - low], [high - measured]], fmt="o", color=_MEASURED, capsize=3,
-            label="measured, 95 % interval" if position == 0 else None,
+    for position, (run, claim) in enumerate(lines):
+        measured = accuracy(run, claim.metric) or 0.0
+        low, high = _interval(np.array([count(run, claim.metric)]), np.array([run.images]), results.images)
+        least, most = _allowed(claim)
+        first = position == 0
+        axes.plot(
+            [least - claim.value, most - claim.value], [position] * 2, color=_DOCUMENTED, linewidth=8, alpha=0.5,
+            solid_capstyle="butt", label="allowed difference" if first else None,
         )  # fmt: skip
-        for number, claim in enumerate(_claims_of(results, run, metric)):
-            label = "documented" if position == number == 0 else None
-            axes.plot(claim.value, position, "D", color=_DOCUMENTED, fillstyle="none", label=label)
-    axes.set_yticks(range(len(lines)), [f"{_whose(run)}: {metric}" for run, metric in lines])
-    axes.invert_yaxis()
-    axes.set_xlabel("% of the images")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25 / figure.get_figheight() * 2), ncols=2)
-    caption = "Measured accuracies with the 95 % interval that the number of images leaves, and what is documented."
-    return _plot("accuracies", "Documented against measured", caption + _of_weights(results.runs), figure)
+        axes.errorbar(
+            measured - claim.value, position, xerr=[abs(measured - low), abs(high - measured)], fmt="o", color=_MEASURED,
+            capsize=3, label="measured, 95 % interval" if first else None,
+        )  # fmt: skip
+    axes.axvline(0, color=_DOCUMENTED, linestyle="--", label="documented")
+    axes.set_yticks(range(len(lines)), [f"{_whose(run)}: {claim.metric} {claim.text}" for run, claim in lines])
+    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.set_xlabel("measured minus documented, percentage points")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.25 / figure.get_figheight() * 2), ncols=3)
+    caption = (
+        "Measured accuracies less what is documented, with the 95 % interval that the images not seen leave open; the "
+        "band is what a repetition may differ by."
+    )
+    return _plot("accuracies", "Measured against documented", caption + _of_weights([run for run, _ in lines]), figure)
+
+
+def _interval(right: Counts, seen: Counts, images: ImageSet | None) -> tuple[Percents, Percents]:
+    """95 % of what all images may come to, in percent.
+
+    Wilson's score interval, narrowed by the finite population correction where they are a part of ImageNet val, so
+    that nothing is left open once all were seen (W. G. Cochran, Sampling Techniques, 3rd ed. 1977, 2.6).
+    """
+    low, high = proportion_confint(right, seen, method="wilson")
+    whole = (images.drawn_from or len(images.images) * images.is_imagenet_val) if images else 0
+    open_ = np.sqrt((whole - seen) / (whole - 1)) if whole else 1.0
+    share = right / seen
+    return 100 * (share - (share - low) * open_), 100 * (share + (high - share) * open_)
+
+
+def _allowed(claim: Claim) -> tuple[float, float]:
+    """Percentages that agree with a documented one on ImageNet val."""
+    least, most = allowed_counts(claim, NOISE_OF)
+    return 100 * least / NOISE_OF, 100 * most / NOISE_OF
 
 
 def _images_seen(results: Results) -> Plot | None:
@@ -168,14 +198,20 @@ def _images_seen(results: Results) -> Plot | None:
     figure, panels = _panels(len(curves), 2.4)
     for axes, (run, counts) in zip(panels, curves, strict=True):
         seen = np.unique(np.linspace(1, len(counts), _POINTS).round().astype(int))
-        low, high = proportion_confint(counts[seen - 1], seen, method="wilson")
-        axes.fill_between(seen, 100 * low, 100 * high, color=_MEASURED, alpha=0.25, linewidth=0)
+        low, high = _interval(counts[seen - 1], seen, results.images)
+        axes.fill_between(seen, low, high, color=_MEASURED, alpha=0.25, linewidth=0)
         axes.plot(seen, 100 * counts[seen - 1] / seen, color=_MEASURED)
+        later = seen >= len(counts) / 20  # the first images say little, and would take all the room
+        shown = [*low[later], *high[later]]
         for claim in _claims_of(results, run, "top1"):
             axes.axhline(claim.value, color=_DOCUMENTED, linestyle="--")
+            axes.axhspan(*_allowed(claim), color=_DOCUMENTED, alpha=0.3, linewidth=0)
+            shown.append(claim.value)
+        axes.set_ylim(max(0.0, min(shown) - 1), min(100.0, max(shown) + 1))
         axes.set(title=_whose(run), xlabel="images seen", ylabel="top1, %")
     caption = (
-        "Top-1 over the images seen in shuffled order, with its 95 % interval; the dashed line is what is documented."
+        "Top-1 over the images seen in shuffled order, with the 95 % interval that those not seen leave open; the "
+        "dashed line is what is documented, the band around it what a repetition may differ by."
     )
     shown = [run for run, _ in curves]
     return _plot("images-seen", "Accuracy over the images seen", caption + _of_weights(shown), figure)

@@ -43,7 +43,7 @@ class Kind:
 
     identity: tuple[str, ...]
     loose: tuple[str, ...]  #: parts of the identity that may be another, where it stays clear which entry is meant
-    telling: tuple[str, ...]  #: fields that are compared
+    telling: tuple[str, ...]  #: fields that are compared; another release is told of its source once
 
 
 KINDS = {
@@ -51,12 +51,12 @@ KINDS = {
     "cells": Kind(
         ("file", "source", "version", "model", "input_size", "metric"),
         ("file", "version", "input_size"),
-        ("version", "input_size", "documented", "unit", "measured", "outcome", "convention"),
+        ("input_size", "documented", "unit", "measured", "outcome", "convention"),
     ),
     "runs": Kind(
         ("source", "version", "model", "input_size", "runtime", "precision"),
         ("version", "input_size"),
-        ("version", "input_size", "images", "top1_count", "top5_count", "decode_errors", "checkpoint"),
+        ("input_size", "images", "top1_count", "top5_count", "decode_errors", "checkpoint"),
     ),
     "pairs": Kind(
         ("a", "b", "model", "input_size", "same_weights"),

@@ -144,8 +144,8 @@ def _accuracies(results: Results) -> Plot | None:
             solid_capstyle="butt", label="allowed difference" if first else None,
         )  # fmt: skip
         axes.errorbar(
-            measured - claim.value, position, xerr=[abs(measured - low), abs(high - measured)], fmt="o", color=_MEASURED,
-            capsize=3, label="measured, 95 % interval" if first else None,
+            measured - claim.value, position, xerr=[abs(measured - low), abs(high - measured)], fmt="o",
+            color=_MEASURED, capsize=3, label="measured, 95 % interval" if first else None,
         )  # fmt: skip
     axes.axvline(0, color=_DOCUMENTED, linestyle="--", label="documented")
     axes.set_yticks(range(len(lines)), [f"{_whose(run)}: {claim.metric} {claim.text}" for run, claim in lines])

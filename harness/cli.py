@@ -20,6 +20,29 @@ examples:
 """
 
 
+AUDIT = """\
+examples:
+  parity audit README.md                  one page
+  parity audit README.md docs/ --fix      pages and folders of them, and corrected copies in OUT/fixed
+  parity audit 'zoo/**/*.md' --annotate   what is wrong, beside the lines on GitHub
+"""
+COMPARE = """\
+examples:
+  parity compare before/ after/                    two --out folders, in Markdown
+  parity compare before/ after/ --format json      for a program
+
+exit status:
+  0  nothing became worse
+  1  something did
+  2  a report could not be read
+"""
+DOCTOR = """\
+examples:
+  parity doctor                                              the CSPNet table, without a data set
+  parity doctor --data imagenet/val --weights checkpoints/   with accuracies
+"""
+
+
 def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="parity",
@@ -42,11 +65,13 @@ def parser() -> argparse.ArgumentParser:
         )
 
     run.add_arguments(command("run", run.DESCRIPTION, run.EXAMPLES.replace("python -m harness.run", "parity run")))
-    audit = command("audit", "Checks FLOPs and parameters of pages, and what they say of themselves, without weights.")
+    audit = command(
+        "audit", "Checks FLOPs and parameters of pages, and what they say of themselves, without weights.", AUDIT
+    )
     audit.add_argument("pages", type=Path, nargs="+", metavar="PAGE", help="Markdown or CSV files, folders, patterns")
     run.add_arguments(audit)
-    compare.add_arguments(command("compare", "What changed between two reports."))
-    run.add_arguments(command("doctor", "Looks at everything that a run with the same options needs."))
+    compare.add_arguments(command("compare", "What changed between two reports.", COMPARE))
+    run.add_arguments(command("doctor", "Looks at everything that a run with the same options needs.", DOCTOR))
     documents.add_arguments(command("documents", "What a source's package says of its own models, as a page."))
     return whole
 

@@ -45,7 +45,8 @@ class Paired:
     equivalence_p: float  #: of the hypothesis that the two differ by the margin or more
     near_ties: int  #: flipped images whose decision is within near_tie_limit
     near_tie_limit: float  #: logit units, twice the usual difference on images that did not flip; see compare()
-    largest_margin_of_a_flip: float | None  #: logit units, see compare(); None where nothing flipped
+    margins: Mapping[str, float]  #: logit units, of each image the smaller of the two; see compare()
+    largest_margin_of_a_flip: float | None  #: of these; None where nothing flipped
     logit_difference: float  #: logit units, 95th percentile of |a - b| over all images and the classes both list
 
 
@@ -95,6 +96,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, labels: Mapping[str, int], margin:
         equivalence_p=p,
         near_ties=int((flips & (margins <= 2 * usual)).sum()),
         near_tie_limit=2 * usual,
+        margins=dict(zip(names, margins.tolist(), strict=True)),
         largest_margin_of_a_flip=float(margins[flips].max()) if flips.any() else None,
         logit_difference=_percentile(differences),
     )

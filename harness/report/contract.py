@@ -195,7 +195,8 @@ def paired_entry(runs: PairedRuns) -> dict[str, Any]:
         "top1_agreement": found.same_class / found.images,
         "outcome": "equivalent" if found.equivalent else "different" if found.mcnemar_p < 0.05 else "undecided",
         "first_divergence": None,
-        "paired": dataclasses.asdict(found),
+        # a margin for every image would be most of the report
+        "paired": {name: value for name, value in dataclasses.asdict(found).items() if name != "margins"},
         "sentence": sentence(found, str(runs.a.source), str(runs.b.source)),
     }
 

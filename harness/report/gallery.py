@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,27 +53,25 @@ def albums(results: Results) -> list[Album]:
     for two in results.paired:
         if not two.paired.flipped:
             continue
-        tables = [Predictions(place(run.predictions)).read().set_index("image") for run in (two.a, two.b)]
+        classes = [Predictions(place(run.predictions)).read().set_index("image")["classes"] for run in (two.a, two.b)]
+        surest = sorted(two.paired.flipped, key=lambda name: -two.paired.margins[name])[:SHOWN]
         flips = []
-        for name in two.paired.flipped:
-            rows = [table.loc[name] for table in tables]
-            best = [[int(one) for one in row["classes"][:5]] for row in rows]
+        for name in surest:
+            first, second = ([int(one) for one in of[name][:5]] for of in classes)
+            label = refs[name].label
             flips.append(
                 Flip(
                     name=name,
-                    label=known[refs[name].label],
-                    margin=min(float(row["logits"][0] - row["logits"][1]) for row in rows),
-                    best=(_named(best[0], known), _named(best[1], known)),
-                    right=(best[0][0] == refs[name].label, best[1][0] == refs[name].label),
-                    thumbnail=None,
+                    label=known[label],
+                    margin=two.paired.margins[name],
+                    best=(_named(first, known), _named(second, known)),
+                    right=(first[0] == label, second[0] == label),
+                    thumbnail=_thumbnail(read_image(refs[name])) if results.options.gallery else None,
                 )
             )
-        flips = sorted(flips, key=lambda flip: -flip.margin)[:SHOWN]
-        if results.options.gallery:
-            flips = [_with_thumbnail(flip, read_image(refs[flip.name])) for flip in flips]
+        title = f"{two.a.documented_model} at {two.a.input_size} pixels"
         sources = (str(two.a.source), str(two.b.source))
-        found.append(Album(f"{two.a.documented_model} at {two.a.input_size} pixels", sources, tuple(flips),
-                           len(two.paired.flipped)))  # fmt: skip
+        found.append(Album(title, sources, tuple(flips), len(two.paired.flipped)))
     return found
 
 
@@ -82,15 +79,14 @@ def _named(classes: Sequence[int], known: dict[int, str]) -> tuple[str, ...]:
     return tuple(known.get(one, str(one)) for one in classes)
 
 
-def _with_thumbnail(flip: Flip, content: bytes) -> Flip:
-    """As it is, upright; an image that nobody can read has none."""
+def _thumbnail(content: bytes) -> str | None:
+    """The image upright, as a data URI; None where nobody can read it."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             small = ImageOps.exif_transpose(image).convert("RGB")
             small.thumbnail((_THUMBNAIL, _THUMBNAIL))
     except (OSError, ValueError, Image.DecompressionBombError):
-        return flip
+        return None
     buffer = io.BytesIO()
     small.save(buffer, "jpeg", quality=80)
-    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-    return dataclasses.replace(flip, thumbnail=uri)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

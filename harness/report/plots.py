@@ -299,16 +299,9 @@ def _margins(results: Results) -> Plot | None:
     """How sure the networks were of the images on which they flip."""
     drawn = []
     for two in [one for one in results.paired if one.paired.flipped][:_PANELS]:
-        tables = [Predictions(place(run.predictions)).read().set_index("image") for run in (two.a, two.b)]
         flips = set(two.paired.flipped)
-        margins = {
-            name: min(float(table.loc[name, "logits"][0] - table.loc[name, "logits"][1]) for table in tables)
-            for name in tables[0].index.intersection(tables[1].index)
-            if all(len(table.loc[name, "classes"]) > 1 for table in tables)
-        }
-        drawn.append(
-            (two, [m for n, m in margins.items() if n in flips], [m for n, m in margins.items() if n not in flips])
-        )
+        margins = two.paired.margins.items()
+        drawn.append((two, [m for n, m in margins if n in flips], [m for n, m in margins if n not in flips]))
     if not drawn:
         return None
     figure, panels = _panels(len(drawn), 2.4)

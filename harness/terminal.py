@@ -36,6 +36,8 @@ from harness.report.page import SIGNS, rows, summary
 from harness.results import Results
 from harness.verdicts import pair_sentence
 
+#: characters of a line that nothing breaks
+_ENDLESS = 100_000
 STYLES = {
     Outcome.REPRODUCED: "green",
     Outcome.EXPLAINED: "cyan",
@@ -62,7 +64,7 @@ class Terminal:
     EVERY = 30.0  #: seconds between two lines about one run where there is no terminal
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, highlight=False, quiet=quiet)
+        self.console = _console(stderr=True, quiet=quiet)
         self._lock = threading.Lock()
         self._bars: dict[str, TaskID] = {}
         self._rates: dict[str, tuple[int, float]] = {}
@@ -129,9 +131,12 @@ class Terminal:
                     self.console.print(Text(f"{run}: {done}/{total} images{', ' if rate else ''}{rate}{left}"))
 
 
-def _console() -> Console:
-    """Standard output; wide where nobody looks at it, since what breaks a line breaks a search for it."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+def _console(stderr: bool = False, quiet: bool = False) -> Console:
+    """Standard output, or what else is asked for; a line is broken only where it is shown on a terminal."""
+    console = Console(stderr=stderr, quiet=quiet, highlight=False)
+    if not console.is_terminal:
+        console.width = _ENDLESS
+    return console
 
 
 def duration(seconds: float) -> str:

@@ -26,9 +26,8 @@ import pytest
 from fakes import use_fakes
 
 from harness import run
-from harness.ahead import ahead
+from harness.ahead import Ahead
 from harness.measure import Progress
-from harness.plan import Options
 from harness.results import Results
 
 #: seconds after which a command is taken to hang
@@ -80,8 +79,8 @@ def begin(arguments: list[str], environment: dict[str, str], output: str) -> int
     use_fakes(patch)
     execute = run.execute
 
-    def executed(options: Options, progress: Progress) -> Results:
-        results = execute(ahead(options), progress)
+    def executed(seen: Ahead, progress: Progress) -> Results:
+        results = execute(seen, progress)
         Path(f"{output}.runs").write_text(json.dumps([dataclasses.asdict(one) for one in results.runs]))
         return results
 

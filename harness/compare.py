@@ -37,6 +37,11 @@ RANKS = {
 }  # fmt: skip
 
 
+#: outcomes that make an entry worse which was not there before
+_GRAVE = {"cells": ("contradicted", "error"), "pairs": ("different_function", "different")}
+_UNTOLD = ("not_measured", "error", "no_correspondence", "undecided")
+
+
 @dataclass(frozen=True)
 class Kind:
     """How the entries of a list are recognised in another report, and what may change of them."""
@@ -60,10 +65,10 @@ KINDS = {
     ),
     "pairs": Kind(
         ("a", "b", "model", "input_size", "same_weights"),
-        ("input_size",),
+        ("a", "b", "input_size"),
         ("images", "max_abs_diff", "top1_agreement", "outcome", "first_divergence"),
     ),
-    "findings": Kind(("kind", "severity", "source", "model", "text"), (), ()),
+    "findings": Kind(("kind", "severity", "source", "model", "text"), ("source", "text"), ("text",)),
 }
 
 
@@ -146,6 +151,8 @@ def compare(before: Report, after: Report) -> Comparison:
                 found[name].append(change)
             else:
                 same += name == "cells"
+    if not before.entries("cells") or not after.entries("cells"):
+        raise InputError(f"{before.file}, {after.file}: one of them has no cells, so that nothing can be compared")
     data = before.content.get("data"), after.content.get("data")
     identity = [one and (one["images"], one["digest"]) for one in data]
     return Comparison(
@@ -166,8 +173,7 @@ def _matched(before: Sequence[Entry], after: Sequence[Entry], kind: Kind) -> lis
     left, right = list(before), list(after)
     found: list[tuple[Entry, Entry]] = []
     for loose in ((), *((one,) for one in kind.loose), kind.loose):
-        names = [name for name in kind.identity if name not in loose]
-        old, new = _grouped(left, names), _grouped(right, names)
+        old, new = _grouped(left, kind.identity, loose), _grouped(right, kind.identity, loose)
         for key, ours in old.items():
             theirs = new.get(key, [])
             if not loose or len(ours) == len(theirs) == 1:
@@ -179,29 +185,39 @@ def _matched(before: Sequence[Entry], after: Sequence[Entry], kind: Kind) -> lis
     return [*found, *((one, None) for one in left), *((None, one) for one in right)]
 
 
-def _grouped(entries: Iterable[Entry], names: Sequence[str]) -> dict[Hashable, list[Entry]]:
+def _grouped(entries: Iterable[Entry], identity: Sequence[str], loose: Sequence[str]) -> dict[Hashable, list[Entry]]:
     found: dict[Hashable, list[Entry]] = {}
     for one in entries:
-        found.setdefault(tuple(str(one.get(name)) for name in names), []).append(one)
+        values = {name: str(one.get(name)) for name in identity}
+        # of a source with its release, the source stays
+        values |= {name: values[name].partition("==")[0] if "==" in values[name] else "" for name in loose}
+        found.setdefault(tuple(values.values()), []).append(one)
     return found
 
 
 def _change(name: str, kind: Kind, before: Entry | None, after: Entry | None) -> Change | None:
     if before is None or after is None:
-        one = before or after
-        graver = name == "findings" and one is not None and one["severity"] == "error"
-        return Change(("worse" if before is None else "better") if graver else "changed", before, after)
+        one = before or after or {}
+        grave = one.get("severity") == "error" or one.get("outcome") in _GRAVE.get(name, ())
+        # a row that is gone is no better for it, a finding that is gone is
+        gone: Direction = "better" if name == "findings" else "changed"
+        return Change("changed" if not grave else "worse" if before is None else gone, before, after)
     fields = tuple(field for field in kind.telling if before.get(field) != after.get(field))
     if not fields:
         return None
     order = RANKS.get(name, [])
     ranks = [order.index(one["outcome"]) if one.get("outcome") in order else len(order) for one in (before, after)]
     direction: Direction = "worse" if ranks[1] > ranks[0] else "better" if ranks[1] < ranks[0] else "changed"
+    if direction == "better" and after.get("outcome") in _UNTOLD:
+        direction = "changed"  # what is not measured any more is no better for it
     return Change(direction, before, after, fields)
 
 
 def _with_flips(change: Change | None, before: Report, after: Report, old: Entry, new: Entry) -> Change | None:
-    flips = _flips((before, old), (after, new))
+    try:
+        flips = _flips((before, old), (after, new))
+    except Exception as error:  # every file system of a URL has exceptions of its own
+        flips = f"the predictions cannot be read: {error}"
     if isinstance(flips, str):
         return change and dataclasses.replace(change, no_flips=flips)
     if change is None and not flips.best and not flips.five:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
@@ -41,7 +42,8 @@ def examine(options: Options) -> list[Diagnosis]:
         seen = look_ahead(options)
     except InputError as error:
         return [*found, Diagnosis("bad", "options", str(error), "mend what is named, then ask again")]
-    return [*found, *_environments(seen), *_disk(seen), *_threads(), *_data(seen), *_checkpoints(seen)]
+    looked_at = (_table, _environments, _engine, _disk, _threads, _data, _checkpoints)
+    return [*found, *(one for look in looked_at for one in look(seen))]
 
 
 def _tools() -> Iterator[Diagnosis]:
@@ -49,6 +51,23 @@ def _tools() -> Iterator[Diagnosis]:
         yield Diagnosis("good", "uv", f"{uv.find_uv_bin()} makes the environments")
     except FileNotFoundError:
         yield Diagnosis("bad", "uv", "its program is not there", "pip install --force-reinstall uv")
+
+
+def _table(seen: Ahead) -> Iterator[Diagnosis]:
+    for problem in seen.planned.table.problems:
+        yield Diagnosis("bad", "table", str(problem), "what cannot be read is not checked, and the run fails for it")
+    if not seen.planned.targets:
+        yield Diagnosis("bad", "table", "no row is of a source that can be asked", "name it: --sources")
+
+
+def _engine(seen: Ahead) -> Iterator[Diagnosis]:
+    if seen.options.engine == "ray" and importlib.util.find_spec("ray") is None:
+        yield Diagnosis("bad", "engine", "Ray is not installed", "pip install 'parity-harness[ray]'")
+    if seen.options.device == "cuda" and shutil.which("nvidia-smi") is None:
+        yield Diagnosis("warning", "device", "no GPU was found here (there is no nvidia-smi)", "leave --device out")
+    for place in (seen.options.data, seen.options.store):
+        if place is not None and not isinstance(place, Path):
+            yield Diagnosis("warning", "place", f"{place}: whether it can be reached is seen by the run alone")
 
 
 def _environments(seen: Ahead) -> Iterator[Diagnosis]:
@@ -69,6 +88,9 @@ def _disk(seen: Ahead) -> Iterator[Diagnosis]:
     wanted = {environments.cache(): missing * _ENVIRONMENT, seen.options.out: seen.forward_passes * _PREDICTION}
     for folder, needed in wanted.items():
         there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        if not there.is_dir():
+            yield Diagnosis("bad", "disk", f"{there} is no folder", "choose another: PARITY_CACHE, --out")
+            continue
         free = shutil.disk_usage(there).free
         text = f"{free / 2**30:.1f} GiB free in {folder}"
         text += f", {needed / 2**30:.1f} GiB may be needed" if needed else ""
@@ -80,7 +102,7 @@ def _disk(seen: Ahead) -> Iterator[Diagnosis]:
             yield Diagnosis("good", "disk", text)
 
 
-def _threads() -> Iterator[Diagnosis]:
+def _threads(_: Ahead) -> Iterator[Diagnosis]:
     processors = len(os.sched_getaffinity(0))
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked and (not asked.isdecimal() or int(asked) != processors):
@@ -113,8 +135,12 @@ def _checkpoints(seen: Ahead) -> Iterator[Diagnosis]:
     for target in seen.planned.targets:
         row, source = target.row, target.source
         try:
-            found = find(str(weights), source.name, row.model, row.model, None, None, Path())
-        except (InputError, MeasurementError) as error:
+            declared = seen.planned.page(row).weights.get(row.model)
+            found = find(str(weights), source.name, row.model, row.model, None, declared, Path())
+        except InputError as error:
             yield Diagnosis("bad", f"weights of {source} {row.model}", str(error))
+        except MeasurementError as error:
+            # under its official name, too, which the source is asked for by the run alone
+            yield Diagnosis("warning", f"weights of {source} {row.model}", str(error))
         else:
             yield Diagnosis("good", f"weights of {source} {row.model}", f"{found.file}, {found.sha256[:16]}")

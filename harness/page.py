@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.cells import shown_file
 from harness.errors import InputError
 from harness.images import ImageSet
 from harness.records import Finding, Row, Source, Static
@@ -96,7 +97,7 @@ def _self_contradictions(page: Page) -> list[Finding]:
             "page_contradicts_itself", "warning", "", "",
             f"The page resizes the short side to floor(input / {ratio}) and gives {stated} for an input of {size}, "
             f"but floor({size} / {ratio}) is {computed}.",
-            {"file": Path(page.file or "").name, "input_size": size, "stated": stated, "computed": computed},
+            {"file": shown_file(page.file or ""), "input_size": size, "stated": stated, "computed": computed},
         )
         for size, (stated, computed) in wrong.items()
     ]  # fmt: skip

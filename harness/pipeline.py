@@ -87,7 +87,7 @@ def execute(seen: Ahead, progress: Progress) -> Results:
         *explanations.attribution_findings(attributions),
         *misdescribed,
         *compared.page,
-        *plausibility.impossible(planned.table.claims),
+        *_impossible(planned, images),
         *repetition.repeated(planned.table.claims),
     ]
     return Results(
@@ -127,6 +127,20 @@ def _pages(planned: Plan, built: counting.Built) -> list[Finding]:
             page, [(row, source, static) for (row, source), static in built.items() if row.file == file]
         )
     ]
+
+
+def _impossible(planned: Plan, images: ImageSet | None) -> list[Finding]:
+    """What cannot be true of each page, whose accuracies are about ImageNet val unless it says otherwise."""
+    found: list[Finding] = []
+    for file, page in planned.pages.items():
+        claims = [claim for claim in planned.table.claims if claim.row.file == file]
+        if page.data is None:
+            found += plausibility.impossible(claims)
+        elif images is not None and page.is_about(images):
+            found += plausibility.impossible(claims, len(images.images))
+        else:  # how many images they are of is not known
+            found += [one for one in plausibility.impossible(claims) if one.kind != "impossible_percentage"]
+    return found
 
 
 def _read(planned: Plan) -> list[Finding]:

@@ -15,6 +15,7 @@ import pytest
 
 from harness import report
 from harness.ahead import ahead
+from harness.cells import shown_file
 from harness.errors import InputError
 from harness.numerics import Pair
 from harness.pipeline import execute
@@ -23,9 +24,11 @@ from harness.plan import CHECKS, PRECISIONS, RUNTIMES, Options, Plan, plan
 from harness.records import Claim, Outcome, Source, Verdict
 from harness.report.contract import cell
 from harness.report.junit import sentence
+from harness.report.page import unmeasured as unmeasured_reasons
 from harness.results import Results
 from harness.run import names_of
 from harness.terminal import Silent
+from harness.unmeasured import foreign
 from harness.verdicts import pair_sentence
 
 _RESULTS = pytest.StashKey[Results]()
@@ -79,12 +82,7 @@ class Cell:
         verdict = self._verdict()
         if verdict.outcome in (Outcome.CONTRADICTED, Outcome.ERROR):
             pytest.fail(sentence(verdict), pytrace=False)
-        wrong = [
-            finding.text
-            for finding in _results(self.config).findings
-            if finding.severity == "error" and any(one.claim == self.claim for one in finding.suspects)
-        ]
-        if wrong:
+        if wrong := _results(self.config).wrong.get(self.claim):
             pytest.fail("\n".join(wrong), pytrace=False)
         if verdict.outcome is Outcome.NOT_MEASURED:
             pytest.skip(f"not measured: {verdict.cause}")
@@ -93,8 +91,10 @@ class Cell:
             pytest.xfail(f"known gap: {verdict.evidence['known_gap']['reason']} {verdict.evidence['known_gap']['url']}")
 
     def _verdict(self) -> Verdict:
-        verdicts = _results(self.config).verdicts
-        return next(v for v in verdicts if v.claim == self.claim and v.source == self.source)
+        of_claim = [verdict for verdict in _results(self.config).verdicts if verdict.claim == self.claim]
+        # a release that cannot be installed gives way to another
+        same_name = [verdict for verdict in of_claim if verdict.source.name == self.source.name]
+        return next((verdict for verdict in of_claim if verdict.source == self.source), same_name[0])
 
     def properties(self) -> list[tuple[str, object]]:
         """Documented and measured values for JUnit."""
@@ -102,10 +102,24 @@ class Cell:
         return [(name, entry[name]) for name in ("documented", "measured", "unit", "outcome", "convention")]
 
 
-@pytest.fixture(autouse=False)
-def parity_cell(request: pytest.FixtureRequest) -> Cell:
+@dataclass(frozen=True)
+class Unread:
+    """A place of the table that is no claim though it seems to be one, or a table without anything to check."""
+
+    text: str
+
+    def check(self) -> None:
+        """Fails: what cannot be read is not proven."""
+        pytest.fail(self.text, pytrace=False)
+
+    def properties(self) -> list[tuple[str, object]]:
+        return []
+
+
+@pytest.fixture
+def parity_cell(request: pytest.FixtureRequest) -> Cell | Unread:
     """The cell that this test is about; its values go into JUnit as properties."""
-    found: Cell = request.param
+    found: Cell | Unread = request.param
     request.node.user_properties.extend(found.properties())  # record_property would warn under xunit2
     return found
 
@@ -120,8 +134,12 @@ class PairOfSources:
     def check(self) -> None:
         """Passes, fails or xfails as the comparison says; fails too where it could not be made."""
         results = _results(self.config)
-        key = (self.pair.a, self.pair.b, self.pair.model)
-        found = next((pair for pair in results.pairs if (pair.a, pair.b, pair.model) == key), None)
+        mine = self.pair
+        compared = [pair for pair in results.pairs if pair.model == mine.model]
+        found = next((pair for pair in compared if (pair.a, pair.b) == (mine.a, mine.b)), None)
+        # a release that cannot be installed gives way to another
+        names = (mine.a.name, mine.b.name)
+        found = found or next((pair for pair in compared if (pair.a.name, pair.b.name) == names), None)
         if found is None:
             reasons = "; ".join(failure.message for failure in results.failures) or "no reason is known"
             pytest.fail(f"{self.pair.a} and {self.pair.b}, {self.pair.model}: not compared: {reasons}", pytrace=False)
@@ -230,7 +248,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         label = f"{one.source}-{one.claim.row.model}-{one.claim.metric}" if several else name
         # two rows of one model and source differ by their line alone
         ids.append(f"{label}-line{one.claim.row.line}" if names.count(name) > 1 and not several else label)
-    metafunc.parametrize("parity_cell", cells, ids=ids, indirect=True)
+    unread = [(f"{shown_file(one.file)}:{one.line}", Unread(str(one))) for one in planned.table.problems]
+    if not cells:
+        reasons = "; ".join(f"{reason}: {of}" for reason, of in unmeasured_reasons(foreign(planned)))
+        unread.append(("nothing", Unread(f"no cell can be checked. {reasons}")))
+    metafunc.parametrize(
+        "parity_cell", [*cells, *(one for _, one in unread)], ids=[*ids, *(name for name, _ in unread)], indirect=True
+    )
 
 
 def _options(config: pytest.Config) -> Options:

@@ -14,7 +14,7 @@ from harness.environments import Installed
 from harness.images import ImageSet
 from harness.plan import Options, Plan
 from harness.preprocessing import Comparison
-from harness.records import Failure, Finding, PairResult, Row, Run, Source, Static, Verdict
+from harness.records import Claim, Failure, Finding, Outcome, PairResult, Row, Run, Source, Static, Verdict
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,16 @@ class Results:
         """What is to be mended in the documents."""
         return audit.entries(self.verdicts, self.findings)
 
+    @cached_property
+    def wrong(self) -> dict[Claim, list[str]]:
+        """Claims that are wrong though no measurement contradicts them, and why."""
+        contradicted = {verdict.claim for verdict in self.verdicts if verdict.outcome is Outcome.CONTRADICTED}
+        found = verdicts.wrong_by_themselves(self.findings)
+        return {claim: texts for claim, texts in found.items() if claim not in contradicted}
+
     @property
     def exit_status(self) -> int:
-        failures = len(self.failures) + len(self.problems)
+        """See verdicts.exit_status; a table of which no row is of a source that can be asked does not pass either."""
+        nothing = bool(self.verdicts) and not self.plan.targets
+        failures = len(self.failures) + len(self.problems) + nothing
         return verdicts.exit_status(self.verdicts, failures, self.pairs, self.findings)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -168,18 +171,25 @@ def run(options: Options, dry: bool = False, quiet: bool = False) -> int:
         if not isinstance(error, OSError) and all(
             isinstance(one, Path | None) for one in (options.data, options.store)
         ):
-            raise
+            traceback.print_exc()  # a fault of the harness, which says nothing of the table
+            return 2
         print(
             f"error: {str(error) or type(error).__name__}. What was measured before is kept in {kept}; mend this and "
             "give the same command again, which goes on from there",
             file=sys.stderr,
         )
         return 2
-    show(results, path, quiet)
-    if copies is not None:
-        show_copies(copies)
-    if options.annotate:
-        print(annotations_of(results.entries, results.problems), end="")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        show(results, path, quiet)
+        if copies is not None:
+            show_copies(copies)
+        if options.annotate:
+            print(annotations_of(results.entries, results.problems), end="")
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return results.exit_status
 
 

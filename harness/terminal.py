@@ -27,12 +27,13 @@ from rich.text import Text
 
 from harness import preprocessing
 from harness.ahead import Ahead
+from harness.cells import shown_file
 from harness.corrections import Copy
 from harness.doctor import Diagnosis
 from harness.records import METRICS, Outcome
 from harness.report import contract
 from harness.report.junit import sentence
-from harness.report.page import SIGNS, rows, summary
+from harness.report.page import SIGNS, rows, summary, unmeasured
 from harness.results import Results
 from harness.verdicts import pair_sentence
 
@@ -72,7 +73,7 @@ class Terminal:
         self._left: dict[str, int] = {}
         self._pace: dict[str, float] = {}  #: seconds that an image took of late
         self._networks = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
@@ -134,7 +135,7 @@ class Terminal:
 def _console(stderr: bool = False, quiet: bool = False) -> Console:
     """Standard output, or what else is asked for; a line is broken only where it is shown on a terminal."""
     console = Console(stderr=stderr, quiet=quiet, highlight=False)
-    if not console.is_terminal:
+    if not console.file.isatty():  # whatever the environment says of colours
         console.width = _ENDLESS
     return console
 
@@ -162,6 +163,9 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
     for verdict in results.verdicts:
         if verdict.outcome is Outcome.CONTRADICTED:
             console.print(Text(f"{SIGNS[verdict.outcome]} {sentence(verdict)}", style=STYLES[verdict.outcome]))
+    for claim, texts in results.wrong.items():
+        place = f"{shown_file(claim.row.file)}:{claim.row.line}"
+        console.print(Text(f"✗ {place}: {' '.join(texts)}", style=STYLES[Outcome.CONTRADICTED]))
     for pair in results.pairs:
         good = pair.outcome == "same_function"
         sign, style = ("✓", Outcome.REPRODUCED) if good else ("✗", Outcome.CONTRADICTED)
@@ -182,6 +186,9 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
         for outcome in Outcome
         if counts[outcome]
     )
+    if not results.plan.targets:
+        for reason, cells in unmeasured(results.verdicts):
+            console.print(Text(f"! {reason}: {cells}", style=STYLES[Outcome.ERROR]))
     console.print()
     console.print(Text(summary(results), style="bold"), tally, sep="\n")
     console.print(Text(f"Report: {report}, for a browser {report.with_suffix('.html')}"))
@@ -194,7 +201,7 @@ def _count(number: int, one: str, more: str = "") -> str:
 def _outcomes(results: Results) -> Table:
     """The documented table, an outcome in each cell."""
     metrics = [m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)]
-    table = Table("model", "source", *metrics, title=contract.named(results), title_justify="left")
+    table = Table("model", "source", *metrics, title=Text(contract.named(results)), title_justify="left")
     for entry in rows(results):
         cells = []
         for metric in metrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import complexity
+from harness.cells import shown_file
 from harness.comparing import Judgement, Measured
 from harness.errors import InputError
 from harness.records import Claim, Finding, Outcome, PairResult, Row, Source, Static, Suspect, Verdict
+
+#: of the place that confirms a known gap, which reports show as a link
+_ADDRESS = re.compile(r"https?://[^\s<>\"]+")
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,8 @@ def _entries(path: Path, section: str, kind: type[KnownGap] | type[KnownPair]) -
     for number, entry in enumerate(entries, 1):
         wrong = [name for name in fields if not isinstance(entry.get(name), str) or not entry[name]]
         wrong += [name for name in entry if name not in fields]
+        if "url" not in wrong and not _ADDRESS.fullmatch(entry["url"]):
+            wrong.append("url (an address that begins with https://)")
         if wrong:
             raise InputError(
                 f"{path}: {section} {number}: expected a text for each of {', '.join(fields)}; see {', '.join(wrong)}"
@@ -199,7 +206,7 @@ def exit_status(
     """
     if any(verdict.outcome is Outcome.CONTRADICTED for verdict in verdicts):
         return 1
-    if any(finding.severity == "error" and finding.row is not None and finding.suspects for finding in findings):
+    if wrong_by_themselves(findings):
         return 1
     if any(pair.outcome == "different_function" and not pair.known_gap for pair in pairs):
         return 1
@@ -208,6 +215,16 @@ def exit_status(
     if failures or not verdicts or any(verdict.outcome is Outcome.ERROR for verdict in verdicts):
         return 2
     return 0
+
+
+def wrong_by_themselves(findings: Iterable[Finding]) -> dict[Claim, list[str]]:
+    """The claims of rows that cannot be true whatever is measured, or are not what the source publishes, and why."""
+    found: dict[Claim, list[str]] = {}
+    for finding in findings:
+        if finding.severity == "error" and finding.row is not None:
+            for suspect in finding.suspects:
+                found.setdefault(suspect.claim, []).append(finding.text)
+    return found
 
 
 def apply_known_pairs(pairs: Iterable[PairResult], listed: Iterable[KnownPair]) -> list[PairResult]:
@@ -374,5 +391,5 @@ def _overlooks(source: Source, file: str, convention: str, cells: Sequence[Verdi
         f"finds {span} % of the multiply-adds of its convolutions and matrix products, so that the figure does not "
         "tell what the network costs."
     )
-    evidence = {"file": Path(file).name, "line": cells[0].claim.row.line, "share_seen": shares[0] / 100}
+    evidence = {"file": shown_file(file), "line": cells[0].claim.row.line, "share_seen": shares[0] / 100}
     return Finding("counter_overlooks", "warning", str(source), models, text, evidence)

@@ -174,3 +174,30 @@ def test_text_of_a_table_stays_text() -> None:
     run("b", TINY + "| <b>&#124;x | fake v1.0 | | | 1G | | 8 |\n")
     text = compare.markdown(compared(Path("a"), Path("b")))
     assert "<b>" not in text
+
+
+def test_a_new_row_that_is_wrong_is_worse_and_one_that_is_not_measured_any_more_is_not_better() -> None:
+    wrong = TINY.replace("97.152", "97.155")
+    found = compared(run("a", TINY), run("b", TINY + TWIN.replace("97.152", "97.155")))
+    assert {change.direction for change in found.changes["cells"] if (change.after or {})["metric"] == "flops"} == {
+        "worse"
+    }
+    assert found.exit_status == 1
+    found = compared(run("c", wrong), run("d", wrong, "--checks", "accuracy"))
+    directions = {(c.after or {})["metric"]: c.direction for c in found.changes["cells"]}
+    assert directions == {"flops": "changed", "params": "worse"}
+
+
+def test_what_is_wrong_with_two_releases_alike_is_no_news() -> None:
+    impossible = TINY.replace("76.2", "26.2") + "| boom | fake | 1 | 2 | 1K | 1K | 8 |\n"
+    run("a", impossible, "--sources", "fake==1.0")
+    found = compared(Path("a"), run("b", impossible, "--sources", "fake==2.0"))
+    assert found.count("worse") == found.count("better") == 0
+
+
+def test_reports_without_cells_prove_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("empty.json").write_text('{"schema": 1}')
+    run("a", TINY)
+    assert compare.main(["empty.json", "empty.json"]) == 2
+    assert compare.main(["a", "empty.json"]) == 2
+    assert "has no cells" in capsys.readouterr().err

@@ -87,7 +87,7 @@ def test_a_file_that_is_not_as_described_is_refused_by_name(tmp_path: Path, cont
 def test_a_page_whose_short_sides_do_not_follow_its_own_ratio_contradicts_itself() -> None:
     (found,) = check_page(read_page(REFERENCE / "cspnet.md"), [])
     assert (found.kind, found.severity) == ("page_contradicts_itself", "warning")
-    assert found.evidence["file"] == "cspnet.toml", "no path of a machine goes into a report"
+    assert found.evidence["file"] == "reference/cspnet.toml", "no path of a machine goes into a report"
     assert {key: found.evidence[key] for key in ("input_size", "stated", "computed")} == {
         "input_size": 224,
         "stated": 256,

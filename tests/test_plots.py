@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,6 +14,7 @@ from builders import TIMM, claim, row, run, static, verdict
 from harness import paired
 from harness.comparisons import PairedRuns
 from harness.images import ImageRef, ImageSet
+from harness.page import Page
 from harness.records import Outcome, PairResult, Run, Source, Static, Verdict
 from harness.report.plots import Plot, _interval, plots
 from harness.store import Predictions
@@ -31,6 +33,7 @@ class Shown:
     pairs: tuple[PairResult, ...] = ()
     paired: tuple[PairedRuns, ...] = ()
     images: ImageSet | None = None
+    plan: Any = dataclasses.field(default_factory=lambda: SimpleNamespace(page=lambda _: Page()))
 
 
 def drawn(shown: Shown) -> dict[str, Plot]:
@@ -69,9 +72,15 @@ def test_nothing_to_show_is_no_figure() -> None:
 
 def test_accuracies_with_what_is_documented_and_over_the_images(runs: list[Run]) -> None:
     refs = tuple(ImageRef(name, label, name, None, None) for name, label in LABELS.items())
-    images = ImageSet(".", "label file", refs, "0" * 64, False, "12 images", ())
+    images = ImageSet(".", "label file", refs, "0" * 64, True, "12 images", ())
     documented = verdict(Outcome.NOT_MEASURED, claim("79.582", "top1"))
-    found = drawn(Shown(runs=tuple(runs), verdicts=(documented,), images=images))
+    found = drawn(Shown(runs=(*runs, runs[0]), verdicts=(documented, documented), images=images))
+    assert texts(found["accuracies"]).count("network, timm==0.6.5, 256 px: top1 79.582") == 1
+    assert texts(found["images-seen"]).count("network, timm==0.6.5, 256 px") == 1
+    other = drawn(
+        Shown(runs=tuple(runs), verdicts=(documented,), images=dataclasses.replace(images, is_imagenet_val=False))
+    )
+    assert list(other) == ["images-seen"], "other images are never held against what is documented"
     assert list(found) == ["accuracies", "images-seen"]
     assert "network, timm==0.6.5, 256 px: top1 79.582" in texts(found["accuracies"])
     assert "documented" in texts(found["accuracies"])
@@ -92,7 +101,9 @@ def test_nothing_is_left_open_once_all_images_were_seen() -> None:
 def test_stand_in_weights_are_called_so(runs: list[Run]) -> None:
     made_up = dataclasses.replace(runs[0].checkpoint, stand_in="made up here")
     documented = verdict(Outcome.NOT_MEASURED, claim("79.582", "top1"))
-    found = drawn(Shown(runs=(dataclasses.replace(runs[0], checkpoint=made_up),), verdicts=(documented,)))["accuracies"]
+    val = ImageSet(".", "label file", (), "0" * 64, True, "ImageNet val", ())
+    shown = Shown(runs=(dataclasses.replace(runs[0], checkpoint=made_up),), verdicts=(documented,), images=val)
+    found = drawn(shown)["accuracies"]
     assert "network, timm==0.6.5, 256 px, stand-in weights: top1 79.582" in texts(found)
     assert "says nothing of what is documented" in found.caption
 

@@ -60,11 +60,11 @@ def test_every_table_of_several_files_is_accounted_for(tmp_path: Path) -> None:
     (folder / "b.md").write_text("| day | weather |\n| - | - |\n| 1 | rain |\n\n" + HEADING + TINY + "| | fake | |\n")
     assert command_line.main(["--table", str(folder / "*.md"), "--checks", "static"]) == 2
     report = written()
-    assert report["table"] == "a.md and 1 more"
+    assert report["table"] == "zoo/a.md and 1 more"
     cells: Any = report["cells"]
     assert [(cell["file"], cell["line"], cell["row"]) for cell in cells if cell["metric"] == "params"] == [
-        ("a.md", 3, 1),
-        ("b.md", 7, 2),
+        ("zoo/a.md", 3, 1),
+        ("zoo/b.md", 7, 2),
     ]
     text = Path("parity-report/report.md").read_text()
     assert "- note, no model table: b.md:1: The table 'day \\| weather' is not about models." in text
@@ -198,3 +198,56 @@ def test_a_full_disk_is_one_clear_message(monkeypatch: pytest.MonkeyPatch, capsy
     assert invoke(TINY) == 2
     *_, error = capsys.readouterr().err.splitlines()
     assert error.startswith("error: [Errno 28] No space left on device: 'parity-report/store/x'. What")
+
+
+# --- what is wrong whatever is measured, and what is not there to be measured
+
+
+def test_a_row_that_cannot_be_true_is_told_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(TINY.replace("76.2", "26.2")) == 1
+    shown = capsys.readouterr().out
+    assert "2 are wrong whatever is measured." in shown
+    assert "✗ table.md:3: " in shown
+    suite = ElementTree.parse("parity-report/report.xml").getroot()
+    assert (suite.get("failures"), suite.get("tests")) == ("2", "4")
+
+
+def test_a_table_of_which_nobody_can_be_asked_does_not_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(TINY.replace("fake", "keras")) == 2
+    assert "! there is no adapter for keras" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_is_an_error_for_machines_too() -> None:
+    assert invoke(TINY.replace("97.152K", "many")) == 2
+    suite = ElementTree.parse("parity-report/report.xml").getroot()
+    assert (suite.get("errors"), suite.get("tests")) == ("1", "4")
+
+
+def test_two_sources_of_one_release_are_two_rows() -> None:
+    row = '<tr data-source="'
+    assert Path("table.md").write_text("| model | flops | params |\n| - | - | - |\n| tiny | 97.152K | 49.009K |\n")
+    assert command_line.main(["--table", "table.md", "--sources", "fake==1.0,fake==2.0", "--checks", "static"]) == 0
+    assert Path("parity-report/report.html").read_text().count(row) == 2
+
+
+@pytest.mark.parametrize("name", ["tiny[/]", "tiny\x1b", "tiny\x08"])
+def test_hostile_names_reach_no_terminal_and_no_plot(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    invoke(TINY.replace("tiny", name).replace("97.152", "97.999"))
+    assert "\x1b" not in capsys.readouterr().out
+    for file in Path("parity-report/plots").iterdir():
+        ElementTree.parse(file)
+
+
+def test_a_command_is_quoted_for_the_shell() -> None:
+    Path("my docs").mkdir()
+    Path("my docs/a;touch x.md").write_text(HEADING + TINY)
+    assert command_line.main(["--table", "my docs/a;touch x.md", "--checks", "static"]) == 0
+    assert "--table 'my docs/a;touch x.md' " in Path("parity-report/report.md").read_text()
+
+
+def test_a_fault_of_the_harness_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(command_line, "execute", broken)
+    assert invoke(TINY) == 2

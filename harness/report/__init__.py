@@ -24,7 +24,8 @@ def write(results: Results, folder: Path) -> Path:
     try:
         for name, text in content.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / name, text.encode())
+            # names of files may have bytes that are no text
+            write_whole(folder / name, text.encode(errors="backslashreplace"))
     except OSError as error:
         raise InputError(
             f"--out: cannot write the report to {folder}: {error}. What was measured is kept; mend this and give the "

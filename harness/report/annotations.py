@@ -3,12 +3,10 @@
 The format and what is escaped in it are those of `command.ts` in https://github.com/actions/toolkit.
 """
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from harness.audit import Entry
-from harness.cells import Problem
+from harness.cells import Problem, shown_file
 
 _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 _IN_MESSAGES = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
@@ -36,11 +34,6 @@ def _message(entry: Entry) -> str:
 
 
 def _command(level: str, file: str, line: int, title: str, message: str) -> str:
-    given = {"file": _from_here(file), "line": str(line), "title": title}
+    given = {"file": shown_file(file), "line": str(line), "title": title}
     properties = ",".join(f"{name}={value.translate(_IN_PROPERTIES)}" for name, value in given.items())
     return f"::{level} {properties}::{message.translate(_IN_MESSAGES)}"
-
-
-def _from_here(file: str) -> str:
-    here, path = Path.cwd(), Path(os.path.abspath(file))  # noqa: PTH100 - a link stays what the repository has
-    return path.relative_to(here).as_posix() if path.is_relative_to(here) else file

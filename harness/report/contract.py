@@ -13,6 +13,7 @@ from scipy import stats
 
 from harness import __version__, audit
 from harness.accuracy import accuracy
+from harness.cells import shown_file
 from harness.comparisons import PairedRuns
 from harness.images import is_url
 from harness.paired import sentence
@@ -54,7 +55,7 @@ def report(results: Results) -> dict[str, Any]:
 
 def named(results: Results) -> str:
     """The tables, in a few words."""
-    files = [Path(file).name for file in results.plan.table.files]
+    files = [shown_file(file) for file in results.plan.table.files]
     return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
 
 
@@ -78,7 +79,7 @@ def cell(verdict: Verdict) -> dict[str, Any]:
     claim = verdict.claim
     return {
         "row": claim.row.number,
-        "file": Path(claim.row.file).name,
+        "file": shown_file(claim.row.file),
         "line": claim.row.line,
         "source": claim.row.source,
         "version": verdict.source.version,
@@ -238,7 +239,7 @@ def entry(one: audit.Entry) -> dict[str, Any]:
     return {
         "severity": one.severity,
         "kind": one.kind,
-        "file": Path(one.file).name,
+        "file": shown_file(one.file),
         "line": one.line,
         "source": one.source,
         "model": one.model,
@@ -267,7 +268,7 @@ def suspects(finding: Finding) -> dict[str, Any]:
 
 
 def place(row: Row | None) -> dict[str, str | int]:
-    return {} if row is None else {"file": Path(row.file).name, "line": row.line}
+    return {} if row is None else {"file": shown_file(row.file), "line": row.line}
 
 
 def _error(kind: str, source: str, model: str, text: str, evidence: Mapping[str, Any]) -> dict[str, Any]:

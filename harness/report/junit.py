@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
+from harness.cells import shown_file
 from harness.records import Outcome, Verdict
 from harness.report import contract
 from harness.results import Results
@@ -14,27 +16,43 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def xml(results: Results) -> str:
-    suite = ElementTree.Element("testsuite", name="parity", tests=str(len(results.verdicts)))
+    suite = ElementTree.Element("testsuite", name="parity")
     counts = {"failures": 0, "errors": 0, "skipped": 0}
     for verdict in results.verdicts:
         case = ElementTree.SubElement(
             suite,
             "testcase",
-            classname=_clean(f"parity.{verdict.source}"),
-            name=_clean(f"{verdict.claim.row.source}-{verdict.claim.row.model}-{verdict.claim.metric}"),
+            classname=clean(f"parity.{verdict.source}"),
+            name=clean(f"{verdict.claim.row.source}-{verdict.claim.row.model}-{verdict.claim.metric}"),
         )
         cell = contract.cell(verdict)
         properties = ElementTree.SubElement(case, "properties")
         for name in ("documented", "measured", "unit", "outcome", "convention"):
-            ElementTree.SubElement(properties, "property", name=name, value=_clean(str(cell[name])))
+            ElementTree.SubElement(properties, "property", name=name, value=clean(str(cell[name])))
         tag, count = _TAGS.get(verdict.outcome, (None, ""))
+        text = sentence(verdict)
+        if texts := results.wrong.get(verdict.claim):
+            (tag, count), text = _TAGS[Outcome.CONTRADICTED], "; ".join(texts)
         if tag:
-            ElementTree.SubElement(case, tag, message=_clean(sentence(verdict)))
+            ElementTree.SubElement(case, tag, message=clean(text))
             counts[count] += 1
+    for name, text in _beside(results):
+        case = ElementTree.SubElement(suite, "testcase", classname="parity", name=clean(name))
+        ElementTree.SubElement(case, "error", message=clean(text))
+        counts["errors"] += 1
+    suite.set("tests", str(len(suite)))
     for name, number in counts.items():
         suite.set(name, str(number))
     ElementTree.indent(suite)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+
+
+def _beside(results: Results) -> Iterator[tuple[str, str]]:
+    """What could not be read or measured, whether or not it is of a cell."""
+    for problem in results.problems:
+        yield f"{shown_file(problem.file)}:{problem.line}", problem.text
+    for failure in results.failures:
+        yield " ".join(filter(None, (failure.source, failure.model, failure.stage))), failure.message
 
 
 _TAGS = {
@@ -57,5 +75,6 @@ def sentence(verdict: Verdict) -> str:
     return "; ".join(parts)
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Without the characters that XML cannot hold."""
     return _FORBIDDEN.sub("\ufffd", text)

@@ -17,9 +17,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from harness import __version__, audit, certified, preprocessing
 from harness.accuracy import accuracy
 from harness.attribution import Agreement
+from harness.cells import shown_file
 from harness.places import Place
 from harness.plan import Options
-from harness.records import METRICS, Outcome, Row, Run, Verdict
+from harness.records import METRICS, Outcome, Row, Run, Source, Verdict
 from harness.report import contract
 from harness.report.plots import FOLDER, Plot
 from harness.results import Results
@@ -99,6 +100,8 @@ def templates(autoescape: bool) -> Environment:
         keep_trailing_newline=True,
         autoescape=autoescape,
     )
+    environment.filters["place"] = lambda row: f"{shown_file(row.file)}:{row.line}"
+    environment.filters["name"] = shown_file
     environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
     return environment
 
@@ -108,8 +111,6 @@ def render(template: str, **context: Any) -> str:
     # the output is Markdown; escape() below is what keeps table text from becoming markup
     environment = templates(autoescape=False)
     environment.filters["md"] = escape
-    environment.filters["place"] = lambda row: f"{Path(row.file).name}:{row.line}"
-    environment.filters["name"] = lambda file: Path(file).name
     return re.sub(r"\n{3,}", "\n\n", environment.get_template(template).render(**context))
 
 
@@ -157,18 +158,20 @@ def _cells_summary(results: Results) -> str:
     counts = Counter(verdict.outcome for verdict in results.verdicts)
     checked = sum(counts[outcome] for outcome in Outcome if outcome not in (Outcome.NOT_MEASURED, Outcome.ERROR))
     wrong = counts[Outcome.CONTRADICTED] + counts[Outcome.KNOWN_GAP]
+    more = len(results.wrong)
+    besides = f" {more} {'is' if more == 1 else 'are'} wrong whatever is measured." if more else ""
     if not checked:
-        return f"None of the {len(results.verdicts)} documented cells could be checked."
+        return f"None of the {len(results.verdicts)} documented cells could be checked.{besides}"
     verdict = f"{wrong} of them {'is' if wrong == 1 else 'are'} wrong" if wrong else "none of them is contradicted"
-    return f"{checked} of {len(results.verdicts)} documented cells were checked; {verdict}."
+    return f"{checked} of {len(results.verdicts)} documented cells were checked; {verdict}.{besides}"
 
 
 def rows(results: Results) -> list[dict[str, Any]]:
     """The documented table, a verdict in each cell."""
-    found: dict[tuple[Row, str], dict[str, Any]] = {}
+    found: dict[tuple[Row, Source], dict[str, Any]] = {}
     for verdict in results.verdicts:
         row = found.setdefault(
-            (verdict.claim.row, verdict.source.version),
+            (verdict.claim.row, verdict.source),
             {"row": verdict.claim.row, "source": verdict.source, "cells": {}},
         )
         row["cells"][verdict.claim.metric] = verdict
@@ -215,11 +218,11 @@ def printed(verdict: Verdict) -> str:
 def command_of(options: Options) -> str:
     """What was asked for, as a command."""
     parts = ["python -m harness.run"]
-    parts += [f"--table {' '.join(map(shown_path, options.tables))}"] if options.tables != Options().tables else []
+    parts += [f"--table {' '.join(map(_quoted, options.tables))}"] if options.tables != Options().tables else []
     parts += [f"--sources {shlex.quote(','.join(options.sources))}"] if options.sources else []
     parts += [f"--models {shlex.quote(','.join(options.models))}"] if options.models else []
-    parts += [f"--data {shown_path(options.data)}"] if options.data else []
-    parts += [f"--labels {shown_path(options.labels)}"] if options.labels else []
+    parts += [f"--data {_quoted(options.data)}"] if options.data else []
+    parts += [f"--labels {_quoted(options.labels)}"] if options.labels else []
     parts += [f"--weights {_shown_weights(options.weights)}"] if options.weights else []
     parts += [f"--checks {','.join(options.checks)}"]
     parts += ["--why"] if options.why else []
@@ -235,7 +238,12 @@ def command_of(options: Options) -> str:
 
 
 def _shown_weights(weights: str) -> str:
-    return weights if weights in ("auto", "none") else shown_path(Path(weights))
+    return weights if weights in ("auto", "none") else _quoted(Path(weights))
+
+
+def _quoted(path: Place) -> str:
+    """For a shell."""
+    return shlex.quote(shown_path(path))
 
 
 def shown_path(path: Place) -> str:
@@ -252,7 +260,9 @@ def escape(text: object) -> str:
 
 
 def cell_command(results: Results, verdict: Verdict) -> str:
-    """What checks one row again."""
+    """What checks one row again; empty where there is nobody to ask."""
+    if verdict.source.name not in results.plan.known:
+        return ""
     options = results.options
     static = verdict.claim.metric in ("flops", "params")
     return command_of(

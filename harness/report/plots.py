@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from harness.divergence import LAYER_ROUNDING
 from harness.images import ImageSet, shuffled
 from harness.places import place
 from harness.records import UNITS, Claim, Metric, Outcome, PairResult, Run
+from harness.report.junit import clean
 from harness.results import Results
 from harness.store import Predictions
 
@@ -77,10 +79,12 @@ def plots(results: Results) -> list[Plot]:
 
 def _plot(name: str, title: str, caption: str, figure: Figure) -> Plot:
     buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}):  # the same report is the same file, and ids differ between figures
+    # the same report is the same file, and ids differ between figures
+    with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": name}):
+        warnings.simplefilter("ignore")  # what matplotlib's font lacks, the reader's has
         figure.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
     svg = re.sub(r"(id=\"|url\(#|href=\"#)", rf"\1{name}-", buffer.getvalue())
-    return Plot(name, title, caption, svg)
+    return Plot(name, title, caption, clean(svg))
 
 
 def _panels(count: int, height: float, width: float = 5.2) -> tuple[Figure, list[Axes]]:
@@ -115,21 +119,29 @@ def _of_weights(runs: Sequence[Run]) -> str:
 
 
 def _claims_of(results: Results, run: Run, metric: Metric) -> list[Claim]:
-    return [
-        verdict.claim
+    """What is documented of a network's accuracy, each figure once; nothing where it was run on other images."""
+    images = results.images
+    claims = {
+        verdict.claim.value: verdict.claim
         for verdict in results.verdicts
         if verdict.claim.metric == metric
         and (verdict.source, verdict.claim.row.model) == (run.source, run.documented_model)
         and verdict.claim.row.input_size in (None, run.input_size)
-    ]
+        and images is not None
+        and (images.drawn_from or results.plan.page(verdict.claim.row).is_about(images))
+    }
+    return list(claims.values())
+
+
+def _each_once(runs: Sequence[Run]) -> list[Run]:
+    """Two rows of one network share its run."""
+    return list({run.predictions: run for run in runs if run.images}.values())
 
 
 def _accuracies(results: Results) -> Plot | None:
     """Measured minus documented, with the interval that is left open and the noise that is allowed."""
     metrics: tuple[Metric, ...] = ("top1", "top5")
-    lines = [
-        (run, claim) for run in results.runs if run.images for m in metrics for claim in _claims_of(results, run, m)
-    ]
+    lines = [(run, claim) for run in _each_once(results.runs) for m in metrics for claim in _claims_of(results, run, m)]
     if not lines:
         return None
     figure = Figure(figsize=(8, 1 + 0.32 * len(lines)), layout="constrained")
@@ -185,7 +197,7 @@ def _images_seen(results: Results) -> Plot | None:
     labels = {ref.name: ref.label for ref in results.images.images}
     order = [ref.name for ref in shuffled(results.images.images)]
     curves = []
-    for run in [run for run in results.runs if run.images][:_PANELS]:
+    for run in _each_once(results.runs)[:_PANELS]:
         table = Predictions(place(run.predictions)).read()
         best = {
             name: classes[0] for name, classes in zip(table["image"], table["classes"], strict=True) if len(classes)

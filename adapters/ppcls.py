@@ -95,7 +95,7 @@ class Adapter:
 
     def stand_in(self, checkpoint: Path) -> str | None:
         mark = safe_pickle.load(checkpoint).get(STAND_IN)
-        return str(mark) if mark else None
+        return mark if isinstance(mark, str) and mark else None
 
     def build(
         self,

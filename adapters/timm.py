@@ -77,8 +77,13 @@ def _default_config(module: torch.nn.Module) -> dict:
 def _preparation(module: torch.nn.Module, input_size: int | None):
     """timm's evaluation transform for this model, as its validate.py makes it, and its description."""
     asked = {"input_size": (3, input_size, input_size)} if input_size else {}
-    config = resolve_data_config(asked, model=module)
+    # at the size at which timm tests it, as it tests it: often without a margin around the crop
+    tested = _default_config(module).get("test_input_size")
+    at_test_size = {"use_test_size": True} if tested and tuple(tested) == asked.get("input_size") else {}
+    config = resolve_data_config(asked, model=module, **at_test_size)
+    mode = {"crop_mode": config["crop_mode"]} if config.get("crop_mode") else {}  # newer releases have it
     transform = create_transform(
+        **mode,
         input_size=config["input_size"],
         interpolation=config["interpolation"],
         mean=config["mean"],

@@ -283,6 +283,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises CheckpointError for a file that is no checkpoint or holds anything else.
     """
     try:
+        _intact(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError,
@@ -300,6 +301,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected a state dict")
     return content
+
+
+def _intact(path: Path) -> None:
+    """Raises ValueError for an archive of which a part is not what it was written as, which PyTorch does not check."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"it is damaged: {damaged} has another checksum than it was written with")
 
 
 def state_of(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -326,4 +335,4 @@ def stand_in_mark(path: Path, *within: str) -> str | None:
     for key in within:
         content = content.get(key) or {}
     mark = content.get(STAND_IN)
-    return str(mark) if mark else None
+    return mark if isinstance(mark, str) and mark else None

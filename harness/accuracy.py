@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal
 
 from harness import sequential
-from harness.records import Claim, Outcome, Row, Run, Source, Verdict
+from harness.records import Claim, Outcome, Run, Source, Verdict
 
 #: Images by which re-running one model in one framework may differ: 0.008 points, the 95th percentile of reported
 #: repetitions across hardware and library versions; on other numbers of images in proportion.
@@ -15,16 +16,18 @@ NOISE_IMAGES = 4
 NOISE_OF = 50_000
 
 
-def plain_run(row: Row, runs: Sequence[Run]) -> Run:
-    """The run that a row's accuracies mean: the one at its input size, if there is one."""
-    return next((run for run in runs if row.input_size in (None, run.input_size)), runs[0])
+def plain_run(size: int | None, runs: Sequence[Run]) -> Run:
+    """The run that an accuracy at a size (pixels) means; the first where there is none at it, or no size is said."""
+    return next((run for run in runs if size in (None, run.input_size)), runs[0])
 
 
 def allowed_counts(claim: Claim, images: int) -> tuple[float, float]:
     """Least and greatest number of right images out of `images` that agrees with a documented percentage."""
-    documented = claim.value / 100 * images
-    allowed = claim.step / 2 / 100 * images + NOISE_IMAGES * images / NOISE_OF
-    return documented - allowed, documented + allowed
+    # exactly: a count at the edge is decided by the digits that are printed, not by how a float rounds
+    value, step = (Fraction(number).limit_denominator(10**9) for number in (claim.value, claim.step))
+    documented = value / 100 * images
+    allowed = step / 200 * images + Fraction(NOISE_IMAGES * images, NOISE_OF)
+    return float(documented - allowed), float(documented + allowed)
 
 
 def count(run: Run, metric: str) -> int:
@@ -75,13 +78,15 @@ def _standing(claim: Claim, run: Run, population: int) -> _Standing:
 
 
 def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population: int | None, identity: str) -> Verdict:
-    """The verdict on a top1 or top5 claim from the runs of its row, the row's own input size being the plain one.
+    """The verdict on a top1 or top5 claim from the runs of its row; plain is the size that its cell or
+    column says, else the row's input size.
 
     `population` is how many images the document is about, all of which or the first of which in shuffled order were
     run; None where it is about other images, which `identity` says more of.
     """
-    run = plain_run(claim.row, runs)
-    at_size = claim.row.input_size in (None, run.input_size)
+    size = claim.counted_at or claim.row.input_size
+    run = plain_run(size, runs)
+    at_size = size in (None, run.input_size)
     measured = accuracy(run, claim.metric) if at_size else None
     evidence: dict[str, Any] = {
         "images": run.images,
@@ -121,7 +126,8 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
             )
         open_still = open_still if found.decision else f"{plain.text}; {text}, {found.text}"
     if not at_size:
-        return unjudged(f"it was measured at {run.input_size} pixels alone, not at the row's {claim.row.input_size}")
+        whose = "the column's" if claim.counted_at else "the row's"
+        return unjudged(f"it was measured at {run.input_size} pixels alone, not at {whose} {size}")
     if open_still:
         return unjudged(open_still)
     return Verdict(claim, source, Outcome.CONTRADICTED, measured, at, plain.text, evidence)

@@ -29,6 +29,8 @@ def attempt(prepare: Callable[[bytes], Any], ref: ImageRef) -> Any:
         return cut
     try:
         return prepare(image)
+    except MemoryError:
+        raise  # which says nothing about the image either
     except Exception as error:  # a decoder may raise anything; what it says is reported with the image
         return str(error) or type(error).__name__
 

@@ -24,8 +24,10 @@ __all__ = ["Problem", "Table", "claims_of", "read_table", "read_tables"]
 #: Between these lies the median of a column about ImageNet networks; a factor of 1,000, so that one unit alone fits.
 USUAL_COUNTS: Mapping[Metric, tuple[float, float]] = {"flops": (5e7, 5e10), "params": (1e6, 1e9)}
 
-_VERSION_IN_LINK = re.compile(r"/(?:blob|tree|tag|raw)/v?(\d+(?:\.\d+)+(?:[-.]?(?:rc|post|dev)\d*)?)(?:/|$|#|\?)")
-_VERSION_IN_TEXT = re.compile(r"\bv(\d+(?:\.\d+)+)\b")
+_VERSION_IN_LINK = re.compile(
+    r"/(?:blob|tree|tag|raw|project/[^/]+)/v?(\d+(?:\.\d+)+(?:[-.]?(?:rc|post|dev)\d*)?)(?:/|$|#|\?)"
+)
+_VERSION_IN_TEXT = re.compile(r"(?:\bv|==\s*|[\s(])v?(\d+(?:\.\d+)+)\b")
 _SOURCE_NAME = re.compile(r"[A-Za-z][\w.-]*")
 _SEVERAL = re.compile(r"\s*[,;&+、]\s*|\s+(?:/|and)\s+")
 
@@ -106,6 +108,8 @@ def claims_of(given: Sequence[Sheet]) -> Table:
             for metric, unit in layout.units.items()
         ]
         for number, (line, cells) in enumerate(sheet.rows, before + 1):
+            if _is_section(layout, cells):
+                continue
             of_row, wrong = _rows(sheet, layout, number, line, cells)
             for row in of_row:
                 read = _claims(row, layout, cells)
@@ -211,6 +215,15 @@ def _rows(sheet: Sheet, layout: _Layout, number: int, line: int, cells: Sequence
     if pixels is None and not numbers.is_blank(size):
         wrong.append(f"{model}: input size {size!r} is no number of pixels, such as 224 or 224x224")
     return [Row(sheet.file, line, number, *source, model, pixels, sheet.line) for source in sources], wrong
+
+
+def _is_section(layout: _Layout, cells: Sequence[Cell]) -> bool:
+    """Whether a line of a sheet is a heading between rows: one text and nothing else, in one cell or over all."""
+    return (
+        len(layout.columns) > 2
+        and bool(_name(layout.cell("model", cells)))
+        and len({cell.text for cell in cells if not numbers.is_blank(cell.text)}) == 1
+    )
 
 
 def _name(cell: Cell) -> str:

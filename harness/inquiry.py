@@ -30,7 +30,7 @@ def explain(
     found: list[Attribution | None] = []
     described: list[Finding] = []
     for (row, source), row_runs in runs.items():
-        run = accuracy.plain_run(row, row_runs)
+        run = accuracy.plain_run(row.input_size, row_runs)
         known = bench.identify(run, why.probes(images))
         if known is None:
             continue
@@ -51,8 +51,14 @@ def _target(planned: Plan, row: Row, run: Run, images: ImageSet) -> Target | Non
     page = planned.page(row)
     about = page.is_about(images)
     population = run.images if about else images.drawn_from if page.data is None else None
-    claims = [claim for claim in planned.table.claims if claim.row == row and claim.metric in ("top1", "top5")]
-    if population is None or not claims or row.input_size not in (None, run.input_size):
+    claims = [
+        claim
+        for claim in planned.table.claims
+        if claim.row == row
+        and claim.metric in ("top1", "top5")
+        and (claim.counted_at or row.input_size) in (None, run.input_size)
+    ]
+    if population is None or not claims:
         return None
     allowed = {claim.metric: accuracy.allowed_counts(claim, population) for claim in claims}
     own: dict[Metric, int] = {"top1": run.top1_count, "top5": run.top5_count}

@@ -20,7 +20,7 @@ from harness.store import Store
 #: the harness's own code that decides what a worker measures
 _MEASURING = (
     *("worker.py", "evaluating.py", "batches.py", "varying.py", "conditioning.py"),
-    *("integrity.py", "images.py", "names.py"),
+    *("integrity.py", "images.py", "names.py", "prepared.py"),
 )
 
 

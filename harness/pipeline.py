@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from harness import (
     comparisons,
@@ -22,6 +23,7 @@ from harness import (
 )
 from harness.ahead import Ahead
 from harness.attribution import Attribution
+from harness.download import file_name, hash_in_name
 from harness.errors import InputError
 from harness.images import ImageSet
 from harness.measure import Cluster, Measurer, Progress
@@ -83,6 +85,7 @@ def execute(seen: Ahead, progress: Progress) -> Results:
         *instead,
         *_read(planned),
         *_images(images, runs),
+        *_official(runs, built),
         *verdicts.pair_findings(compared.pairs),
         *explanations.attribution_findings(attributions),
         *misdescribed,
@@ -127,6 +130,23 @@ def _pages(planned: Plan, built: counting.Built) -> list[Finding]:
             page, [(row, source, static) for (row, source), static in built.items() if row.file == file]
         )
     ]
+
+
+def _official(runs: Mapping[tuple[Row, Source], list[Run]], built: counting.Built) -> list[Finding]:
+    """Checkpoints that are not those that the source publishes, where its file's name carries a hash."""
+    found: dict[tuple[Source, str], Finding] = {}
+    for (row, source), row_runs in runs.items():
+        url = built[row, source].checkpoint_url
+        prefix = hash_in_name(file_name(url)) if url else None
+        for run in row_runs:
+            used = run.checkpoint
+            if prefix and not used.stand_in and not used.sha256.startswith(prefix):
+                text = (
+                    f"{row.model} of {source} was evaluated with {Path(used.file).name} ({used.sha256[:16]}), which is "
+                    f"not the file that the source publishes: its SHA-256 begins with {prefix}."
+                )
+                found[source, used.sha256] = Finding("not_the_official_file", "warning", str(source), row.model, text)
+    return list(found.values())
 
 
 def _impossible(planned: Plan, images: ImageSet | None) -> list[Finding]:

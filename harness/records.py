@@ -65,7 +65,7 @@ class Claim:
     header: str = ""  #: the column's heading as printed
     multiply_adds: bool = False  #: the heading says MACs, so that one multiply-add counts as one
     column: int = 0  #: 0-based position of its cell in the row
-    counted_at: int | None = None  #: pixels at which the heading says that FLOPs are counted; None is the input size
+    counted_at: int | None = None  #: pixels that the heading or the cell says the figure is of; None is the input size
 
     @property
     def digits(self) -> int:

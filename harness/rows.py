@@ -29,6 +29,7 @@ def evaluate_rows(
 ) -> dict[tuple[Row, Source], list[Run]]:
     """Every row's network over the images: at the source's own input size and, if it differs, at the row's."""
     asked: dict[Source, list[tuple[Row, Evaluation]]] = {}
+    accuracies = [claim for claim in planned.table.claims if claim.metric in ("top1", "top5")]
     for target in planned.targets:
         row, source = target.row, target.source
         static = built.get((row, source))
@@ -47,7 +48,8 @@ def evaluate_rows(
         except MeasurementError as error:
             measurer.fail(source, row.model, "weights", str(error))
             continue
-        sizes = [None] if row.input_size in (None, static.input_size) else [None, row.input_size]
+        named = [row.input_size, *(claim.counted_at for claim in accuracies if claim.row == row)]
+        sizes = [None, *dict.fromkeys(size for size in named if size not in (None, static.input_size))]
         evaluations = [Evaluation(row.model, static.model, checkpoint, size, static.input_size) for size in sizes]
         asked.setdefault(source, []).extend((row, evaluation) for evaluation in evaluations)
 

@@ -143,9 +143,8 @@ def _status(
 
 def same(a: Claim, b: Claim) -> bool:
     """Whether two printed figures can be of one number; FLOPs also where one document counts a multiply-add twice."""
-    half = max(a.step, b.step) / 2 * (1 + 1e-9)
     factors = (1, 2, 0.5) if a.metric == "flops" else (1,)
-    return any(abs(a.value - factor * b.value) <= half for factor in factors)
+    return any(abs(a.value - factor * b.value) <= max(a.step, factor * b.step) / 2 * (1 + 1e-9) for factor in factors)
 
 
 def _chance(claim: Claim, figures: Sequence[Claim]) -> float:

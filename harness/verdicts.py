@@ -254,9 +254,11 @@ def pair_findings(pairs: Iterable[PairResult]) -> list[Finding]:
     """Sources that document one model and run another function, and those that could not be compared."""
     found = []
     for pair in pairs:
-        if pair.outcome == "same_function":
-            continue
         sources = f"{pair.a}, {pair.b}"
+        if pair.outcome == "same_function":
+            if pair.wiring:
+                found.append(_wired_differently(pair, sources))
+            continue
         if pair.outcome == "stale_gap":
             text = f"{pair.a} and {pair.b}, {pair.model}: {pair.reason}."
             found.append(Finding("stale_gap", "error", sources, pair.model, text))
@@ -277,6 +279,17 @@ def pair_findings(pairs: Iterable[PairResult]) -> list[Finding]:
         severity: Literal["warning", "error"] = "warning" if pair.known_gap else "error"
         found.append(Finding("different_function", severity, sources, pair.model, text, evidence))
     return found
+
+
+def _wired_differently(pair: PairResult, sources: str) -> Finding:
+    """Equal logits say that a difference does not matter with these weights, not that it does with no others."""
+    first, number = pair.wiring[0], len(pair.wiring)
+    text = (
+        f"{pair.a} and {pair.b} give the same logits as {pair.model} with these weights on these images, but "
+        f"{number} layer{'s are' if number > 1 else ' is'} built or fed differently, first {first['layer_a']} "
+        f"({first['text_a']}; in {pair.b}: {first['layer_b']}, {first['text_b']}). With other weights it may show."
+    )
+    return Finding("wired_differently", "warning", sources, pair.model, text, {"layers": number})
 
 
 def pair_sentence(pair: PairResult) -> str:

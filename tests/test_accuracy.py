@@ -1,5 +1,6 @@
 """From counts of right images to an outcome: of all images, of a part, at two input sizes."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_a_count_of_fewer_images_is_allowed_less(off: float, outcome: Outcome) -
 def test_the_plain_run_is_the_one_at_the_rows_size_if_there_is_one(
     size: int | None, runs: list[int], plain: int
 ) -> None:
-    assert plain_run(row(input_size=size), [run(input_size=one) for one in runs]).input_size == plain
+    assert plain_run(size, [run(input_size=one) for one in runs]).input_size == plain
 
 
 def test_the_run_at_the_rows_size_is_the_plain_one() -> None:
@@ -283,3 +284,20 @@ def test_a_run_may_stop_where_the_verdict_would_be_more_than_not_measured() -> N
             right = round(share * images)
             found = judged_part([part(images, right)])
             assert decided(EIGHTY, 50_000, images, right) is (found.outcome is not Outcome.NOT_MEASURED)
+
+
+@pytest.mark.parametrize("text", ["64.1", "64.6", "78.1", "89.9"])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_count_just_at_the_edge_is_allowed_whatever_a_float_makes_of_it(text: str, side: int) -> None:
+    right = round(float(text) * 500) + side * (25 + NOISE_IMAGES)
+    assert judged([run(right)], claim(text, "top1")).outcome is Outcome.REPRODUCED
+    assert judged([run(right + side)], claim(text, "top1")).outcome is Outcome.CONTRADICTED
+
+
+def test_an_accuracy_whose_column_names_a_size_is_of_that_size() -> None:
+    of = dataclasses.replace(claim("83.10", "top1", row(input_size=None)), counted_at=384)
+    at_224, at_384 = run(40_900, input_size=224), run(41_550, input_size=384)
+    found = judged([at_224, at_384], of)
+    assert (found.outcome, found.convention) == (Outcome.REPRODUCED, "at 384 pixels")
+    assert judged([at_224], of).outcome is Outcome.NOT_MEASURED
+    assert judged([at_224, run(41_000, input_size=384)], of).outcome is Outcome.CONTRADICTED

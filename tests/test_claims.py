@@ -448,6 +448,11 @@ def test_any_other_input_size_is_a_problem_that_keeps_the_claims(tmp_path: Path,
     [
         ("timm (v0.6.5)", "timm", "0.6.5"),
         ("timm", "timm", None),
+        ("timm==0.6.13", "timm", "0.6.13"),
+        ("timm 0.6.13", "timm", "0.6.13"),
+        ("timm (0.6.13)", "timm", "0.6.13"),
+        ("[timm 0.6.13](https://example.org/a)", "timm", "0.6.13"),
+        ("[timm](https://pypi.org/project/timm/0.6.13/)", "timm", "0.6.13"),
         ("[timm](https://github.com/x/y/blob/v0.6.5/a.py)", "timm", "0.6.5"),
         ("[timm](https://github.com/x/y/tree/0.6.13)", "timm", "0.6.13"),
         ("[TIMM](https://github.com/x/y/blob/master/a.py)", "timm", None),
@@ -461,6 +466,13 @@ def test_the_release_is_what_the_link_or_else_the_text_names(
 ) -> None:
     (row,) = table(tmp_path, PLAIN_HEADING, f"| resnet50 | {text} | 80 | 94 | 8.2 | 25 | 224 |").rows
     assert (row.source, row.version) == (source, version)
+
+
+@pytest.mark.parametrize("line", ["| **Supervised on ImageNet-1k** | | | | | | |", "| a | a | a | a | a | a | a |"])
+def test_a_heading_between_rows_is_no_model(tmp_path: Path, line: str) -> None:
+    read = table(tmp_path, PLAIN_HEADING, line, "| resnet50 | timm | 80 | 94 | 8.2 | 25 | 224 |")
+    assert [row.model for row in read.rows] == ["resnet50"]
+    assert read.problems == ()
 
 
 def test_a_row_of_several_sources_is_claimed_of_each(tmp_path: Path) -> None:

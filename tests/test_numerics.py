@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -128,3 +129,12 @@ def test_logits_are_compared_in_size_and_in_rank() -> None:
     assert (found["max_abs_diff"], found["top1_agreement"], found["top5_agreement"]) == (1, 1, 0.5)
     assert found["relative"] == pytest.approx(np.sqrt(2 / 110))
     assert difference_of_logits(a, np.full_like(a, np.nan))["relative"] == float("inf")
+
+
+def test_equal_logits_of_networks_that_are_built_differently_are_no_plain_yes() -> None:
+    wiring = ({"layer_a": "norm", "text_a": "fed by GELU(x)", "layer_b": "norm", "text_b": "fed by ReLU(x)"},)
+    pair = PairResult(ORIGINAL, PORT, "tiny", 8, 9, "same_function", wiring=wiring)
+    (found,) = pair_findings([pair])
+    assert (found.kind, found.severity) == ("wired_differently", "warning")
+    assert "1 layer is built or fed differently, first norm (fed by GELU(x)" in found.text
+    assert pair_findings([dataclasses.replace(pair, wiring=())]) == []

@@ -1,5 +1,6 @@
 """From a table to verdicts and an exit status, with the fake source as the only one there is."""
 
+import hashlib
 import json
 import os
 import signal
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_adapter import Adapter
 from fakes import (
     CUT_JPEG,
     VERSION,
     Recorder,
     best,
     contents,
+    in_this_process,
     save_checkpoint,
     use_fakes,
     write_images,
@@ -27,6 +30,7 @@ from harness import demonstration, images, report, weights, workers
 from harness.ahead import ahead
 from harness.claims import read_table
 from harness.errors import InputError, MeasurementError
+from harness.images import open_images
 from harness.page import Page
 from harness.pipeline import execute
 from harness.plan import Options
@@ -34,6 +38,7 @@ from harness.records import Outcome, Source, Verdict
 from harness.report import contract
 from harness.results import Results
 from harness.weights import WeightSource
+from harness.workers import Worker
 
 HEADING = "| model | source | top1 | top5 | flops | params | input size |\n| - | - | - | - | - | - | - |\n"
 #: true figures of each model: 2 x multiply-adds and parameters; top1 and top5 of `evaluated` below
@@ -658,3 +663,31 @@ def test_runs_of_two_releases_are_compared_image_by_image(tmp_path: Path, data: 
     assert side_by_side.paired.images == side_by_side.paired.same_class == 21
     entry = contract.report(results)["pairs"][0]
     assert (entry["same_weights"], entry["top1_agreement"], entry["outcome"]) == (True, 1.0, "undecided")
+
+
+def test_a_checkpoint_that_is_not_the_official_one_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path, checkpoints: Path
+) -> None:
+    def official(prefix: str) -> list[str]:
+        monkeypatch.setattr(Adapter, "checkpoint_url", lambda *_: f"https://weights.example/tiny-{prefix}.bin")
+        monkeypatch.setattr(Worker, "do", in_this_process)
+        asked: dict[str, Any] = {"data": data, "weights": str(checkpoints), "out": tmp_path / prefix}
+        results = run(tmp_path, [TINY], **asked)
+        return [found.text for found in results.findings if found.kind == "not_the_official_file"]
+
+    (text,) = official("0" * 8)
+    assert "its SHA-256 begins with 00000000" in text
+    assert official(hashlib.sha256((checkpoints / "tiny.bin").read_bytes()).hexdigest()[:8]) == []
+
+
+def test_percentages_of_a_page_about_other_images_are_of_these(tmp_path: Path, data: Path, checkpoints: Path) -> None:
+    rows = [TINY.replace("52.4", "52.381")]  # 11 of 21 images, and of no 50,000
+    assert "impossible_percentage" in {found.kind for found in run(tmp_path, rows).findings}
+    digest = open_images(data, None, None).digest
+    (tmp_path / "table.toml").write_text(f'[data]\nname = "some"\ndigest = "{digest}"\n')
+    asked: dict[str, Any] = {"data": data, "weights": str(checkpoints)}
+    kinds = {found.kind for found in run(tmp_path, rows, **asked).findings}
+    assert "impossible_percentage" not in kinds
+    assert "impossible_percentage" not in {found.kind for found in run(tmp_path, rows).findings}
+    rows = [TINY.replace("52.4", "52.391")]
+    assert "impossible_percentage" in {found.kind for found in run(tmp_path, rows, **asked).findings}

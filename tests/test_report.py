@@ -67,8 +67,8 @@ def test_every_table_of_several_files_is_accounted_for(tmp_path: Path) -> None:
         ("zoo/b.md", 7, 2),
     ]
     text = Path("parity-report/report.md").read_text()
-    assert "- note, no model table: b.md:1: The table 'day \\| weather' is not about models." in text
-    assert "- **unreadable**: b.md:8: row without a model name" in text
+    assert "- note, no model table: zoo/b.md:1: The table 'day \\| weather' is not about models." in text
+    assert "- **unreadable**: zoo/b.md:8: row without a model name" in text
 
 
 def test_a_finding_about_a_page_names_no_line() -> None:

@@ -92,6 +92,8 @@ def test_any_other_figure_is_different(text: str, metric: Metric) -> None:
 
 def test_a_percentage_is_never_twice_another() -> None:
     assert same(claim("35.05", "top1"), claim("70.10", "top1")) is False
+    assert same(claim("3.63"), claim("1.81")), "1.8149 is both"
+    assert not same(claim("3.66"), claim("1.82"))
 
 
 def test_a_figure_of_another_model_is_named() -> None:

@@ -89,6 +89,12 @@ assert not (folder / "executed").exists(), "a pickle was executed"
 cut = folder / f"cut{adapter.checkpoint_suffix}"
 cut.write_bytes(saved.read_bytes()[:1000])
 refused(cut)
+if adapter.checkpoint_suffix == ".pth":  # an archive, of whose parts it knows the checksums
+    content = bytearray(saved.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 4096] = bytes(4096)
+    damaged = folder / "damaged.pth"
+    damaged.write_bytes(content)
+    assert "damaged" in refused(damaged)
 empty = folder / f"empty{adapter.checkpoint_suffix}"
 empty.write_bytes(b"")
 refused(empty)

@@ -74,6 +74,12 @@ def judge(
             break
         explained.update(dict.fromkeys(rows, (convention, chance, tried)))
         open_rows = [i for i in open_rows if i not in rows]
+    if isinstance(plain, FlopsConvention) and len(open_rows) == len(group):
+        # whether a multiply-add is one operation or two is the first thing to ask, and no find among many
+        other_way = replace(plain, factor=3 - plain.factor)
+        by_it = [i for i in open_rows if agrees(other_way, group[i]) and chance_of(1, 1, [group[i]]) <= CHANCE_ACCEPTED]
+        explained.update({i: (other_way, chance_of(1, 1, [group[i]]), 1) for i in by_it})
+        open_rows = [i for i in open_rows if i not in by_it]
     elsewhere = next((c for c in conventions if custom is not None and c.text == custom[0]), None)
     if elsewhere is not None:
         by_custom = [i for i in open_rows if agrees(elsewhere, group[i])]

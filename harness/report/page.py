@@ -260,7 +260,10 @@ def escape(text: object) -> str:
 
 
 def cell_command(results: Results, verdict: Verdict) -> str:
-    """What checks one row again; empty where there is nobody to ask."""
+    """What checks a cell again; empty where there is nobody to ask.
+
+    Counts are judged column by column, so that they take the other rows of their source.
+    """
     if verdict.source.name not in results.plan.known:
         return ""
     options = results.options
@@ -270,7 +273,7 @@ def cell_command(results: Results, verdict: Verdict) -> str:
             options,
             tables=(Path(verdict.claim.row.file),),
             sources=(str(verdict.source),),
-            models=(verdict.claim.row.model,),
+            models=() if static else (verdict.claim.row.model,),
             checks=("static",) if static else ("accuracy",),
             why=options.why and not static,
             data=None if static else options.data,

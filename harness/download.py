@@ -32,6 +32,8 @@ OTHERWISE = "or get the file in another way and pass its folder with --weights D
 
 _HASH = re.compile(r"-([0-9a-f]{8,64})(?:\.[a-z]+)+$")
 _DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+#: how what a server says instead of a file begins
+_PAGES = (b"<!doctype", b"<html", b"<?xml")
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9._+!-]*)")
 
 
@@ -83,7 +85,7 @@ def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
         with _locked(folder / f".{name}.lock"):
             if not _is_intact(target):  # another process may have fetched it in the meantime
                 fetch(url, part, progress or (lambda _done, _total: None))
-                _check_prefix(url, part, name)
+                _check(url, part, name)
                 part.replace(target)
                 _note(part).unlink(missing_ok=True)
     except requests.RequestException as error:  # first, because it is an OSError as well
@@ -136,8 +138,16 @@ def _is_intact(path: Path) -> bool:
     return path.is_file() and (prefix is None or sha256(path).startswith(prefix))
 
 
-def _check_prefix(url: str, part: Path, name: str) -> None:
-    """Removes a downloaded file that is not what its name says and raises MeasurementError."""
+def _check(url: str, part: Path, name: str) -> None:
+    """Removes a downloaded file that is a page, or not what its name says, and raises MeasurementError."""
+    with part.open("rb") as file:
+        start = file.read(100).lstrip().lower()
+    if start.startswith(_PAGES):
+        _note(part).unlink(missing_ok=True)
+        part.unlink()
+        raise MeasurementError(
+            f"{url} answers with a page instead of a file of weights; it was removed. Run again later, {OTHERWISE}."
+        )
     prefix, digest = hash_in_name(name), sha256(part)
     if prefix is not None and not digest.startswith(prefix):
         _note(part).unlink(missing_ok=True)

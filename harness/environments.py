@@ -72,10 +72,19 @@ class SourceSpec:
     def code_digest(self) -> str:
         """Digest of the code that measures, so that a changed adapter never reuses an old measurement."""
         digest = hashlib.sha256()
+        files: list[Path] = []
         for folder in dict.fromkeys((self.folder, ADAPTERS)):  # others' adapters build on those here
-            for path in sorted(folder.glob("*.py")) + sorted(folder.glob("*.toml")):
-                digest.update(path.name.encode() + path.read_bytes())
+            files += sorted(folder.glob("*.py")) + sorted(folder.glob("*.toml"))
+        if "." in self.module and self.folder != ADAPTERS:  # and on whatever is in their own package
+            files += sorted(path for path in self.package.rglob("*") if path.is_file() and path.suffix != ".pyc")
+        for path in files:
+            digest.update(path.name.encode() + path.read_bytes())
         return digest.hexdigest()
+
+    @property
+    def package(self) -> Path:
+        """The folder of the topmost package that the adapter is in; its own where it is in none."""
+        return [self.folder, *self.folder.parents][max(0, self.module.count(".") - 1)]
 
 
 def sources() -> dict[str, SourceSpec]:

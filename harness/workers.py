@@ -211,13 +211,10 @@ def _environment(installed: Installed, path: Path, threads: int | None) -> dict[
     package = Path(__file__).parent
     (path / package.name).symlink_to(package)
     top = installed.spec.module.split(".")[0]
-    folder = installed.spec.folder
     if "." in installed.spec.module:
-        for _ in range(installed.spec.module.count(".") - 1):
-            folder = folder.parent
-        (path / top).symlink_to(folder)
+        (path / top).symlink_to(installed.spec.package)
     else:
-        (path / f"{top}.py").symlink_to(folder / f"{top}.py")
+        (path / f"{top}.py").symlink_to(installed.spec.package / f"{top}.py")
     if not (path / "adapters").exists():  # third-party adapters build on the contract
         (path / "adapters").symlink_to(package.parent / "adapters")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}

@@ -283,6 +283,16 @@ def test_a_digest_that_is_not_the_name_s_removes_the_file(server: Server, tmp_pa
     assert left(tmp_path) == []
 
 
+@pytest.mark.parametrize("page", [b"\n<!DOCTYPE html><p>try later</p>", b"<html>", b"<?xml version='1.0'?><Error/>"])
+def test_a_page_instead_of_a_file_is_not_kept(server: Server, tmp_path: Path, page: bytes) -> None:
+    server.content = page
+    with pytest.raises(MeasurementError, match="answers with a page instead of a file of weights; it was removed"):
+        download(server.url("net.pdparams"), tmp_path)
+    assert left(tmp_path) == []
+    server.content = CONTENT
+    assert download(server.url("net.pdparams"), tmp_path).read_bytes() == CONTENT
+
+
 def test_a_copy_is_checked_too(tmp_path: Path) -> None:
     source = tmp_path / NAME
     source.write_bytes(OTHER)

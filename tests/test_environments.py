@@ -153,6 +153,19 @@ def test_the_code_that_measures_is_told_apart(tmp_path: Path, monkeypatch: pytes
     assert len(set(seen)) == 5
 
 
+def test_whatever_is_in_the_package_of_an_adapter_is_code_that_measures(tmp_path: Path) -> None:
+    folder = tmp_path / "zoo" / "sources"
+    folder.mkdir(parents=True)
+    spec = SourceSpec("zoo", "zoo.sources.zoo", folder, "zoo-models", "1.0")
+    assert spec.package == tmp_path / "zoo"
+    seen = [spec.code_digest()]
+    for path in (tmp_path / "zoo" / "layers.py", folder / "recipe.yaml"):
+        path.write_text("changed")
+        seen.append(spec.code_digest())
+    (folder / "zoo.pyc").write_text("changed")
+    assert len({*seen, spec.code_digest()}) == 3
+
+
 def test_the_packages_are_told_apart() -> None:
     spec = SPECS["timm"]
     one, same, other = (

@@ -156,6 +156,7 @@ def _task(
         "runs": [
             {
                 **works[index].network,
+                "sha256": works[index].sha256,
                 "batches": [[place[position] for position in batch] for batch in left[index]],
                 "whole": [place[position] for position in sorted(works[index].whole) if position in place],
             }

@@ -1,13 +1,14 @@
 """Runs inside a source's environment: best classes of every image, of several networks that share the decoding.
 
 A task is {"images", "runs"}, a run {"model", "checkpoint", "match", "input_size", "runtime", "precision",
-"conversion", "batches", "whole"}: its batches are lists of positions of images, whole the positions of which all
-logits are wanted. Nothing here knows a claim.
+"conversion", "sha256", "batches", "whole"}: sha256 is that of the checkpoint, batches are lists of positions of images,
+whole the positions of which all logits are wanted. Nothing here knows a claim.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 
 from adapters import runtimes
 from harness.batches import KEPT, Array, ahead, attempt, predictions
-from harness.errors import InputError
+from harness.errors import InputError, MeasurementError
 from harness.images import ImageRef
 
 Emit = Callable[[dict[str, Any]], None]
@@ -37,6 +38,8 @@ class Networks:
         key = tuple(run[name] for name in ("model", "checkpoint", "match", "input_size"))
         if key not in self._built:
             checkpoint = Path(run["checkpoint"]) if run["checkpoint"] else None
+            if checkpoint and run.get("sha256"):
+                _unchanged(checkpoint, run["sha256"])
             self._built[key] = self.adapter.build(run["model"], checkpoint, run["match"], input_size=run["input_size"])
         return self._built[key]
 
@@ -50,6 +53,14 @@ class Networks:
             network = self.network(run)
             self._inferences[key] = runtimes.inference(network, run["runtime"], run["precision"], folder, example)
         return self._inferences[key]
+
+
+def _unchanged(checkpoint: Path, sha256: str) -> None:
+    """Raises MeasurementError where a file is not what its predictions will be stored under."""
+    with checkpoint.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise MeasurementError(f"{checkpoint} was changed after the run began: its SHA-256 was {sha256}, it is {found}")
 
 
 def evaluate(networks: Networks, task: Mapping[str, Any], send: Emit, stored: Callable[[int | None], None]) -> None:

@@ -22,6 +22,7 @@ from fakes import (
 )
 
 from harness import measure
+from harness.download import sha256
 from harness.engine import Local, Work
 from harness.environments import Installed
 from harness.evaluation import Evaluation, evaluate
@@ -305,7 +306,7 @@ def test_a_checkpoint_that_is_none(tmp_path: Path) -> None:
     data = open_images(write_images(tmp_path / "data", *half_right(3)))
     (tmp_path / "tiny.bin").write_bytes(b"<html>not found</html>")
     one = measurer(tmp_path)
-    checkpoint = Checkpoint(str(tmp_path / "tiny.bin"), "0" * 64, None, "")
+    checkpoint = Checkpoint(str(tmp_path / "tiny.bin"), sha256(tmp_path / "tiny.bin"), None, "")
     assert evaluate_one(one, installed(), Evaluation("tiny", "tiny", checkpoint, None, 8), data) is None
     assert "tiny.bin: not a NumPy archive of arrays alone" in messages(one)[0]
 

@@ -284,3 +284,14 @@ def test_a_stand_in_needs_images_that_can_be_decoded(tmp_path: Path) -> None:
     sent: Events = []
     make_stand_in(fake_adapter.Adapter(), {**task, "classes": 1000, "out": str(tmp_path / "x")}, sent.append)
     assert "ridge regression on 4 images" in sent[0]["stand_in"]
+
+
+def test_a_checkpoint_that_was_changed_after_the_run_began_is_not_evaluated(tmp_path: Path) -> None:
+    checkpoint = save_checkpoint(tmp_path / "tiny.bin")
+    folder = write_images(tmp_path / "data", contents(4), range(4))
+    given = {"checkpoint": checkpoint.file, "sha256": checkpoint.sha256}
+    assert [event["event"] for event in evaluated(evaluation_task(folder, **given))] == ["network", "predictions"]
+    save_checkpoint(tmp_path / "tiny.bin", seed=1)
+    (event,) = evaluated(evaluation_task(folder, **given))
+    assert event["event"] == "run_failed"
+    assert "was changed after the run began" in event["message"]

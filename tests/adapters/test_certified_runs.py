@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import certified, environments, standins
+from harness.download import sha256
 from harness.environments import Installed
 from harness.evaluation import Evaluation, evaluate
 from harness.images import ImageSet
@@ -62,7 +63,7 @@ def test_openvino_predicts_what_the_source_does(
     ready = installed(source, "openvino")
     planned = plan(Options(tables=(REFERENCE / "cspnet.md",), sources=(source,), models=(model,)))
     [path] = standins.make([planned.targets[0]], sample, tmp_path / "weights")
-    evaluation = Evaluation(model, own, Checkpoint(str(path), path.stem, None, ""), None, 256)
+    evaluation = Evaluation(model, own, Checkpoint(str(path), sha256(path), None, ""), None, 256)
     native, theirs = run(ready, evaluation, sample, tmp_path / "store", "native", "fp32")
     found, ours = run(ready, evaluation, sample, tmp_path / "store", "openvino", "fp32")
     assert native.certificate is None

@@ -29,6 +29,8 @@ _VERSION_IN_LINK = re.compile(
 )
 _VERSION_IN_TEXT = re.compile(r"(?:\bv|==\s*|[\s(])v?(\d+(?:\.\d+)+)\b")
 _SOURCE_NAME = re.compile(r"[A-Za-z][\w.-]*")
+#: words of columns that would be checked, were their headings understood
+_ABOUT = re.compile(r"top-?\s?[15]\b|\bacc|\berr|flops|\bmacs|gmac|m-?adds|param", re.IGNORECASE)
 _SEVERAL = re.compile(r"\s*[,;&+、]\s*|\s+(?:/|and)\s+")
 
 
@@ -42,6 +44,7 @@ class Table:
     problems: tuple[Problem, ...]
     passed_over: tuple[Problem, ...] = ()  #: tables that are not about models, by their headings
     assumed: tuple[Problem, ...] = ()  #: columns whose unit is not said, and the one that they are read in
+    unread: tuple[Problem, ...] = ()  #: columns that seem to be about accuracies or counts and claim nothing
 
 
 @dataclass(frozen=True)
@@ -93,14 +96,20 @@ def claims_of(given: Sequence[Sheet]) -> Table:
     problems: list[Problem] = []
     passed_over: list[Problem] = []
     assumed: list[Problem] = []
+    unread: list[Problem] = []
     before = 0  # rows of the model tables above
     for sheet in given:
-        layout, unread = _layout(sheet)
+        layout, doubled = _layout(sheet)
         if layout is None:
             what = " | ".join(cell.text for cell in sheet.heading if cell.text)
             passed_over.append(Problem(sheet.file, sheet.line, what))
             continue
-        problems += unread
+        problems += doubled
+        unread += [
+            Problem(sheet.file, sheet.line, f"Column {cell.text!r} is not read, so that nothing in it is checked")
+            for cell in sheet.heading
+            if headings.read(cell.text) is None and _ABOUT.search(plain(cell.text))
+        ]
         assumed += [
             Problem(
                 sheet.file, sheet.line, f"Column {layout.columns[metric][1].text!r} says no unit; it is read in {unit}"
@@ -120,7 +129,9 @@ def claims_of(given: Sequence[Sheet]) -> Table:
             problems += [Problem(sheet.file, line, what) for what in dict.fromkeys(wrong)]
         before += len(sheet.rows)
     files = dict.fromkeys(sheet.file for sheet in given)
-    return Table(tuple(files), tuple(rows), tuple(claims), tuple(problems), tuple(passed_over), tuple(assumed))
+    return Table(
+        tuple(files), tuple(rows), tuple(claims), tuple(problems), tuple(passed_over), tuple(assumed), tuple(unread)
+    )
 
 
 def _files(asked: Path, but: Path | None) -> list[Path]:

@@ -171,6 +171,7 @@ def _read(planned: Plan) -> list[Finding]:
             for other in planned.table.passed_over
         ),
         *(Finding("assumed_unit", "note", "", "", f"{column.text}.", column.place) for column in planned.table.assumed),
+        *(Finding("unread_column", "note", "", "", f"{column.text}.", column.place) for column in planned.table.unread),
     ]
 
 

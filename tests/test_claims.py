@@ -763,3 +763,13 @@ def test_plain_counts_and_cells_with_units_assume_nothing(tmp_path: Path) -> Non
     units = table(tmp_path, "| model | source | params |", *(f"| m{i} | timm | {11 + i}.1M |" for i in range(6)))
     assert (units.assumed, units.problems) == ((), ())
     assert {claim.unit for claim in units.claims} == {"M"}
+
+
+@pytest.mark.parametrize(
+    "heading", ["Top-1 err", "Params (M) / FLOPs (G)", "infer_gmacs", "Acc (top1/top5)", "Top-1 (single crop)"]
+)
+def test_a_column_that_is_not_understood_is_told(tmp_path: Path, heading: str) -> None:
+    read = table(tmp_path, f"| model | source | params (M) | {heading} | note |", "| resnet50 | timm | 25 | 24 | x |")
+    assert [one.text for one in read.unread] == [f"Column {heading!r} is not read, so that nothing in it is checked"]
+    assert [claim.metric for claim in read.claims] == ["params"]
+    assert read.problems == ()

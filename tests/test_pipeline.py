@@ -589,8 +589,9 @@ def test_a_demonstration_that_fails_fails_nothing_else(
 
 
 @pytest.mark.usefixtures("demonstrated")
-def test_a_demonstration_whose_evaluation_fails_says_why(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "demonstration.bin", "tiny_wide")
+def test_a_demonstration_whose_evaluation_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = save_checkpoint(tmp_path / "demonstration.bin", "tiny_wide")
+    monkeypatch.setattr(weights, "find", lambda *_: checkpoint)
     results = run(tmp_path, [TINY])
     (finding,) = results.findings
     assert "did not run" in finding.text

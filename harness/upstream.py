@@ -13,6 +13,7 @@ from typing import Any, Literal
 from harness.cells import Cell, Sheet
 from harness.claims import Table
 from harness.comparing import ONE_IMAGE
+from harness.names import folded
 from harness.records import Claim, Finding, Metric, Row, Source, Suspect, Verdict
 
 #: A figure is taken for another model's if chance would bring it upon any with at most this probability.
@@ -84,8 +85,15 @@ def compare(
         mine = [one for one in documents.get(source, ()) if is_of(one.own, own)]
         others = [one for one in documents.get(source, ()) if not is_of(one.own, own)]
         if mine:
-            # of several weights or documents the one that the row agrees with most
-            meant = max(mine, key=lambda one: (len(_shared(claims, one)), _fits(row, one.row)))
+            # of several weights the one of that very name, else the one that the row agrees with most
+            meant = max(
+                mine,
+                key=lambda one: (
+                    folded(one.row.model) == folded(row.model),
+                    len(_shared(claims, one)),
+                    _fits(row, one.row),
+                ),
+            )
             found += _of_row(source, claims, meant, mine, others)
     return found
 
@@ -123,6 +131,12 @@ def _of_row(
     return found
 
 
+def _same_weights(one: Published, other: Published) -> bool:
+    """Another name in one document is of other weights, in another document it may be the same by another name."""
+    apart = one.row.file == other.row.file and folded(one.row.model) != folded(other.row.model)
+    return one.own == other.own and not apart
+
+
 def _status(
     claim: Claim, meant: Published, mine: Sequence[Published], others: Sequence[Published]
 ) -> tuple[Status, Published | None]:
@@ -131,7 +145,7 @@ def _status(
         return "equal", None
     for one in mine:
         if claim.metric in one.figures and same(claim, one.figures[claim.metric]):
-            if one.own == meant.own and _fits(one.row, meant.row):
+            if _same_weights(one, meant) and _fits(one.row, meant.row):
                 return "equal", one  # in another document
             return ("other_weights" if _fits(one.row, meant.row) else "other_size"), one
     having = [one for one in others if claim.metric in one.figures]

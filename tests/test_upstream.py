@@ -189,3 +189,13 @@ def test_verdicts_get_upstreams_figure_as_evidence() -> None:
     }
     assert beside_verdicts([judged], []) == [judged]
     assert found == dataclasses.replace(judged, evidence=found.evidence)
+
+
+def test_weights_that_the_row_names_are_those_that_are_meant() -> None:
+    rows = [(1, ["a.a1_in1k", "80.21", "94.70", "", ""]), (2, ["a.tv_in1k", "76.13", "92.86", "", ""])]
+    documents = upstream({**DOCUMENT, "rows": rows}, own={"a.a1_in1k": "a", "a.tv_in1k": "a"})
+    of = row(1, "a.a1_in1k")
+    right = [claim("80.21", "top1", of), claim("94.70", "top5", of)]
+    assert {one.status for one in beside(of, "a", *right, documents=documents)} == {"equal"}
+    others = [claim("76.13", "top1", of), claim("92.86", "top5", of)]
+    assert {one.status for one in beside(of, "a", *others, documents=documents)} == {"other_weights"}

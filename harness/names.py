@@ -16,6 +16,16 @@ _CONFIGURATION = re.compile(r"(.+?)[_-]\d+xb?\d+(?:x\d+)?([_-].*)?$", re.IGNOREC
 _DECORATION = re.compile(r"(?:[._-](?:v1|in1k|in-1k|imagenet|imagenet-?1k|1k))+$|\.[^.]*[a-z][^.]*$", re.IGNORECASE)
 
 
+#: weights among several of one network, as timm and torchvision name them: resnet50.tv_in1k
+_WEIGHTS = re.compile(r"\.[a-z][^.]*$", re.IGNORECASE)
+
+
+def weights_left_out(documented: str, own: str) -> str:
+    """What a documented name says of the weights, with its dot, where the source's own name does not; else empty."""
+    found = _WEIGHTS.search(documented)
+    return found[0] if found and found[0].lower() not in own.lower() else ""
+
+
 def resolve(documented: str, offered: Sequence[str]) -> str:
     """The one name that the documented one can mean.
 

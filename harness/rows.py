@@ -10,6 +10,7 @@ from harness.errors import MeasurementError
 from harness.evaluation import Enough, Evaluation, Together
 from harness.images import ImageSet
 from harness.measure import Measurer
+from harness.names import weights_left_out
 from harness.page import Page
 from harness.plan import Options, Plan
 from harness.records import Claim, Row, Run, Source, Static
@@ -36,13 +37,20 @@ def evaluate_rows(
         if static is None:
             continue
         try:
+            declared = planned.page(row).weights.get(row.model)
+            unknown = weights_left_out(row.model, static.model)
+            if choice == "auto" and declared is None and unknown:
+                raise MeasurementError(
+                    f"{source} {row.model}: this release knows no weights named {unknown[1:]!r}, and those of "
+                    f"{static.model} are others. Put the ones that are meant into a folder and pass --weights DIR."
+                )
             checkpoint = weights.find(
                 choice,
                 source.name,
                 static.model,
                 row.model,
                 static.checkpoint_url,
-                planned.page(row).weights.get(row.model),
+                declared,
                 environments.cache() / "weights",
             )
         except MeasurementError as error:

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.errors import MeasurementError
-from harness.names import nearest, resolve
+from harness.names import nearest, resolve, weights_left_out
 
 MMCLS = [
     "cspdarknet50_8xb32_in1k",
@@ -123,3 +123,17 @@ def test_the_nearest_names_come_most_similar_first_and_without_the_name_itself()
 
 def test_equally_near_names_come_in_the_order_of_the_alphabet() -> None:
     assert nearest("net1", ["net4", "net2", "net3"], 3) == ["net2", "net3", "net4"]
+
+
+@pytest.mark.parametrize(
+    ("documented", "own", "named"),
+    [
+        ("resnet50.tv_in1k", "resnet50", ".tv_in1k"),
+        ("resnet50.IMAGENET1K_V2", "resnet50.IMAGENET1K_V2", ""),
+        ("cspresnet50", "cspresnet50_8xb32_in1k", ""),
+        ("RegNetX-1.6GF", "regnetx-1.6gf_8xb128_in1k", ""),
+        ("mobilenet_v1_0.25x", "MobileNetV1_x0_25", ""),
+    ],
+)
+def test_weights_that_only_the_document_names(documented: str, own: str, named: str) -> None:
+    assert weights_left_out(documented, own) == named

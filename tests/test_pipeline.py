@@ -692,3 +692,16 @@ def test_percentages_of_a_page_about_other_images_are_of_these(tmp_path: Path, d
     assert "impossible_percentage" not in {found.kind for found in run(tmp_path, rows).findings}
     rows = [TINY.replace("52.4", "52.391")]
     assert "impossible_percentage" in {found.kind for found in run(tmp_path, rows, **asked).findings}
+
+
+def test_weights_that_the_source_does_not_know_are_not_taken_for_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path, checkpoints: Path
+) -> None:
+    monkeypatch.setattr(Worker, "do", in_this_process)
+    rows = [TINY.replace("tiny", "tiny.tv_in1k")]
+    results = run(tmp_path, rows, data=data)
+    assert "knows no weights named 'tv_in1k'" in results.failures[0].message
+    assert results.exit_status == 2
+    (tmp_path / "weights" / "tiny.bin").rename(tmp_path / "weights" / "tiny.tv_in1k.bin")
+    (found,) = run(tmp_path, rows, data=data, weights=str(checkpoints)).runs
+    assert found.images == 21

@@ -266,18 +266,9 @@ def cell_command(results: Results, verdict: Verdict) -> str:
     """
     if verdict.source.name not in results.plan.known:
         return ""
-    options = results.options
-    static = verdict.claim.metric in ("flops", "params")
-    return command_of(
-        dataclasses.replace(
-            options,
-            tables=(Path(verdict.claim.row.file),),
-            sources=(str(verdict.source),),
-            models=() if static else (verdict.claim.row.model,),
-            checks=("static",) if static else ("accuracy",),
-            why=options.why and not static,
-            data=None if static else options.data,
-            labels=None if static else options.labels,
-            weights=None if static else options.weights,
-        )
-    )
+    options, tables = results.options, (Path(verdict.claim.row.file),)
+    sources = (str(verdict.source),)
+    if verdict.claim.metric in ("flops", "params"):
+        return command_of(Options(tables=tables, sources=sources, checks=("static",)))
+    models = (verdict.claim.row.model,)
+    return command_of(dataclasses.replace(options, tables=tables, sources=sources, models=models, checks=("accuracy",)))

@@ -106,7 +106,7 @@ def test_a_cell_opens_with_its_evidence_and_the_command_that_repeats_it(opened: 
     assert "tiny_wide of fake==2.4.6: flops" in text
     assert "contradicted" in text
     assert "385.152 K" in text, "what was measured"
-    assert "python -m harness.run --table table.md --sources fake==2.4.6 --models tiny_wide --checks static" in text
+    assert "python -m harness.run --table table.md --sources fake==2.4.6 --checks static" in text
     shown.get_by_text("Evidence").click()
     assert "conventions tried" in shown.inner_text()
     shown.get_by_role("button", name="Close").click()

@@ -115,7 +115,8 @@ def _tried(program: Path, precision: Precision, device: str, example: Array) -> 
     try:
         done = subprocess.run(
             [*command, str(program), precision, device, str(images), str(logits)],
-            env={**os.environ, "PYTHONPATH": path},
+            cwd=program.parent,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
             capture_output=True,
             text=True,
             errors="replace",

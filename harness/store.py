@@ -58,7 +58,7 @@ class Store:
         """`local` is a folder of this machine for logs and what is needed for a moment; `root` where that is one."""
         root = root.absolute() if isinstance(root, Path) else root  # other machines are elsewhere
         self.root = root
-        self.local = root if local is None and isinstance(root, Path) else local or Path()
+        self.local = (root if local is None and isinstance(root, Path) else local or Path()).absolute()
         try:
             for folder in (root / "static", root / "predictions", self.local / "logs"):
                 _make(folder)

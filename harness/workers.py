@@ -151,12 +151,16 @@ class Worker:
                 raise KeyboardInterrupt
             self._path = tempfile.TemporaryDirectory(prefix="parity-path-")
             self._log_start = stderr.tell()
+            # a folder of its own: Python imports what lies in the folder that it is started in before anything else
+            own = Path(self._path.name) / "working"
+            own.mkdir()
             self._process = subprocess.Popen(
                 [str(self._installed.python), "-m", "harness.worker"],
+                cwd=own,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=_environment(self._installed, Path(self._path.name), self._threads),
+                env=_environment(self._installed, Path(self._path.name) / "path", self._threads),
                 text=True,
                 encoding="utf-8",
             )
@@ -209,6 +213,7 @@ def _tell(process: subprocess.Popen[str], line: str) -> None:
 def _environment(installed: Installed, path: Path, threads: int | None) -> dict[str, str]:
     """Only this package and the adapter's are visible inside, never the harness's own libraries."""
     package = Path(__file__).parent
+    path.mkdir()
     (path / package.name).symlink_to(package)
     top = installed.spec.module.split(".")[0]
     if "." in installed.spec.module:
@@ -221,7 +226,8 @@ def _environment(installed: Installed, path: Path, threads: int | None) -> dict[
     limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS") if threads}
     # Paddle takes one thread where nothing is said, the others as many as there are
     processors = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
-    return {**_KEEP_MEMORY, **processors, **inherited, **limits, "PYTHONPATH": str(path), "PYTHONUNBUFFERED": "1"}
+    python = {"PYTHONPATH": str(path), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    return {**_KEEP_MEMORY, **processors, **inherited, **limits, **python}
 
 
 def _describe(installed: Installed, status: int, log: Path, start: int) -> str:

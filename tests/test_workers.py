@@ -233,6 +233,17 @@ def test_a_worker_sees_the_harness_and_its_adapter_alone(tmp_path: Path, monkeyp
     assert seen == ["adapters", "fake_adapter.py", "harness"]
 
 
+def test_nothing_of_the_folder_one_works_in_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "audited"
+    for name in ("numpy", "json", "fake_adapter", "select"):
+        (here / name).mkdir(parents=True)
+        for file in (here / f"{name}.py", here / name / "__init__.py"):
+            file.write_text("import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch()")
+    monkeypatch.chdir(here)
+    assert kinds(hear([static("tiny")], Path("out"))) == [(0, "static"), (0, "done")]
+    assert not list(here.rglob("*.ran"))
+
+
 def test_an_adapter_inside_a_package(tmp_path: Path) -> None:
     folder = tmp_path / "vision" / "zoo"
     folder.mkdir(parents=True)

@@ -8,7 +8,6 @@ import fcntl
 import hashlib
 import json
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,8 +17,8 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 import requests
-import uv
 
+from harness import uv_process
 from harness.errors import InputError, MeasurementError
 
 #: Called with the bytes present so far and the size of the whole file in bytes, None if it is not known.
@@ -255,10 +254,10 @@ def _cause(error: Exception) -> str:
 
 def _unpack(requirement: str, member: PurePosixPath, root: Path) -> Path:
     """Unpacks a wheel into an empty folder; the member's path there, links followed."""
-    command = [uv.find_uv_bin(), "pip", "install", "--target", str(root), "--python", sys.executable]
+    command = ["pip", "install", "--target", str(root), "--python", sys.executable]
     # Copies, because a hard link would let whoever edits the file edit uv's cache as well.
     command += ["--no-deps", "--only-binary", ":all:", "--link-mode", "copy", "--color", "never", requirement]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    run = uv_process.run(*command)
     if run.returncode:
         said = "; ".join(line.strip() for line in run.stderr.strip().splitlines()[-5:])
         raise MeasurementError(

@@ -17,15 +17,14 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-import uv
 
+from harness import uv_process
 from harness.errors import InputError, MeasurementError
 from harness.records import Source
 
@@ -38,7 +37,7 @@ _REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;#]+)")
 
 def cache() -> Path:
     """Where environments and downloads are kept; the variable PARITY_CACHE moves it."""
-    return Path(os.environ.get("PARITY_CACHE") or platformdirs.user_cache_dir("parity-harness"))
+    return Path(os.environ.get("PARITY_CACHE") or platformdirs.user_cache_dir("parity-harness")).absolute()
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,9 @@ def _recipe(spec: SourceSpec, version: str, runtime: str) -> _Recipe:
             options += [flag, str(path)]
             parts.append(path.read_text(encoding="utf-8"))
     backend = os.environ.get("UV_TORCH_BACKEND", "")
-    key = hashlib.sha256("\0".join([*parts, backend]).encode()).hexdigest()[:16]
+    settings = uv_process.settings()
+    parts += [backend, settings] if settings else [backend]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     return _Recipe(cache() / "environments" / f"{name}-{key}", requirements, tuple(options))
 
 
@@ -243,8 +244,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _uv(source: Source, *arguments: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    done = subprocess.run([uv.find_uv_bin(), *arguments], capture_output=True, text=True, env=environment)
+    done = uv_process.run(*arguments)
     if done.returncode:
         raise MeasurementError(f"the environment of {source} could not be made. {_reason(done.stderr)}")
     return done.stdout

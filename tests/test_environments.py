@@ -1,10 +1,14 @@
 """Sources as they are named, and what they run in."""
 
 import hashlib
+import http.server
+import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,7 @@ import uv
 from fakes import Recorder
 
 from adapters.base import Runtime
-from harness import environments
+from harness import environments, uv_process
 from harness.environments import Installed, SourceSpec, cache, parse_source, prepare, sources
 from harness.errors import InputError, MeasurementError
 from harness.measure import Measurer
@@ -185,10 +189,13 @@ class FakeUv:
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
         self.requirements: list[str] = []
+        self.environments: list[dict[str, str]] = []
         self.stderr = ""  #: what an installation fails with
 
     def __call__(self, command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
-        assert "VIRTUAL_ENV" not in options["env"]  # type: ignore[operator]
+        self.environments.append(options["env"])  # type: ignore[arg-type]
+        assert "VIRTUAL_ENV" not in self.environments[-1]
+        assert not list(Path(str(options["cwd"])).iterdir())
         self.calls.append(command[1:])
         if command[1] == "venv":
             folder = Path(command[-1])
@@ -207,7 +214,8 @@ def fake_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeUv:
     monkeypatch.setattr(subprocess, "run", fake)
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
-    monkeypatch.delenv("UV_TORCH_BACKEND", raising=False)
+    for name in [name for name in os.environ if name.startswith("UV_")]:
+        monkeypatch.delenv(name)
     return fake
 
 
@@ -265,6 +273,77 @@ def test_whatever_an_environment_is_made_of_makes_another(
     monkeypatch.setenv("UV_TORCH_BACKEND", "cpu")
     pythons.append(prepare(spec, "1.0").python)
     assert len(set(pythons)) == len(pythons) == 7
+
+
+def test_what_decides_where_packages_come_from_makes_another(
+    tmp_path: Path, fake_uv: FakeUv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "own"))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "machine"))
+    spec = source_at(tmp_path / "zoo", "zoo-models==1.0\n")
+    pythons = [prepare(spec, "1.0").python]
+    for name, value in (("UV_DEFAULT_INDEX", "https://one.example"), ("UV_FIND_LINKS", "wheels")):
+        monkeypatch.setenv(name, value)
+        pythons.append(prepare(spec, "1.0").python)
+    assert fake_uv.environments[-1]["UV_FIND_LINKS"] == str(Path("wheels").absolute())
+    for text in ("no-binary = true\n", "no-binary = false\n"):
+        file = tmp_path / "own" / "uv" / "uv.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        pythons.append(prepare(spec, "1.0").python)
+        assert fake_uv.environments[-1]["UV_CONFIG_FILE"] == str(file), "which is the user's own"
+    assert len(set(pythons)) == len(pythons) == 5
+    for name, value in (
+        ("UV_DEFAULT_INDEX", "https://token:secret@one.example"),
+        ("UV_INDEX_ONE_PASSWORD", "secret"),
+        ("UV_CACHE_DIR", "cache"),
+        ("UV_HTTP_TIMEOUT", "3"),
+    ):
+        monkeypatch.setenv(name, value)
+        assert prepare(spec, "1.0").python == pythons[-1], "a secret, or where it keeps things, decides nothing"
+
+
+@pytest.fixture
+def index() -> Iterator[tuple[str, list[str]]]:
+    """The address of a package index that has nothing, and what it was asked for."""
+    asked: list[str] = []
+
+    class Index(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("file", ["uv.toml", "pyproject.toml", "../uv.toml"])
+def test_the_folder_one_works_in_does_not_choose_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index: tuple[str, list[str]], file: str
+) -> None:
+    address, asked = index
+    repository = tmp_path / "above" / "repository"
+    repository.mkdir(parents=True)
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("PARITY_CACHE", "cache")
+    for name in [name for name in os.environ if name.startswith("UV_")]:
+        monkeypatch.delenv(name)
+    planted = (repository / file).resolve() if file.startswith("..") else repository / file
+    section = "[tool.uv]\n" if file == "pyproject.toml" else ""
+    planted.write_text(f'{section}index-url = "{address}"\n')
+    spec = source_at(tmp_path / "zoo", "zoo-models-that-nobody-has==1.0\n")
+    with pytest.raises(MeasurementError, match="could not be made"):
+        prepare(spec, "1.0")
+    assert not asked, "it was asked for a package"
+    monkeypatch.setenv("UV_CONFIG_FILE", str(planted))
+    if file != "pyproject.toml":
+        uv_process.run("pip", "compile", "--quiet", str(spec.folder / "zoo.txt"))
+        assert asked, "the same file does decide where the user names it"
 
 
 def test_another_runtime_has_an_environment_of_its_own(

@@ -44,7 +44,7 @@ def rows(folder: Path, sources: Sequence[str] = (), models: Sequence[str] = ()) 
     for source in dict.fromkeys(target.source for target in planned.targets):
         mine = [target.row.model for target in planned.targets if target.source == source]
         ready = environments.prepare(planned.known[source.name], source.version)
-        statics = measurer.statics(ready, dict.fromkeys(mine, ()), trace=False)
+        statics = measurer.statics({ready.source: ready}, {ready.source: dict.fromkeys(mine, ())})[ready.source]
         for failure in measurer.failures:
             raise MeasurementError(f"{failure.source} {failure.model}: {failure.message}")
         for model in mine:

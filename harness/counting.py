@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness import causes, names, verdicts, workers
+from harness import causes, names, verdicts
 from harness.environments import Installed
 from harness.measure import Measurer
 from harness.plan import Plan
@@ -26,21 +26,20 @@ Built = dict[tuple[Row, Source], Static]
 def build(planned: Plan, installed: Mapping[Source, Installed], measurer: Measurer) -> Built:
     """Every row's network."""
 
-    def one(source: Source) -> dict[Row, Static]:
-        rows = [target.row for target in planned.targets if target.source == source]
-        named_at: dict[Row, set[int]] = {}
-        for claim in planned.table.claims:
-            named_at.setdefault(claim.row, set()).update({claim.counted_at} if claim.counted_at else ())
-        wanted: dict[str, set[int]] = {}
-        for row in rows:
-            sizes = {COMMON_SIZE, *({row.input_size} if row.input_size else ()), *named_at.get(row, ())}
-            wanted.setdefault(row.model, set()).update(sizes)
-        traced = {row.model for row in rows if planned.page(row).operators or planned.page(row).head}
-        statics = measurer.statics(installed[source], wanted, traced, side_by_side=len(installed))
-        return {row: statics[row.model] for row in rows if row.model in statics}
-
-    found = dict(zip(installed, workers.side_by_side(one, installed), strict=True))
-    return {(row, source): static for source, rows in found.items() for row, static in rows.items()}
+    named_at: dict[Row, set[int]] = {}
+    for claim in planned.table.claims:
+        named_at.setdefault(claim.row, set()).update({claim.counted_at} if claim.counted_at else ())
+    wanted: dict[Source, dict[str, set[int]]] = {source: {} for source in installed}
+    traced = set()
+    targets = [target for target in planned.targets if target.source in installed]
+    for target in targets:
+        row = target.row
+        sizes = {COMMON_SIZE, *({row.input_size} if row.input_size else ()), *named_at.get(row, ())}
+        wanted[target.source].setdefault(row.model, set()).update(sizes)
+        if planned.page(row).operators or planned.page(row).head:
+            traced.add((target.source, row.model))
+    statics = measurer.statics(installed, wanted, traced)
+    return {(t.row, t.source): statics[t.source][t.row.model] for t in targets if t.row.model in statics[t.source]}
 
 
 def judge(planned: Plan, built: Built, installed: Mapping[Source, Installed], measurer: Measurer) -> list[Verdict]:
@@ -141,10 +140,6 @@ def _outlines(
 ) -> dict[Source, dict[str, Static]]:
     """Networks that nobody asked for, so that one that fails is no failure."""
     failures = len(measurer.failures)
-
-    def one(source: Source) -> dict[str, Static]:
-        return measurer.statics(installed[source], wanted[source], outline=True, side_by_side=len(wanted))
-
-    found = dict(zip(wanted, workers.side_by_side(one, wanted), strict=True))
+    found = measurer.statics(installed, wanted, outline=True)
     del measurer.failures[failures:]
     return found

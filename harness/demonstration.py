@@ -56,7 +56,9 @@ def run(installed: Mapping[Source, Installed], measurer: Measurer) -> tuple[Run 
     done = None
     try:
         shown = photographs(environments.cache())
-        static = measurer.statics(ready, {row.model: {counting.COMMON_SIZE}}).get(row.model)
+        static = measurer.statics({ready.source: ready}, {ready.source: {row.model: {counting.COMMON_SIZE}}})[
+            ready.source
+        ].get(row.model)
         if static is not None:
             checkpoint = weights.find(
                 "auto",

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import fcntl
 import hashlib
 import json
 import re
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 import requests
 
-from harness import uv_process
+from harness import cancellation, uv_process
 from harness.errors import InputError, MeasurementError
 
 #: Called with the bytes present so far and the size of the whole file in bytes, None if it is not known.
@@ -81,7 +78,7 @@ def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
         if _is_intact(target):
             return target
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / f".{name}.lock"):
+        with cancellation.locked(folder / f".{name}.lock"):
             if not _is_intact(target):  # another process may have fetched it in the meantime
                 fetch(url, part, progress or (lambda _done, _total: None))
                 _check(url, part, name)
@@ -157,14 +154,6 @@ def _check(url: str, part: Path, name: str) -> None:
         )
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    # The lock file stays: to remove it would let two processes hold locks on two files of that name.
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _copy(url: str, part: Path, progress: Progress) -> None:
     source = Path(url2pathname(urlsplit(url).path))
     if urlsplit(url).netloc not in ("", "localhost") or not source.is_file():
@@ -173,6 +162,7 @@ def _copy(url: str, part: Path, progress: Progress) -> None:
     total, done = source.stat().st_size, 0
     with source.open("rb") as given, part.open("wb") as file:
         while chunk := given.read(CHUNK):
+            cancellation.check()
             done += file.write(chunk)
             progress(done, total)
 
@@ -188,7 +178,7 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
                     f"{url}: {error} ({len(WAITS) + 1} attempts). Check the connection and run again, "
                     f"which continues where it stopped, {OTHERWISE}."
                 ) from error
-            time.sleep(wait)
+            cancellation.sleep(wait)
 
 
 def _attempt(url: str, part: Path, progress: Progress) -> None:
@@ -218,6 +208,7 @@ def _attempt(url: str, part: Path, progress: Progress) -> None:
                 size = span[1] if span and status == 206 else given.get("Content-Length", "")
                 total = int(size) if size.isdigit() else None
                 for chunk in response.iter_content(CHUNK):
+                    cancellation.check()
                     done += file.write(chunk)
                     progress(done, total)
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:

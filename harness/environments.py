@@ -9,8 +9,8 @@ The module itself is never imported here, because that would import a framework.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -25,6 +25,7 @@ from pathlib import Path
 import platformdirs
 
 from harness import uv_process
+from harness.cancellation import locked
 from harness.errors import InputError, MeasurementError
 from harness.records import Source
 
@@ -231,15 +232,14 @@ def _python_version(folder: Path) -> str:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Only one process makes an environment; the others wait and find it there."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    except OSError as error:
-        raise MeasurementError(
-            f"cannot write to the cache: {error}. Free the folder or set PARITY_CACHE to another one"
-        ) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(path))
+        except OSError as error:
+            raise MeasurementError(
+                f"cannot write to the cache: {error}. Free the folder or set PARITY_CACHE to another one"
+            ) from error
         yield
 
 

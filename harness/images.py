@@ -10,12 +10,12 @@ import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from harness.cancellation import side_by_side
 from harness.errors import InputError, readable
 from harness.labels import LabelLine, label_trap, not_imagenet_val, read_labels, synset_indices
 
@@ -255,9 +255,8 @@ def _hashes(images: Sequence[ImageRef]) -> list[str]:
     def some(refs: Sequence[ImageRef]) -> list[str]:
         return [hashlib.sha256(read_image(ref)).hexdigest() for ref in refs]
 
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        parts = pool.map(some, [images[start : start + 64] for start in range(0, len(images), 64)])
-        return [sha for part in parts for sha in part]
+    parts = side_by_side(some, [images[start : start + 64] for start in range(0, len(images), 64)], threads=8)
+    return [sha for part in parts for sha in part]
 
 
 def _digest(images: Sequence[ImageRef], hashes: Sequence[str]) -> str:

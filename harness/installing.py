@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness import environments, workers
+from harness import environments
+from harness.cancellation import side_by_side
 from harness.environments import Installed
 from harness.errors import MeasurementError
 from harness.measure import Measurer
@@ -31,7 +32,7 @@ def prepare(
             return error
 
     def all_of(sources: Sequence[Source]) -> dict[Source, Installed | MeasurementError]:
-        return dict(zip(sources, workers.side_by_side(one, sources), strict=True))
+        return dict(zip(sources, side_by_side(one, sources), strict=True))
 
     ready = all_of(planned.sources)
     said = []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from harness import workers
+from harness.cancellation import THREADS, side_by_side
 from harness.engine import Engine
 from harness.environments import Installed, SourceSpec
 from harness.errors import MeasurementError
@@ -31,8 +32,6 @@ _WORTH_A_WORKER = 4
 
 #: what a caller knows a task by
 K = TypeVar("K")
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Cluster(Protocol):
@@ -41,8 +40,6 @@ class Cluster(Protocol):
     slots: int  #: parts that can run at once
 
     def engine(self, installed: Installed, log: Path, device: str) -> Engine: ...
-
-    def side_by_side(self, one: Callable[[T], R], items: Sequence[T]) -> list[R]: ...
 
 
 def code_digest(names: Iterable[str]) -> str:
@@ -145,61 +142,65 @@ class Measurer:
 
             self.run(installed[source], [task for _, task in mine], handled, threads)
 
-        workers.side_by_side(one, tasks)
+        side_by_side(one, tasks)
 
     def statics(
         self,
-        installed: Installed,
-        wanted: Mapping[str, Iterable[int]],
-        traced: Collection[str] = (),
+        installed: Mapping[Source, Installed],
+        wanted: Mapping[Source, Mapping[str, Iterable[int]]],
+        traced: Collection[tuple[Source, str]] = (),
         outline: bool = False,
-        side_by_side: int = 1,
-    ) -> dict[str, Static]:
+    ) -> dict[Source, dict[str, Static]]:
         """Counts of the networks that documented names mean, at the wanted sizes (pixels) and at their own.
 
         Of those that are `traced` the operations, too. An `outline` is counted by fewer counters and is sooner had.
         What fails is noted and left out.
-        `side_by_side` sources share the machine's processors.
         """
-        found: dict[str, Static] = {}
-        missing: list[dict[str, Any]] = []
-        for documented, sizes in wanted.items():
-            task: dict[str, Any] = {
-                "kind": "static",
-                "documented": documented,
-                "sizes": sorted(set(sizes)),
-                "trace": documented in traced,
-                "outline": outline,
-            }
-            known = self.store.static(self.identity(installed, **task))
-            if known is None:
-                missing.append(task)
-            else:
-                found[documented] = _static(installed.source, known)
-        if not missing:
-            return found
-        names = [task["documented"] for task in missing]
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        self.progress.stage(f"{installed.source}: counting {', '.join(names[:_NAMED])}{more}")
-        offer: list[dict[str, Any]] = [] if self.offered(installed) else [{"kind": "models"}, {"kind": "documents"}]
-        processors = max(1, (os.cpu_count() or 1) // side_by_side)
-        # a counter runs one image through the network, layer by layer, which more threads hardly make faster
-        parts = max(1, min(processors, len(missing) // _WORTH_A_WORKER))
+        found: dict[Source, dict[str, Static]] = {source: {} for source in wanted}
+        missing: dict[Source, list[dict[str, Any]]] = {}
+        for source, models in wanted.items():
+            for documented, sizes in models.items():
+                task: dict[str, Any] = {
+                    "kind": "static",
+                    "documented": documented,
+                    "sizes": sorted(set(sizes)),
+                    "trace": (source, documented) in traced,
+                    "outline": outline,
+                }
+                known = self.store.static(self.identity(installed[source], **task))
+                if known is None:
+                    missing.setdefault(source, []).append(task)
+                else:
+                    found[source][documented] = _static(source, known)
+        processors = max(1, (os.cpu_count() or 1) // max(1, len(missing)))
 
-        def count(tasks: Sequence[dict[str, Any]]) -> None:
+        def count(share: tuple[Source, Sequence[dict[str, Any]], int]) -> None:
+            source, tasks, threads = share
+            ready = installed[source]
+
             def handle(index: int, event: Mapping[str, Any]) -> None:
                 task = tasks[index]
                 if event["event"] == "static":
-                    self.store.save_static(self.identity(installed, **task), event["static"])
-                    found[task["documented"]] = _static(installed.source, event["static"])
+                    self.store.save_static(self.identity(ready, **task), event["static"])
+                    found[source][task["documented"]] = _static(source, event["static"])
                 elif event["event"] in ("models", "documents"):
-                    self.store.save_static(self.identity(installed, **task), event[event["event"]])
+                    self.store.save_static(self.identity(ready, **task), event[event["event"]])
                 elif event["event"] == "failed":
-                    self.fail(installed.source, task.get("documented"), "static", event["message"])
+                    self.fail(source, task.get("documented"), "static", event["message"])
 
-            self.run(installed, tasks, handle, threads=max(1, processors // parts))
+            self.run(ready, tasks, handle, threads)
 
-        workers.side_by_side(count, [[*(offer if part == 0 else []), *missing[part::parts]] for part in range(parts)])
+        shares = []
+        for source, tasks in missing.items():
+            names = [task["documented"] for task in tasks]
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            self.progress.stage(f"{source}: counting {', '.join(names[:_NAMED])}{more}")
+            # a counter runs one image through the network, layer by layer, which more threads hardly make faster
+            parts = max(1, min(processors, len(tasks) // _WORTH_A_WORKER))
+            asked = [] if self.offered(installed[source]) else [{"kind": "models"}, {"kind": "documents"}]
+            for part in range(parts):
+                shares.append((source, [*(asked if part == 0 else []), *tasks[part::parts]], processors // parts))
+        side_by_side(count, shares, threads=max(THREADS, os.cpu_count() or 1))
         return found
 
     def offered(self, installed: Installed) -> list[str]:

@@ -6,13 +6,13 @@ import argparse
 import dataclasses
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 from upath import UPath
 
+from harness.cancellation import side_by_side
 from harness.errors import InputError
 from harness.images import ImageRef, is_url, read_image
 
@@ -42,7 +42,7 @@ def fetched(refs: Sequence[ImageRef]) -> Iterator[list[ImageRef]]:
     if not remote:
         yield list(refs)
         return
-    with tempfile.TemporaryDirectory(prefix="parity-images-") as folder, ThreadPoolExecutor(max_workers=16) as pool:
+    with tempfile.TemporaryDirectory(prefix="parity-images-") as folder:
 
         def fetch(numbered: tuple[int, ImageRef]) -> ImageRef:
             number, ref = numbered
@@ -52,4 +52,4 @@ def fetched(refs: Sequence[ImageRef]) -> Iterator[list[ImageRef]]:
             file.write_bytes(read_image(ref))
             return dataclasses.replace(ref, file=str(file), offset=None, length=None)
 
-        yield list(pool.map(fetch, enumerate(refs)))
+        yield side_by_side(fetch, enumerate(refs), threads=16)

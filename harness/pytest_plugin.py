@@ -15,6 +15,7 @@ import pytest
 
 from harness import report
 from harness.ahead import ahead
+from harness.cancellation import interruptible
 from harness.cells import shown_file
 from harness.errors import InputError
 from harness.numerics import Pair
@@ -287,7 +288,7 @@ def _results(config: pytest.Config) -> Results:
     if _RESULTS not in config.stash:
         options = _options(config)
         try:
-            config.stash[_RESULTS] = execute(ahead(options), Silent())
+            config.stash[_RESULTS] = interruptible(lambda: execute(ahead(options), Silent()))
             report.write(config.stash[_RESULTS], options.out)
         except InputError as error:
             pytest.exit(f"parity: {error}", returncode=2)

@@ -18,16 +18,15 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import ray
 from ray.experimental import internal_kv
 
-from harness import environments
+from harness import cancellation, environments
 from harness.engine import BLOCK, Event, Handle, Work, perform
 from harness.environments import Installed
 from harness.errors import InputError, MeasurementError
@@ -52,8 +51,6 @@ _LOOK = 0.5
 _NAMESPACE = b"parity"
 
 _Bytes = npt.NDArray[np.uint8]
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Cluster:
@@ -69,7 +66,6 @@ class Cluster:
             _connect(address)
         self._say = say
         self._checkpoints: dict[str, Any] = {}
-        self.stopped = threading.Event()  #: set once nobody waits for the results any more
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         nodes = [(int(one.get("CPU", 0)), int(one.get("GPU", 0))) for one in alive]
         largest = max((processors for processors, _ in nodes), default=0)
@@ -81,18 +77,6 @@ class Cluster:
 
     def engine(self, installed: Installed, log: Path, device: str) -> _Parts:
         return _Parts(self, installed, log, device)
-
-    def side_by_side(self, one: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """one(item) of each, in threads; what breaks or interrupts any ends all."""
-        with ThreadPoolExecutor(max_workers=max(1, len(items))) as pool:
-            try:
-                futures = [pool.submit(one, item) for item in items]
-                for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-                    future.result()
-                return [future.result() for future in futures]
-            except BaseException:
-                self.stopped.set()
-                raise
 
     def checkpoint(self, file: str, sha256: str) -> Any:
         """The bytes of a checkpoint where every node can have them."""
@@ -195,8 +179,7 @@ class _Parts:
                     )
                     running[reference] = [index for index, _ in part]
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK)
-                if self._cluster.stopped.is_set():
-                    raise CancelledError
+                cancellation.check()
                 for reference in ready:
                     indices = running.pop(reference)
                     try:

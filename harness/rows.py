@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness import accuracy, environments, weights
+from harness.cancellation import side_by_side
 from harness.environments import Installed
 from harness.errors import MeasurementError
 from harness.evaluation import Enough, Evaluation, Together
@@ -82,11 +83,9 @@ def evaluate_rows(
             done = part.evaluate(_enough(planned, options, images, asked[source]))
         return {candidate.evaluation: run for candidate, run in zip(part.candidates, done, strict=True)}
 
-    # on one machine sources would only take the processors from each other, and threads cannot be interrupted
-    evaluated = (
-        measurer.cluster.side_by_side(one, list(asked)) if measurer.cluster else [one(source) for source in asked]
-    )
-    done = dict(zip(asked, evaluated, strict=True))
+    # on one machine sources would only take the processors from each other
+    at_once = len(asked) if measurer.cluster else 1
+    done = dict(zip(asked, side_by_side(one, asked, at_once), strict=True))
     runs: dict[tuple[Row, Source], list[Run]] = {}
     for source, rows in asked.items():
         for row, evaluation in rows:

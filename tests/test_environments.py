@@ -16,7 +16,7 @@ import uv
 from fakes import Recorder
 
 from adapters.base import Runtime
-from harness import environments, uv_process
+from harness import cancellation, environments, uv_process
 from harness.environments import Installed, SourceSpec, cache, parse_source, prepare, sources
 from harness.errors import InputError, MeasurementError
 from harness.measure import Measurer
@@ -211,7 +211,7 @@ class FakeUv:
 @pytest.fixture
 def fake_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeUv:
     fake = FakeUv()
-    monkeypatch.setattr(subprocess, "run", fake)
+    monkeypatch.setattr(cancellation, "run", fake)
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
     for name in [name for name in os.environ if name.startswith("UV_")]:
@@ -457,7 +457,7 @@ def test_a_source_of_others_in_an_environment_of_its_own(tmp_path: Path, monkeyp
     assert [line for line in made.packages if line.startswith(("six", "pandas"))] == ["six==1.17.0"]
     assert made.python != Path(sys.executable)
     measurer = Measurer(Store(tmp_path / "store"), Recorder(), "cpu", 4)
-    static = measurer.statics(made, {"tiny": [8]})["tiny"]
+    static = measurer.statics({made.source: made}, {made.source: {"tiny": [8]}})[made.source]["tiny"]
     assert static.source == Source("zoo", "1.17.0")
     assert static.multiply_adds == {8: {"plain": 9 * 64 + 48_000}}
     assert measurer.failures == []

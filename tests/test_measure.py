@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from harness.environments import Installed
 from harness.evaluation import Evaluation, evaluate
 from harness.images import ImageSet, open_images
 from harness.measure import Measurer
-from harness.records import Run, Source
+from harness.records import Run, Source, Static
 from harness.store import Store
 from harness.weights import Checkpoint
 from harness.workers import Worker
@@ -95,9 +95,17 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 # --- counts of networks
 
 
+def counted(
+    one: Measurer, wanted: dict[str, Any], traced: Sequence[str] = (), ready: Installed | None = None
+) -> dict[str, Static]:
+    ready = ready or installed()
+    source = ready.source
+    return one.statics({source: ready}, {source: wanted}, {(source, model) for model in traced})[source]
+
+
 def test_counts_are_measured_once(tmp_path: Path, started: list[list[str]]) -> None:
     first = measurer(tmp_path)
-    found = first.statics(installed(), {"tiny": [224, 8], "Twin": {8}}, {"tiny"})
+    found = counted(first, {"tiny": [224, 8], "Twin": {8}}, ["tiny"])
     assert started == [["models", "documents", "static", "static"]]
     assert first.failures == []
     assert found["tiny"].source == Source("fake", VERSION)
@@ -106,10 +114,10 @@ def test_counts_are_measured_once(tmp_path: Path, started: list[list[str]]) -> N
     assert found["Twin"].model == "twin"
     assert "tiny_wide" in first.offered(installed())
     second = measurer(tmp_path)
-    assert second.statics(installed(), {"tiny": {8, 224}, "Twin": [8]}, {"tiny"}) == found
+    assert counted(second, {"tiny": {8, 224}, "Twin": [8]}, ["tiny"]) == found
     assert second.offered(installed()) == first.offered(installed())
     assert len(started) == 1
-    second.statics(installed(), {"tiny": [8], "Twin": [8]}, {"tiny"})
+    counted(second, {"tiny": [8], "Twin": [8]}, ["tiny"])
     assert started[1:] == [["static"]], "other sizes are another measurement"
 
 
@@ -119,20 +127,20 @@ def test_nothing_is_known_of_a_source_that_was_not_asked(tmp_path: Path) -> None
 
 def test_a_network_that_fails_leaves_the_others(tmp_path: Path, started: list[list[str]]) -> None:
     first = measurer(tmp_path)
-    assert list(first.statics(installed(), {"boom": [8], "tiny": [8], "tinny": [8]})) == ["tiny"]
+    assert list(counted(first, {"boom": [8], "tiny": [8], "tinny": [8]})) == ["tiny"]
     assert [(failure.source, failure.model, failure.stage) for failure in first.failures] == [
         (f"fake=={VERSION}", "boom", "static"),
         (f"fake=={VERSION}", "tinny", "static"),
     ]
     assert messages(first)[0] == "boom cannot be built"
     second = measurer(tmp_path)
-    assert list(second.statics(installed(), {"boom": [8], "tiny": [8]})) == ["tiny"]
+    assert list(counted(second, {"boom": [8], "tiny": [8]})) == ["tiny"]
     assert started[1:] == [["static"]], "what failed is tried again, and nothing else"
 
 
 def test_an_adapter_that_cannot_be_imported_fails_all_its_networks(tmp_path: Path) -> None:
     one = measurer(tmp_path)
-    assert one.statics(installed(module="no_such_adapter"), {"tiny": [8], "twin": [8]}) == {}
+    assert counted(one, {"tiny": [8], "twin": [8]}, ready=installed(module="no_such_adapter")) == {}
     assert {failure.model for failure in one.failures} >= {"tiny", "twin"}
     assert all("No module named 'no_such_adapter'" in message for message in messages(one))
 

@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -352,6 +352,25 @@ def test_interrupted_while_its_threads_wait(driver: Driver, tmp_path: Path, numb
     started = time.monotonic()
     assert command.wait() == 130
     assert time.monotonic() - started < 15, "it waits for no network to be counted"
+
+
+def test_interrupted_at_any_moment(driver: Driver, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """From its first instruction to its last."""
+    draw = random.Random(request.config.getoption("--interruptions"))
+    modes = [{"FAKE_BUILDING": "0.05"}, {"FAKE_BUILDING": "30"}, {}]
+    statuses = Counter[int]()
+    for number in range(request.config.getoption("--interruptions")):
+        short = ["--batch-size", "1"] if number % 2 else []
+        command = driver.start(tmp_path / f"{number % 5}", *short, **modes[number % 3])
+        time.sleep(draw.uniform(0.0, 2.0))
+        begun = time.monotonic()
+        with suppress(ProcessLookupError):
+            os.kill(command.pid, draw.choice([signal.SIGINT, signal.SIGTERM]))
+        statuses[status := command.wait()] += 1
+        assert status in (0, 1, 130), command.said
+        assert time.monotonic() - begun < 5, command.said
+        assert "Traceback" not in command.said
+    assert statuses[130] > sum(statuses.values()) / 2
 
 
 # --- a full disk

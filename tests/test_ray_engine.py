@@ -41,6 +41,7 @@ from ray.cluster_utils import Cluster as Simulated  # noqa: E402
 
 from harness import environments, ray_engine, report  # noqa: E402
 from harness.ahead import ahead  # noqa: E402
+from harness.cancellation import side_by_side  # noqa: E402
 from harness.engine import BLOCK, Work  # noqa: E402
 from harness.errors import InputError, MeasurementError  # noqa: E402
 from harness.evaluation import Evaluation, evaluate  # noqa: E402
@@ -284,18 +285,9 @@ def test_what_ends_one_source_ends_those_beside_it(
         raise error
 
     with pytest.raises(error if isinstance(error, type) else type(error)):
-        cluster.side_by_side(one, ["slow", "other"])
+        side_by_side(one, ["slow", "other"])
     assert eventually(lambda: ray.available_resources().get("CPU") == 2)
     assert len(nodes.passes(before)) < 80
-
-
-def test_sources_side_by_side_keep_their_order(nodes: Nodes) -> None:
-    def one(seconds: float) -> float:
-        time.sleep(seconds)
-        return seconds
-
-    assert nodes.cluster().side_by_side(one, [0.2, 0.0, 0.1]) == [0.2, 0.0, 0.1]
-    assert nodes.cluster().side_by_side(one, []) == []
 
 
 # --- what fails

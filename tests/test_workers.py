@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -199,25 +198,6 @@ def test_a_worker_ends_with_the_run_that_it_is_for(tmp_path: Path, monkeypatch: 
         workers.run(installed(), [task], interrupt, tmp_path / "worker.log")
     (process,) = started
     assert process.returncode == -15, "it was still running and had to be stopped"
-
-
-def test_one_that_raises_ends_the_workers_of_the_others(tmp_path: Path) -> None:
-    started = tmp_path / "started"
-    ready = script(tmp_path, f"touch {started}; exec sleep 60")
-
-    def one(index: int) -> None:
-        if index:
-            while not started.exists():
-                time.sleep(0.001)
-            raise OSError("no space")
-        workers.run(ready, [static("tiny"), static("twin")], lambda *_: None, tmp_path / "worker.log")
-
-    begun = time.monotonic()
-    with pytest.raises(OSError, match="no space"):
-        workers.side_by_side(one, [0, 1])
-    assert time.monotonic() - begun < 30
-    assert workers.side_by_side(lambda number: number, [3, 4]) == [3, 4]
-    assert kinds(hear([static("tiny")], tmp_path)) == [(0, "static"), (0, "done")], "others are started again"
 
 
 def test_a_worker_sees_the_harness_and_its_adapter_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,22 +415,3 @@ def test_a_worker_is_not_waited_for_where_something_went_wrong(tmp_path: Path) -
     busy = process(worker)
     worker.__exit__(KeyboardInterrupt, None, None)
     assert busy.returncode == -signal.SIGTERM
-
-
-def test_what_ends_within_lets_nothing_start_while_all_around_it_ends() -> None:
-    seen = []
-    begun = threading.Event()
-
-    def one(number: int) -> None:
-        if number == 0:
-            begun.wait()
-            raise RuntimeError("enough")
-        begun.set()
-        while not workers._stopping:
-            time.sleep(0.001)
-        workers.side_by_side(lambda inner: inner, [1])  # ends well, as one does whose worker was ended
-        seen.append(workers._stopping)
-
-    with pytest.raises(RuntimeError, match="enough"):
-        workers.side_by_side(one, [0, 1])
-    assert (seen, workers._stopping) == ([1], 0)

@@ -1,0 +1,237 @@
+"""Interruption as one mechanism: a run is given up by its cancellation, to which everything that waits listens.
+
+The main thread does nothing but wait (`interruptible`), so that a signal never breaks into the middle of anything; the
+run itself is another thread. What belongs to a run knows its cancellation as `current()`: processes are started by
+`Cancellation.start` and ended by `cancel`, several things are done at once by `side_by_side`, and whatever else waits
+calls `check` or `sleep`. Standard library alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import fcntl
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+#: seconds in which what is given up is to end by itself, and then, once its processes were killed, to be gone
+GRACE = 2.0
+#: seconds between two looks at something that tells nobody when it happens
+LOOK = 0.05
+#: things that are done at once, where nobody says how many
+THREADS = 4
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Cancelled(BaseException):
+    """Nobody waits for the result any more. No `except Exception` takes it for a failure of what was measured."""
+
+
+class Abandoned(KeyboardInterrupt):
+    """An interruption of something that does not end: whoever ends the process has to do so without waiting for it."""
+
+
+class Cancellation:
+    """Whether something was given up, with its parts, and the processes that end with it."""
+
+    def __init__(self) -> None:
+        self._given_up = threading.Event()
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[Any]] = set()
+        self._parts: set[Cancellation] = set()
+
+    def cancel(self) -> None:
+        """Ends all processes and lets no other be started; everything that waits raises Cancelled."""
+        self._given_up.set()
+        with self._lock:
+            parts = set(self._parts)
+        for part in parts:
+            part.cancel()
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends the processes that did not end when they were asked to."""
+        with self._lock:
+            parts = set(self._parts)
+        for part in parts:
+            part.kill()
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with self._lock:
+            for process in self._processes:
+                if process.poll() is None:  # and whatever it has started in its turn
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(process.pid, number)
+
+    def check(self) -> None:
+        """Raises Cancelled where it was given up."""
+        if self._given_up.is_set():
+            raise Cancelled
+
+    def sleep(self, seconds: float) -> None:
+        """Waits. Raises Cancelled as soon as it is given up."""
+        if self._given_up.wait(seconds):
+            raise Cancelled
+
+    def start(self, command: list[str], **options: Any) -> subprocess.Popen[Any]:
+        """A process, with options of subprocess.Popen; call `ended` once it has ended."""
+        with self._lock:
+            self.check()
+            process = subprocess.Popen(command, start_new_session=True, **options)
+            self._processes.add(process)
+        return process
+
+    def ended(self, process: subprocess.Popen[Any]) -> None:
+        with self._lock:
+            self._processes.discard(process)
+
+    @contextlib.contextmanager
+    def part(self) -> Iterator[Cancellation]:
+        """Something that is given up with this, or alone."""
+        part = Cancellation()
+        with self._lock:
+            self._parts.add(part)
+        try:
+            self.check()  # not before: either this sees that it was given up, or the part is told
+            yield part
+        finally:
+            with self._lock:
+                self._parts.discard(part)
+
+
+_current: contextvars.ContextVar[Cancellation] = contextvars.ContextVar("cancellation")
+#: of what belongs to no run
+_NEVER = Cancellation()
+
+
+def current() -> Cancellation:
+    """That of the run that the caller belongs to."""
+    return _current.get(_NEVER)
+
+
+def check() -> None:
+    """Raises Cancelled where the run was given up."""
+    current().check()
+
+
+def sleep(seconds: float) -> None:
+    """Waits. Raises Cancelled as soon as the run is given up."""
+    current().sleep(seconds)
+
+
+def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs a program, which ends with the run, and returns what it printed; options of subprocess.Popen."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    cancellation = current()
+    process = cancellation.start(command, text=True, **streams, **options)
+    try:
+        output, errors = process.communicate()
+    finally:
+        cancellation.ended(process)
+    cancellation.check()
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+def side_by_side(one: Callable[[T], R], items: Iterable[T], threads: int = THREADS) -> list[R]:
+    """`one` of every item, each in a thread; the results in the order of the items.
+
+    Where one raises, the others are given up, because nobody waits for them any more, and its error is raised.
+    """
+    todo = list(items)
+    if min(threads, len(todo)) < 2:
+        return [one(item) for item in todo]
+    results: dict[int, R] = {}
+    errors: list[BaseException] = []
+    numbered, taking = enumerate(todo), threading.Lock()
+
+    def take() -> tuple[int, T] | None:
+        with taking:
+            return next(numbered, None)
+
+    with current().part() as part:
+
+        def work() -> None:
+            _current.set(part)
+            try:
+                while taken := take():
+                    part.check()
+                    results[taken[0]] = one(taken[1])
+            except BaseException as error:
+                errors.append(error)
+                part.cancel()
+
+        started = [_thread(work) for _ in range(min(threads, len(todo)))]
+        for thread in started:
+            thread.join()  # which listens, and so ends when it is to
+    check()
+    for error in errors:
+        raise error  # the first: the others were given up because of it
+    return [results[index] for index in range(len(todo))]
+
+
+def _thread(work: Callable[[], None]) -> threading.Thread:
+    """Started, with the variables of the context; it keeps no process from ending."""
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
+    thread.start()
+    return thread
+
+
+def interruptible(work: Callable[[], T]) -> T:
+    """`work()` in a thread, while this one waits and can be interrupted at any moment.
+
+    An interruption gives up whatever the work waits for, waits until it has ended, four seconds at most, and goes on
+    as KeyboardInterrupt; as Abandoned where it has not ended even then.
+    """
+    cancellation = Cancellation()
+    results: list[T] = []
+    errors: list[BaseException] = []
+    # a lock alone can be waited for once more after an interruption in the middle of waiting
+    over = threading.Lock()
+    over.acquire()
+
+    def worked() -> None:
+        _current.set(cancellation)
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            over.release()
+
+    try:
+        _thread(worked)
+        over.acquire()
+    except KeyboardInterrupt as interruption:
+        cancellation.cancel()
+        if not (results or errors or over.acquire(timeout=GRACE)):
+            cancellation.kill()
+            if not over.acquire(timeout=GRACE):
+                raise Abandoned from interruption
+        raise
+    for error in errors:
+        raise error
+    return results[0]
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one process at a time is in here with this file, which is left behind. Raises OSError.
+
+    To remove it would let two processes hold locks on two files of that name.
+    """
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                sleep(LOOK)
+        yield

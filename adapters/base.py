@@ -165,8 +165,8 @@ class Network(Protocol):
     def export(self, runtime: Runtime, folder: Path) -> Path:
         """Writes the network, in fp32, for another runtime into an empty folder.
 
-        Returns the file that adapters.runtimes.load() takes; it takes any number of images, at the network's input
-        size. Alterations do not apply. An adapter may lack this method: then nothing else runs its networks. Raises
+        Returns the file that runtimes.load() takes; it takes any number of images, at the network's input size.
+        Alterations do not apply. An adapter may lack this method: then nothing else runs its networks. Raises
         NotImplementedError, saying why, where the network cannot be written for this runtime.
         """
         ...

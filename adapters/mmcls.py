@@ -13,13 +13,12 @@ import mmcv
 import numpy as np
 import torch
 import yaml
+from harness.adapters.base import Document, Match, Preprocessing, Steps, UndecodableImage
+from harness.adapters.pytorch.network import STAND_IN, Logits, TorchNetwork, outline, stand_in_mark, state_of
+from harness.adapters.quiet import quiet
 from mmcls.datasets.pipelines import Compose
 from mmcls.models import build_classifier
 from mmcv.cnn import get_model_complexity_info
-
-from adapters.base import Document, Match, Preprocessing, Steps, UndecodableImage
-from adapters.quiet import quiet
-from adapters.torch_network import STAND_IN, Logits, TorchNetwork, outline, stand_in_mark, state_of
 
 ROOT = Path(mmcls.__file__).parent / ".mim"
 _HEADING = ("Name", "Top 1 Accuracy", "Top 5 Accuracy", "FLOPs", "Parameters")
@@ -28,7 +27,7 @@ _STEPS = {"LoadImageFromFile": "decode", "Resize": "resize", "CenterCrop": "crop
 
 
 class Adapter:
-    """See adapters.base.AdapterClass.
+    """See harness.adapters.base.AdapterClass.
 
     A model goes by the stem of its configuration file. Where just one ImageNet configuration builds a backbone,
     documents may also mean it by that backbone's type and depth, because a file name can say something else

@@ -13,10 +13,8 @@ from typing import Any
 
 import numpy as np
 import paddle
-from paddle import nn
-
-from adapters import paddle_altered, paddle_export, paddle_inference, paddle_trace, safe_pickle
-from adapters.base import (
+from harness.adapters import safe_pickle
+from harness.adapters.base import (
     Alterations,
     Array,
     CheckpointError,
@@ -31,8 +29,13 @@ from adapters.base import (
     UndecodableImage,
     fit,
 )
-from adapters.quiet import quiet
-from adapters.streaming import stream
+from harness.adapters.paddle import altered as paddle_altered
+from harness.adapters.paddle import export as paddle_export
+from harness.adapters.paddle import inference as paddle_inference
+from harness.adapters.paddle import trace as paddle_trace
+from harness.adapters.quiet import quiet
+from harness.adapters.streaming import stream
+from paddle import nn
 
 # `import paddleclas` prints, parses arguments and can fail; the package inside it is what its tools use
 _FOLDER = importlib.util.find_spec("paddleclas").submodule_search_locations[0]
@@ -60,7 +63,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Adapter:
-    """See adapters.base.AdapterClass."""
+    """See harness.adapters.base.AdapterClass."""
 
     checkpoint_suffix = ".pdparams"
 
@@ -120,7 +123,7 @@ class Adapter:
 
 
 class PaddleNetwork:
-    """See adapters.base.Network."""
+    """See harness.adapters.base.Network."""
 
     plain_counter = PLAIN
 

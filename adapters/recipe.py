@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from adapters.base import STEPS, Preprocessing, Steps
+from harness.adapters.base import STEPS, Preprocessing, Steps
 
 Numbers = npt.NDArray[Any]
 #: the parameters of one step; see the function of the same name

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from adapters.base import ROUNDING, Array, Inference, Precision, Runtime, deviation
+from harness.adapters.base import ROUNDING, Array, Inference, Precision, Runtime, deviation
 
 #: says which file of a conversion load() takes and how large each file is, in bytes; written last
 _COMPLETE = "complete.json"

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from adapters.base import CheckpointError
+from harness.adapters.base import CheckpointError
 
 #: numbers and truth values of some bytes each
 _NUMBERS = re.compile(r"[<>|=]?[biufc][0-9]{0,2}")

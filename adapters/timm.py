@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
+from harness.adapters.base import Match, Preprocessing, Steps, UndecodableImage
+from harness.adapters.pytorch.network import TorchNetwork, outline, stand_in_mark, state_of
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torchvision import transforms
-
-from adapters.base import Match, Preprocessing, Steps, UndecodableImage
-from adapters.torch_network import TorchNetwork, outline, stand_in_mark, state_of
 
 #: where timm's own load_state_dict looks for the weights in a training checkpoint, in its order
 STATE_KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")
@@ -23,7 +22,7 @@ _STEPS = {"Resize": "resize", "CenterCrop": "crop", "Normalize": "normalise"}
 
 
 class Adapter:
-    """See adapters.base.AdapterClass."""
+    """See harness.adapters.base.AdapterClass."""
 
     checkpoint_suffix = ".pth"
 

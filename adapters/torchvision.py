@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
+from harness.adapters.base import Document, Match, Preprocessing, Steps, UndecodableImage
+from harness.adapters.pytorch.network import TorchNetwork, outline, stand_in_mark, state_of
 from PIL import Image
 from torchvision.transforms import functional
 from torchvision.transforms._presets import ImageClassification
-
-from adapters.base import Document, Match, Preprocessing, Steps, UndecodableImage
-from adapters.torch_network import TorchNetwork, outline, stand_in_mark, state_of
 
 #: where the package's training reference puts the weights in its checkpoints, and where a marked stand-in has them
 STATE_KEYS = ("model", "state_dict")
@@ -35,7 +34,7 @@ _OLD_DENSE_LAYER = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12]
 
 
 class Adapter:
-    """See adapters.base.AdapterClass."""
+    """See harness.adapters.base.AdapterClass."""
 
     checkpoint_suffix = ".pth"
 

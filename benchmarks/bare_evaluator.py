@@ -23,8 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from adapters.base import Array
+from harness.adapters.base import Array
 
 
 class Evaluator:

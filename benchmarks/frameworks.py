@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.interleaved import Contestant
-from harness import environments
+from harness.execution import environments
 
 SERVE = Path(__file__).parent / "evaluators" / "serve.py"
 #: what somebody who has installed a framework and runs its evaluation has not set

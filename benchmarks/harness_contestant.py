@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.frameworks import SERVE, plain_environment
 from benchmarks.interleaved import Contestant
 from benchmarks.rows import Row
-from harness import workers
+from harness.execution import process
 
 #: the folder that has harness, adapters and benchmarks in it
 ROOT = Path(__file__).parents[1]
@@ -23,7 +23,7 @@ def environment() -> dict[str, str]:
 
 def like_a_worker() -> dict[str, str]:
     """The same, with the variables that the harness gives its workers."""
-    return {**environment(), **workers._KEEP_MEMORY}
+    return {**environment(), **process._KEEP_MEMORY}
 
 
 def contestant(

@@ -1,4 +1,4 @@
-"""The harness as a contestant: all rows of one source in one runtime and precision, as harness.evaluation runs them.
+"""The harness as a contestant: all rows of one source in one runtime and precision, as the harness runs them.
 
 Runs in the harness's own interpreter, started by evaluators/serve.py. Beside what stands there a job has
 
@@ -38,16 +38,18 @@ from typing import Any
 
 from benchmarks.images import as_data_set
 from benchmarks.memory import children, resident_mib
-from harness import certified, environments
-from harness.candidate import Candidate
-from harness.engine import Handle, Local, Work
-from harness.environments import Installed
-from harness.evaluation import Evaluation, Together
-from harness.images import ImageRef, ImageSet, shuffled
-from harness.measure import Measurer
-from harness.records import Run
-from harness.store import Store
-from harness.weights import Checkpoint
+from harness.checks.accuracy import certificate
+from harness.checks.accuracy.group import Evaluation, Together
+from harness.checks.accuracy.network_evaluation import Candidate
+from harness.core.records import Run
+from harness.dataset.image_set import ImageSet, shuffled
+from harness.execution import environments
+from harness.execution.checkpoints import Checkpoint
+from harness.execution.engine import Handle, Local, Work
+from harness.execution.environments import Installed
+from harness.execution.session import Measurer
+from harness.execution.store import Store
+from harness.worker.images import ImageRef
 
 
 class Evaluator:
@@ -130,7 +132,7 @@ class Evaluator:
         best = one.fast.best.copy()
         for ledger in (one.checked, one.native):  # where the native network was asked it decides
             best[ledger.decoded] = ledger.best[ledger.decoded]
-        checks = [position for batch in certified.checks(len(best), self._job["batch_size"]) for position in batch]
+        checks = [position for batch in certificate.checks(len(best), self._job["batch_size"]) for position in batch]
         before, after = one.counts(start), one.counts(stop)
         plain = one.fast is one.native
         return {

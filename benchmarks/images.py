@@ -7,7 +7,8 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.images import ImageRef, ImageSet, open_images, shuffled
+from harness.dataset.image_set import ImageSet, open_images, shuffled
+from harness.worker.images import ImageRef
 
 SAMPLE = Path(__file__).parents[2] / "shared" / "imagenet-sample"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks import images
 from benchmarks.interleaved import Failed
 from benchmarks.parts import memory, nodes, overhead, resume, static
-from harness.errors import InputError, MeasurementError
+from harness.core.errors import InputError, MeasurementError
 
 PARTS = {
     "overhead": ("An evaluation against its bare parts", overhead.measure),

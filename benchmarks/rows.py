@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import environments, weights
-from harness.errors import MeasurementError
-from harness.measure import Measurer
-from harness.plan import Options, plan
-from harness.store import Store
-from harness.terminal import Silent
-from harness.weights import Checkpoint
+from harness.cli.terminal import Silent
+from harness.core.errors import MeasurementError
+from harness.execution import checkpoints, environments
+from harness.execution.checkpoints import Checkpoint
+from harness.execution.session import Measurer
+from harness.execution.store import Store
+from harness.plan.plan import Options, plan
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def rows(folder: Path, sources: Sequence[str] = (), models: Sequence[str] = ()) 
         for model in mine:
             static = statics[model]
             counted = static.multiply_adds[static.input_size][static.plain_counter]
-            checkpoint = weights.find(
+            checkpoint = checkpoints.find(
                 str(folder), source.name, static.model, model, static.checkpoint_url, None, environments.cache()
             )
             name = (source.name, source.version, model, static.model)

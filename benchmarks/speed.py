@@ -21,8 +21,8 @@ from benchmarks.interleaved import Contestant, Outcome
 from benchmarks.rows import Row, rows
 from benchmarks.speed_report import RowTimes, SourceTime, markdown
 from benchmarks.told import Told
-from harness import environments
-from harness.errors import InputError, MeasurementError
+from harness.core.errors import InputError, MeasurementError
+from harness.execution import environments
 
 PEAK = Path(__file__).with_name("peak.py")
 #: images that every contestant runs before any counts

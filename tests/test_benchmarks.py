@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 from fakes import VERSION, best, contents, save_checkpoint, use_fakes, write_images
+from folders import ROOT
 
 # no part of what is installed
-sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(ROOT))
 
 from benchmarks import bare_evaluator, frameworks, interleaved, overheads, speed_report
 from benchmarks.harness_evaluator import Evaluator
@@ -26,9 +27,9 @@ from benchmarks.interleaved import Contestant, Outcome
 from benchmarks.memory import children, resident_mib
 from benchmarks.parts import memory, nodes, overhead
 from benchmarks.speed_report import RowTimes, SourceTime, Timed
-from harness.images import shuffled
+from harness.dataset.image_set import shuffled
 
-SERVE = Path(__file__).parents[1] / "benchmarks" / "evaluators" / "serve.py"
+SERVE = ROOT / "benchmarks" / "evaluators" / "serve.py"
 
 #: says of every image that it took as long as its job says, and notes its turns in a file that all share
 FAKE = """

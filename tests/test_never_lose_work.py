@@ -18,10 +18,10 @@ from typing import Any
 import pandas as pd
 import pytest
 from fakes import VERSION, best, contents, save_checkpoint, write_images
+from folders import ROOT, SUPPORT
 
-from harness.store import Predictions
+from harness.execution.store import Predictions
 
-ROOT = Path(__file__).parents[1]
 IMAGES, BATCH = 240, 8
 TABLE = """\
 | model | source | top1 | top5 | flops | params | input size |
@@ -138,7 +138,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def driving(given: Path, before: Sequence[str] = ()) -> Iterator[Driver]:
     """`before`: what starts the driver."""
-    script = Path(__file__).with_name("interrupted_run.py")
+    script = SUPPORT / "interrupted_run.py"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(given / "tmp")}
     with subprocess.Popen(
         [*before, sys.executable, str(script)],

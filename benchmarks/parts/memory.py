@@ -13,9 +13,9 @@ from benchmarks.interleaved import Failed, Outcome
 from benchmarks.rows import Row
 from benchmarks.speed_report import markdown
 from benchmarks.told import Told
-from harness import environments
-from harness.engine import BLOCK
-from harness.weights import Checkpoint
+from harness.execution import environments
+from harness.execution.checkpoints import Checkpoint
+from harness.execution.engine import BLOCK
 
 SOURCE, MODEL, SIZE = "timm", "resnet18", 224  #: pixels
 TIMES = 10

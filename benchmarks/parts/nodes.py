@@ -18,10 +18,10 @@ from pathlib import Path
 from benchmarks.harness_contestant import ROOT
 from benchmarks.images import as_data_set
 from benchmarks.speed_report import markdown
-from harness.evaluation import Evaluation, evaluate
-from harness.measure import Measurer
-from harness.store import Store
-from harness.terminal import Silent
+from harness.checks.accuracy.group import Evaluation, evaluate
+from harness.cli.terminal import Silent
+from harness.execution.session import Measurer
+from harness.execution.store import Store
 
 NODES = (1, 2, 4)
 SLEEP = 0.05  #: seconds a batch, of the fake source's network "slow"
@@ -51,7 +51,7 @@ def _seconds(nodes: int, batches: int, folder: Path) -> float:
     from fakes import contents as some_images
     from fakes import installed, save_checkpoint, write_images
 
-    from harness.ray_engine import Cluster
+    from harness.execution.ray.engine import Cluster
 
     checkpoint = save_checkpoint(folder / "slow.bin", "slow")
     files = sorted(write_images(folder / "images", some_images(64), [5] * 64).rglob("*.jpg"))

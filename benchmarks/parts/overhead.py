@@ -12,7 +12,7 @@ from benchmarks.interleaved import Contestant, Failed
 from benchmarks.rows import rows
 from benchmarks.speed_report import markdown
 from benchmarks.told import Told
-from harness import environments
+from harness.execution import environments
 
 SOURCE, MODEL = "timm", "cspresnet50"
 #: images that both run before any counts

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from harness.errors import InputError
-from harness.report import contract, junit, page, plots, web
-from harness.results import Results
-from harness.store import write_whole
+from harness.checks.results import Results
+from harness.core.errors import InputError
+from harness.execution.store import write_whole
+from harness.report import html, junit, markdown, plots, report_json
 
 
 def write(results: Results, folder: Path) -> Path:
     """Writes the four reports and returns the path of report.md. Raises InputError where that is not possible."""
     figures = plots.plots(results)
     content = {
-        "report.json": json.dumps(contract.report(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.md": page.markdown(results, figures),
-        "report.html": web.html(results, figures),
+        "report.json": json.dumps(report_json.report(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "report.md": markdown.markdown(results, figures),
+        "report.html": html.html(results, figures),
         "report.xml": junit.xml(results),
         **{f"{plots.FOLDER}/{figure.name}.svg": figure.svg for figure in figures},
     }

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageOps
 
-from harness.images import read_image
-from harness.labels import class_names
-from harness.places import place
-from harness.results import Results
-from harness.store import Predictions
+from harness.checks.results import Results
+from harness.core.paths import place
+from harness.dataset.labels import class_names
+from harness.execution.store import Predictions
+from harness.worker.images import read_image
 
 #: flipped images of two sources that are shown, those first of which both were surest
 SHOWN = 60

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from harness.cells import shown_file
-from harness.records import Outcome, Verdict
-from harness.report import contract
-from harness.results import Results
+from harness.checks.results import Results
+from harness.core.records import Outcome, Verdict
+from harness.report import report_json
+from harness.tables.cells import shown_file
 
 #: characters that XML 1.0 cannot hold
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -25,7 +25,7 @@ def xml(results: Results) -> str:
             classname=clean(f"parity.{verdict.source}"),
             name=clean(f"{verdict.claim.row.source}-{verdict.claim.row.model}-{verdict.claim.metric}"),
         )
-        cell = contract.cell(verdict)
+        cell = report_json.cell(verdict)
         properties = ElementTree.SubElement(case, "properties")
         for name in ("documented", "measured", "unit", "outcome", "convention"):
             ElementTree.SubElement(properties, "property", name=name, value=clean(str(cell[name])))

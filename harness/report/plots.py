@@ -17,15 +17,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from statsmodels.stats.proportion import proportion_confint
 
-from harness.accuracy import NOISE_OF, accuracy, allowed_counts, count
-from harness.comparing import Measured
-from harness.divergence import LAYER_ROUNDING
-from harness.images import ImageSet, shuffled
-from harness.places import place
-from harness.records import UNITS, Claim, Metric, Outcome, PairResult, Run
+from harness.checks.accuracy.judge import NOISE_OF, accuracy, allowed_counts, count
+from harness.checks.counts.matching import Measured
+from harness.checks.equivalence.divergence import LAYER_ROUNDING
+from harness.checks.results import Results
+from harness.core.paths import place
+from harness.core.records import UNITS, Claim, Metric, Outcome, PairResult, Run
+from harness.dataset.image_set import ImageSet, shuffled
+from harness.execution.store import Predictions
 from harness.report.junit import clean
-from harness.results import Results
-from harness.store import Predictions
 
 #: of the files, beside report.md
 FOLDER = "plots"

@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from harness import certified, environments, standins
-from harness.download import sha256
-from harness.environments import Installed
-from harness.evaluation import Evaluation, evaluate
-from harness.images import ImageSet
-from harness.measure import Measurer
-from harness.page import read_page
-from harness.plan import REFERENCE, Options, plan
-from harness.records import Run
-from harness.store import Predictions, Store
-from harness.terminal import Silent
-from harness.weights import Checkpoint, find
+from harness.checks.accuracy import certificate as certified
+from harness.checks.accuracy.group import Evaluation, evaluate
+from harness.cli import stand_ins
+from harness.cli.terminal import Silent
+from harness.core.records import Run
+from harness.dataset.image_set import ImageSet
+from harness.execution import environments
+from harness.execution.checkpoints import Checkpoint, find
+from harness.execution.download import sha256
+from harness.execution.environments import Installed
+from harness.execution.session import Measurer
+from harness.execution.store import Predictions, Store
+from harness.plan.page import read_page
+from harness.plan.plan import REFERENCE, Options, plan
 
 BATCH = 16
 #: source, documented model, the source's own name of it
@@ -62,7 +64,7 @@ def test_openvino_predicts_what_the_source_does(
 ) -> None:
     ready = installed(source, "openvino")
     planned = plan(Options(tables=(REFERENCE / "cspnet.md",), sources=(source,), models=(model,)))
-    [path] = standins.make([planned.targets[0]], sample, tmp_path / "weights")
+    [path] = stand_ins.make([planned.targets[0]], sample, tmp_path / "weights")
     evaluation = Evaluation(model, own, Checkpoint(str(path), sha256(path), None, ""), None, 256)
     native, theirs = run(ready, evaluation, sample, tmp_path / "store", "native", "fp32")
     found, ours = run(ready, evaluation, sample, tmp_path / "store", "openvino", "fp32")

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.environments import Installed
+from harness.execution.environments import Installed
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow makes the images")
 
-ROOT = Path(__file__).parents[2]
 NETWORKS = [("timm", "resnet18"), ("mmcls", "resnet18_8xb32_in1k"), ("ppcls", "ResNet18"), ("torchvision", "resnet18")]
 
 
@@ -27,12 +26,9 @@ def test_adapter_holds_its_contract(
     Image.fromarray(pixels).save(tmp_path / "red.png")
     noise = np.random.default_rng(0).integers(0, 256, pixels.shape, np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
-    (tmp_path / "path").mkdir()
-    for package in ("adapters", "harness"):
-        (tmp_path / "path" / package).symlink_to(ROOT / package)
     script = Path(__file__).parent / "inside" / "contract.py"
     printed = inside(
-        installed(source), script, str(tmp_path / "red.png"), source, model, str(tmp_path), path=tmp_path / "path"
+        installed(source), script, str(tmp_path / "red.png"), source, model, str(tmp_path), importable=True
     )
     red, green, blue = json.loads(printed.strip().splitlines()[-1])["means"]
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.environments import Installed
-
-ROOT = Path(__file__).parents[2]
+from harness.execution.environments import Installed
 
 
 def test_timm_networks_are_counted_as_they_are_evaluated(
     installed: Callable[[str], Installed], inside: Callable[..., str], tmp_path: Path
 ) -> None:
     script = Path(__file__).parent / "inside" / "torch_counts.py"
-    inside(installed("timm"), script, "", str(tmp_path), path=ROOT)
+    inside(installed("timm"), script, "", str(tmp_path), importable=True)

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from harness import environments, weights
-from harness.environments import Installed
-from harness.evaluation import Evaluation, evaluate
-from harness.images import ImageSet
-from harness.measure import Measurer
-from harness.page import read_page
-from harness.plan import REFERENCE
-from harness.store import Predictions, Store
-from harness.terminal import Silent
+from harness.checks.accuracy.group import Evaluation, evaluate
+from harness.cli.terminal import Silent
+from harness.dataset.image_set import ImageSet
+from harness.execution import checkpoints, environments
+from harness.execution.environments import Installed
+from harness.execution.session import Measurer
+from harness.execution.store import Predictions, Store
+from harness.plan.page import read_page
+from harness.plan.plan import REFERENCE
 
 LITE = "tf_efficientnet_lite0"
 
@@ -24,7 +24,7 @@ def best(
     ready: Installed, sample: ImageSet, folder: Path, device: str, precision: str
 ) -> list[tuple[int, frozenset[int]]]:
     declared = read_page(REFERENCE / "efficientnet_lite.md").weights[LITE]
-    checkpoint = weights.find("auto", "timm", LITE, LITE, None, declared, environments.cache() / "weights")
+    checkpoint = checkpoints.find("auto", "timm", LITE, LITE, None, declared, environments.cache() / "weights")
     measurer = Measurer(Store(folder), Silent(), device, 32, "native", precision)
     [run] = evaluate(measurer, ready, [Evaluation(LITE, LITE, checkpoint, None, 224)], sample)
     assert run is not None, measurer.failures

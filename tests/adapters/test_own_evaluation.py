@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from harness import environments, standins
-from harness.environments import Installed
-from harness.evaluation import Evaluation, evaluate
-from harness.images import ImageSet
-from harness.measure import Measurer
-from harness.page import read_page
-from harness.plan import REFERENCE, Options, plan
-from harness.records import Run
-from harness.store import Store, key
-from harness.terminal import Silent
-from harness.verdicts import Target
-from harness.weights import find
+from harness.checks.accuracy.group import Evaluation, evaluate
+from harness.checks.verdicts import Target
+from harness.cli import stand_ins
+from harness.cli.terminal import Silent
+from harness.core.records import Run
+from harness.dataset.image_set import ImageSet
+from harness.execution import environments
+from harness.execution.checkpoints import find
+from harness.execution.environments import Installed
+from harness.execution.session import Measurer
+from harness.execution.store import Store, key
+from harness.plan.page import read_page
+from harness.plan.plan import REFERENCE, Options, plan
 
 BATCH = 32
 OWN = Path(__file__).parent / "own_evaluation"
@@ -56,7 +57,7 @@ def test_stand_in_rows_predict_as_the_source_itself_does(
 ) -> None:
     ready = installed(source)
     row = target(REFERENCE / "cspnet.md", source, model)
-    [checkpoint] = standins.make([row], sample, tmp_path / "weights")
+    [checkpoint] = stand_ins.make([row], sample, tmp_path / "weights")
     run, predicted = through_the_harness(ready, row, own, size, str(tmp_path / "weights"), sample, tmp_path)
     theirs = through_its_own_code(inside, ready, run, checkpoint, sample, tmp_path, by_order=False)
     assert run.checkpoint.stand_in

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from harness import documents
-from harness import run as command_line
-from harness.environments import Installed
+from harness.cli import documents
+from harness.cli import run as command_line
+from harness.execution.environments import Installed
 
 MODELS = (
     "alexnet", "squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5",

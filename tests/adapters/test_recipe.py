@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.environments import Installed
+from harness.execution.environments import Installed
 
-ROOT = Path(__file__).parents[2]
 Told = dict[str, Any]
 
 PIL, OPENCV = {"library": "PIL", "antialias": True}, {"library": "OpenCV", "antialias": False}
@@ -110,13 +109,11 @@ def told(
             folder = tmp_path_factory.mktemp(source)
             for part in ("path", "images"):
                 (folder / part).mkdir()
-            for package in ("adapters", "harness"):
-                (folder / "path" / package).symlink_to(ROOT / package)
             script = Path(__file__).parent / "inside" / "recipe.py"
             arguments = (source, OWN[source][0], str(folder / "images"))
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("OMP_NUM_THREADS", "1")  # images are small: threads would wait for each other
-                printed = inside(installed(source), script, "", *arguments, path=folder / "path")
+                printed = inside(installed(source), script, "", *arguments, importable=True)
             known[source] = json.loads(printed.strip().splitlines()[-1])
         return known[source]
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from harness.adapters.base import Runtime
 
-from adapters.base import Runtime
-from harness import environments
-from harness.environments import Installed
-from harness.errors import MeasurementError
+from harness.core.errors import MeasurementError
+from harness.execution import environments
+from harness.execution.environments import Installed
 
-ROOT = Path(__file__).parents[2]
 #: of those of ppcls, the first can be saved as a program of the old kind and the second as one of the new kind alone
 NETWORKS = [
     ("timm", "resnet18"),
@@ -50,8 +49,6 @@ def test_a_network_gives_the_same_logits_in_whatever_runs_it(
     inside: Callable[..., str],
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "path").mkdir()
-    (tmp_path / "path" / "adapters").symlink_to(ROOT / "adapters")
     script = Path(__file__).parent / "inside" / "runtimes.py"
     ready = installed_with(source, runtime)
-    inside(ready, script, "", source, model, runtime, str(tmp_path), path=tmp_path / "path")
+    inside(ready, script, "", source, model, runtime, str(tmp_path), importable=True)

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.environments import Installed
-
-ROOT = Path(__file__).parents[2]
+from harness.execution.environments import Installed
 
 
 def test_torchvision_networks_are_those_of_published_weights(
     installed: Callable[[str], Installed], inside: Callable[..., str], tmp_path: Path
 ) -> None:
     script = Path(__file__).parent / "inside" / "torchvision_published.py"
-    inside(installed("torchvision"), script, "", str(tmp_path), path=ROOT)
+    inside(installed("torchvision"), script, "", str(tmp_path), importable=True)

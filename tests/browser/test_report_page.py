@@ -14,7 +14,7 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe l
 
 from fakes import best, contents, save_checkpoint, use_fakes, write_images  # noqa: E402
 
-from harness import run as command_line  # noqa: E402
+from harness.cli import run as command_line  # noqa: E402
 
 CHROMIUM = os.environ.get("PARITY_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 HEADING = "| model | source | top1 | top5 | flops | params | input size |\n| - | - | - | - | - | - | - |\n"

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from harness.adapters.base import Preprocessing
+from harness.adapters.pytorch.network import TorchNetwork
 from torch import nn
 from torch.nn import functional
 
-from adapters.base import Preprocessing
-from adapters.torch_network import TorchNetwork
-from harness import conditioning, correspondence, divergence, traces, wiring
+from harness.checks.equivalence import divergence, graph, layer_matching, trace
+from harness.worker import traces as conditioning
 
 SIZE = 48
 ROUNDING, FOLDER = float(sys.argv[1]), Path(sys.argv[2])
@@ -297,7 +298,7 @@ LOADED = (
 )  # fmt: skip
 
 
-# -- the comparison, as harness.numerics makes it ----------------------------------------------------
+# -- the comparison, as equivalence.numerics makes it ------------------------------------------------------------
 
 
 def network(kind: type[nn.Module], seed: int, damage: Callable[[nn.Module], None] | None = None) -> TorchNetwork:
@@ -308,14 +309,14 @@ def network(kind: type[nn.Module], seed: int, damage: Callable[[nn.Module], None
     return TorchNetwork(module, PREPROCESSING, lambda _image: {}, "cpu")
 
 
-def structure(net: TorchNetwork, folder: Path) -> tuple[traces.Trace, dict[str, tuple[int, ...]]]:
+def structure(net: TorchNetwork, folder: Path) -> tuple[trace.Trace, dict[str, tuple[int, ...]]]:
     conditioning.write_trace(net, np.zeros((1, 3, SIZE, SIZE), np.float32), folder, values=False)
-    return traces.read(folder), {name: v.shape for name, v in net.state().items() if v.dtype.kind == "f"}
+    return trace.read(folder), {name: v.shape for name, v in net.state().items() if v.dtype.kind == "f"}
 
 
-def with_values(net: TorchNetwork, folder: Path) -> traces.Trace:
+def with_values(net: TorchNetwork, folder: Path) -> trace.Trace:
     conditioning.write_trace(net, BATCHES[0][:1], folder, values=True)
-    return traces.read(folder)
+    return trace.read(folder)
 
 
 def compare(name: str, other: TorchNetwork, after: Callable[[nn.Module], None] | None = None) -> None:
@@ -323,19 +324,19 @@ def compare(name: str, other: TorchNetwork, after: Callable[[nn.Module], None] |
     b, shapes = structure(other, folder / "structure")
     found: dict[str, object] = {"name": name, "detected": True, "wiring": []}
     try:
-        pairs = correspondence.match(CLEAN, b, CLEAN_SHAPES, shapes)
-    except correspondence.CorrespondenceError as error:
+        pairs = layer_matching.match(CLEAN, b, CLEAN_SHAPES, shapes)
+    except layer_matching.CorrespondenceError as error:
         print(json.dumps({**found, "said": str(error)}))
         return
     own = {entry: value for entry, value in other.state().items() if value.dtype.kind not in "fc"}
-    other.load_state({**own, **correspondence.transfer(pairs, clean.state())})
+    other.load_state({**own, **layer_matching.transfer(pairs, clean.state())})
     if after:
         with torch.no_grad():
             after(other.module)
     apart = divergence.relative(LOGITS, conditioning.forward(other, BATCHES))
     found["detected"] = apart > ROUNDING
     found["difference"] = str(apart)
-    rewired = wiring.wiring_differences(CLEAN, b, pairs)
+    rewired = graph.wiring_differences(CLEAN, b, pairs)
     found["wiring"] = [f"{w.layer_a}: {w.text_a} against {w.layer_b}: {w.text_b}" for w in rewired]
     said = "the same function"
     if found["detected"]:

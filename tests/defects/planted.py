@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
+from harness.adapters import timm
+from harness.adapters.base import Steps
 from PIL import Image, ImageOps
 from torchvision.transforms import InterpolationMode, functional
-
-from adapters import timm
-from adapters.base import Steps
 
 MODEL = "tf_efficientnet_lite0"
 SHORT, CROP = 256, 224  #: pixels

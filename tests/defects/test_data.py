@@ -11,11 +11,11 @@ import pytest
 from benchmark import Counts
 from image_files import SYNSETS, full_val, write, write_labels
 
-from harness.attribution import Target, conclude, judge, other_labels, scored
-from harness.errors import InputError
-from harness.factors import LABELS
-from harness.images import open_images
-from harness.labels import DEVKIT_IDS, label_shift, not_imagenet_val
+from harness.checks.diagnosis.attribution import Target, conclude, judge, other_labels, scored
+from harness.checks.diagnosis.factors import LABELS
+from harness.core.errors import InputError
+from harness.dataset.image_set import open_images
+from harness.dataset.labels import DEVKIT_IDS, label_shift, not_imagenet_val
 
 IMAGES_PER_CLASS, CLASSES = 20, 50
 

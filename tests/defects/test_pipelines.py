@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 from benchmark import Counts
 
-from harness import apart, environments, weights
-from harness.attribution import Attribution
-from harness.environments import Installed, SourceSpec
-from harness.evaluation import Evaluation, evaluate
-from harness.images import ImageSet, open_images
-from harness.measure import Measurer
-from harness.page import read_page
-from harness.plan import REFERENCE
-from harness.records import Run, Source
-from harness.store import Store
-from harness.swapping import Bench
-from harness.terminal import Silent
+from harness.checks.accuracy.group import Evaluation, evaluate
+from harness.checks.diagnosis import against_source
+from harness.checks.diagnosis.attribution import Attribution
+from harness.checks.diagnosis.variant_runner import Bench
+from harness.cli.terminal import Silent
+from harness.core.records import Run, Source
+from harness.dataset.image_set import ImageSet, open_images
+from harness.execution import checkpoints, environments
+from harness.execution.environments import Installed, SourceSpec
+from harness.execution.session import Measurer
+from harness.execution.store import Store
+from harness.plan.page import read_page
+from harness.plan.plan import REFERENCE
 
 HERE = Path(__file__).parent
 MODEL = "tf_efficientnet_lite0"
@@ -83,7 +84,7 @@ class Copies:
 
     def run(self, defect: str | None = None) -> Run:
         declared = self.page.weights[MODEL]
-        checkpoint = weights.find("auto", "timm", MODEL, MODEL, None, declared, environments.cache() / "weights")
+        checkpoint = checkpoints.find("auto", "timm", MODEL, MODEL, None, declared, environments.cache() / "weights")
         name = defect or MODEL
         installed = self.planted if defect else self.ready
         [run] = evaluate(self.measurer, installed, [Evaluation(name, name, checkpoint, None, 224)], self.images)
@@ -91,7 +92,7 @@ class Copies:
         return run
 
     def against_the_source(self, defect: str, source: Run) -> Attribution | None:
-        return apart.explain(self.run(defect), source, self.bench, None)
+        return against_source.explain(self.run(defect), source, self.bench, None)
 
 
 def test_timm_planted_pipeline_defects_are_named(

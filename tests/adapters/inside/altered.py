@@ -9,8 +9,7 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
-
-from adapters.base import Array, Network, Preprocessing
+from harness.adapters.base import Array, Network, Preprocessing
 
 SIZE = 64
 EPSILON, SLOPE = 0.1, 0.2
@@ -18,7 +17,7 @@ ROUNDING = 1e-4  #: of logits, and of activations of numbers that are rarely abo
 BF16 = 0.1  #: relative difference of logits that rounding to eight bits explains
 
 source, model = sys.argv[1:]
-adapter = importlib.import_module(f"adapters.{source}").Adapter()
+adapter = importlib.import_module(f"harness.adapters.{source}").Adapter()
 random = np.random.default_rng(0)
 images = random.standard_normal((4, 3, SIZE, SIZE)).astype(np.float32)
 # away from 0 and 1, so that an epsilon does not cancel
@@ -197,10 +196,9 @@ def not_in_place(call: Callable) -> Callable:
 
 def torch_calls() -> tuple[Callable, list[tuple[str, Callable]], Callable]:
     import torch
+    from harness.adapters.pytorch.network import TorchNetwork
     from torch import nn
     from torch.nn import functional
-
-    from adapters.torch_network import TorchNetwork
 
     class Calls(nn.Module):
         def __init__(self, call: Callable) -> None:
@@ -246,10 +244,9 @@ def torch_calls() -> tuple[Callable, list[tuple[str, Callable]], Callable]:
 
 
 def paddle_calls() -> tuple[Callable, list[tuple[str, Callable]], Callable]:
+    from harness.adapters.ppcls import PaddleNetwork
     from paddle import nn
     from paddle.nn import functional
-
-    from adapters.ppcls import PaddleNetwork
 
     class Calls(nn.Layer):
         def __init__(self, call: Callable) -> None:

@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
-from adapters.base import STEPS, CheckpointError, UndecodableImage
+from harness.adapters.base import STEPS, CheckpointError, UndecodableImage
 
 source, model, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 photograph = sys.stdin.read().strip()
-adapter = importlib.import_module(f"adapters.{source}").Adapter()
+adapter = importlib.import_module(f"harness.adapters.{source}").Adapter()
 
 
 class Attack:

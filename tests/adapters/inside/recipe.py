@@ -16,10 +16,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from harness.adapters import recipe
+from harness.adapters.base import STEPS
 from PIL import Image, ImageFilter, ImageOps
-
-from adapters import recipe
-from adapters.base import STEPS
 
 source, model, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -64,7 +63,7 @@ images = [(folder / name).read_bytes() for name in names]
 
 # -- the source itself ---------------------------------------------------------------------------
 
-adapter = importlib.import_module(f"adapters.{source}").Adapter()
+adapter = importlib.import_module(f"harness.adapters.{source}").Adapter()
 network = adapter.build(model)
 results = [network.preprocessing_steps(image) for image in images]
 own, reasons = recipe.identify(images, results, network.preprocessing)

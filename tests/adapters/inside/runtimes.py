@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from adapters import runtimes
-from adapters.base import ROUNDING, Array, Inference, Network, Preprocessing, deviation
+from harness.adapters import runtimes
+from harness.adapters.base import ROUNDING, Array, Inference, Network, Preprocessing, deviation
 
 SIZE = 64
 TIGHT = 1e-5  #: deviation of logits in fp32
@@ -22,7 +21,7 @@ EVERYWHERE = [("native", "timm"), ("native", "mmcls")]  #: PyTorch computes in b
 
 source, model, runtime, given = sys.argv[1:]
 kept = Path(given) / "kept" / "conversion"
-adapter = importlib.import_module(f"adapters.{source}").Adapter()
+adapter = importlib.import_module(f"harness.adapters.{source}").Adapter()
 random = np.random.default_rng(0)
 
 
@@ -105,9 +104,8 @@ PREPROCESSING = Preprocessing("none", SIZE, SIZE, "none", (0.0, 0.0, 0.0), (1.0,
 
 def leaky() -> Any:
     """A Paddle network whose slope the engines and the converters may read wrongly."""
+    from harness.adapters.ppcls import PaddleNetwork
     from paddle import nn
-
-    from adapters.ppcls import PaddleNetwork
 
     layers = (nn.Conv2D(3, 8, 3, stride=16), nn.BatchNorm2D(8), nn.LeakyReLU(0.3), nn.Flatten(), nn.Linear(128, 10))
     return PaddleNetwork(nn.Sequential(*layers), PREPROCESSING, lambda _image: {})
@@ -169,12 +167,12 @@ def plain(other: Any, words: str) -> None:
 
 
 if source == "ppcls":
-    from adapters import paddle_inference
+    from harness.adapters.paddle import inference
 
     assert "paddle.inference with oneDNN" in first.engine
     assert "eager" not in first.engine
     plain(leaky(), "paddle.inference with oneDNN")
-    tried, interpreter = paddle_inference._tried, sys.executable
+    tried, interpreter = inference._tried, sys.executable
     for script, words in (
         ("echo first >&2; echo the reason >&2; exit 1", "it failed: the reason"),
         ("exit 1", "it failed: it said nothing"),
@@ -197,17 +195,16 @@ if source == "ppcls":
         def altered(*_arguments: Any, factor: float = factor) -> dict[str, Array]:
             return {"batch": network.forward(images) * factor, "one": network.forward(images[:1])}
 
-        paddle_inference._tried = altered
+        inference._tried = altered
         if precision == "fp32":
             plain(network, words)
         else:
             assert words in refused(lambda: network.inference("bf16", images))
-    paddle_inference._tried = tried
+    inference._tried = tried
 else:
     import torch
+    from harness.adapters.pytorch.network import TorchNetwork
     from torch import nn
-
-    from adapters.torch_network import TorchNetwork
 
     class Body(nn.Module):
         def __init__(self, look: Callable[[torch.Tensor], torch.Tensor]) -> None:

@@ -6,11 +6,10 @@ import sys
 import numpy as np
 import timm
 import torch
+from harness.adapters.base import Preprocessing
+from harness.adapters.pytorch import counters
+from harness.adapters.pytorch.network import TorchNetwork
 from torch import nn
-
-from adapters import torch_counters
-from adapters.base import Preprocessing
-from adapters.torch_network import TorchNetwork
 
 # as for any script that runs inside: an image, a folder
 _ = sys.argv
@@ -38,7 +37,7 @@ assert frozen.frozen == plain.conv1.weight.numel()
 # counters that do not know it see what is synchronised between devices
 synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(plain))
 assert any(isinstance(module, nn.SyncBatchNorm) for module in synchronised.modules())
-unseen = torch_counters.COUNTERS["ptflops"](copy.deepcopy(synchronised).eval(), 64)
+unseen = counters.COUNTERS["ptflops"](copy.deepcopy(synchronised).eval(), 64)
 found = network(synchronised)
 assert found.multiply_adds(64) == expected.multiply_adds(64)
 assert unseen < expected.multiply_adds(64)["ptflops"], "nothing would be gained"

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
+from harness.adapters import torchvision as adapter_module
 from PIL import Image
-
-from adapters import torchvision as adapter_module
 
 folder = Path(sys.argv[1])
 adapter = adapter_module.Adapter()

@@ -1,0 +1,1 @@
+"""What sources in PaddlePaddle share."""

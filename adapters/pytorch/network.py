@@ -1,0 +1,342 @@
+"""A network of any PyTorch source behind the common contract; timm, mmcls and others build on it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+import pickle
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from harness.adapters import runtimes
+from harness.adapters.base import (
+    Alterations,
+    Array,
+    CheckpointError,
+    Inference,
+    LayerCall,
+    Match,
+    Parameters,
+    Precision,
+    Preprocessing,
+    Runtime,
+    Steps,
+    fit,
+)
+from harness.adapters.pytorch import altered as torch_altered
+from harness.adapters.pytorch import counters as torch_counters
+from harness.adapters.pytorch import export as torch_export
+from harness.adapters.pytorch import inference as torch_inference
+from harness.adapters.pytorch import trace as torch_trace
+from harness.adapters.quiet import quiet
+from harness.adapters.streaming import stream
+from torch import nn
+
+STAND_IN = "parity_stand_in"
+FUSED = ", branches fused"
+#: the device on which a network has shapes and no values
+OUTLINE = "meta"
+NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+
+
+class Logits(nn.Module):
+    """The network as a plain function from images to logits, as counters and hooks want it."""
+
+    def __init__(self, network: nn.Module, forward: Callable[[nn.Module, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.network = network
+        self._forward = forward
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return self._forward(self.network, batch)
+
+
+class TorchNetwork:
+    """See harness.adapters.base.Network. Subclasses say how an image is prepared and how a checkpoint is laid out."""
+
+    plain_counter = torch_counters.PLAIN
+
+    def __init__(
+        self,
+        module: nn.Module,
+        preprocessing: Preprocessing,
+        preprocessing_steps: Callable[[bytes], Steps],
+        device: str,
+        forward: Callable[[nn.Module, torch.Tensor], torch.Tensor] = lambda module, batch: module(batch),
+        counters: Mapping[str, torch_counters.Counter] | None = None,
+    ) -> None:
+        self.module = _on_one_device(module).eval().to(device)
+        self.logits = Logits(self.module, forward).eval()
+        self.preprocessing = preprocessing
+        self.input_size = preprocessing.crop
+        self.preprocessing_steps = preprocessing_steps
+        self.device = device
+        self._alterations = Alterations()
+        self._counters = {**(counters or {}), **torch_counters.COUNTERS}  # the source's own first
+        if device == OUTLINE:
+            self._counters = {name: self._counters[name] for name in torch_counters.WITHOUT_VALUES}
+
+    # -- forward ---------------------------------------------------------------------------------
+
+    def preprocess(self, image: bytes) -> Array:
+        return self.preprocessing_steps(image)["normalise"]
+
+    def _tensor(self, batch: Array) -> torch.Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(batch))
+        if self.device != "cpu":
+            tensor = tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor
+
+    def forward(self, batch: Array) -> Array:
+        with torch.inference_mode(), self._alterations.applied():
+            return self.logits(self._tensor(batch)).float().cpu().numpy()
+
+    def altered(self, alteration: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
+        return self._alterations.holding(torch_altered.applying(alteration, self.device))
+
+    def features(self, batch: Array) -> Array:
+        entered: list[torch.Tensor] = []
+        hook = self._classifier().register_forward_pre_hook(lambda _, args: entered.append(args[0]))
+        try:
+            self.forward(batch)
+        finally:
+            hook.remove()
+        return entered[-1].float().cpu().numpy()
+
+    def trace(self, batch: Array, values: bool = True) -> Iterator[LayerCall]:
+        def run(emit: Callable[[LayerCall], None]) -> None:
+            with torch.no_grad(), torch_trace.Recorder(self.module, emit, values):
+                self.logits(self._tensor(batch))
+
+        return stream(run)
+
+    # -- other ways to run it --------------------------------------------------------------------
+
+    def inference(self, precision: Precision, example: Array) -> Inference:
+        return torch_inference.fastest(self.logits, self._tensor, precision, example)
+
+    def export(self, runtime: Runtime, folder: Path) -> Path:
+        exporting = torch_export.EXPORTERS.get(runtime)
+        if exporting is None:
+            raise NotImplementedError(f"runtime {runtime}: PyTorch networks go to {', '.join(torch_export.EXPORTERS)}")
+        try:
+            with quiet(), torch.no_grad():
+                return exporting(copy.deepcopy(self.logits).cpu(), self.input_size, folder)
+        except Exception as error:  # a converter may raise anything
+            reason = runtimes.reason(error)
+            raise NotImplementedError(f"runtime {runtime}: the network cannot be converted. {reason}") from error
+
+    # -- counts ----------------------------------------------------------------------------------
+
+    def parameters(self) -> Parameters:
+        by_type: dict[str, int] = {}
+        affine = running = other = frozen = 0
+        seen: set[int] = set()  # a tensor shared by two modules is one tensor
+        for module in self.module.modules():
+            for parameter in module.parameters(recurse=False):
+                if id(parameter) in seen:
+                    continue
+                seen.add(id(parameter))
+                frozen += 0 if parameter.requires_grad else parameter.numel()
+                kind = type(module).__name__
+                by_type[kind] = by_type.get(kind, 0) + parameter.numel()
+                affine += parameter.numel() if isinstance(module, NORMALISATIONS) else 0
+            for name, buffer in module.named_buffers(recurse=False):
+                if name in ("running_mean", "running_var"):
+                    running += buffer.numel()
+                else:
+                    other += buffer.numel()
+        linear = self._classifier(optional=True)
+        return Parameters(
+            learnable=sum(by_type.values()),
+            normalisation_affine=affine,
+            running_statistics=running,
+            other_buffers=other,
+            classifier=sum(p.numel() for p in linear.parameters()) if linear else 0,
+            by_type=by_type,
+            by_counter=torch_counters.parameter_counts(lambda: self._fresh(self.logits), self.input_size),
+            biases=_biases(self.logits),
+            frozen=frozen,
+            fused=sum(p.numel() for p in self._fused.parameters()) if self._fused else None,
+            fused_biases=_biases(self._fused) if self._fused else 0,
+        )
+
+    def multiply_adds(self, size: int) -> Mapping[str, int | str]:
+        counts: dict[str, int | str] = {}
+        forms = {"": self.logits, **({FUSED: self._fused} if self._fused else {})}
+        for name, counter in self._counters.items():
+            for form, logits in forms.items():
+                try:
+                    counts[name + form] = counter(self._fresh(logits), size)
+                except Exception as error:  # a counter that breaks on this network is a fact about the counter
+                    counts[name + form] = f"{type(error).__name__}: {error}"
+        return counts
+
+    @cached_property
+    def _fused(self) -> Logits | None:
+        """A copy in the form in which it is deployed, its branches fused; None where it has no such form."""
+        has_one = any(hasattr(module, "switch_to_deploy") for module in self.module.modules())
+        if self.device == OUTLINE or not has_one:  # fusing computes with values
+            return None
+        copied = copy.deepcopy(self.logits).cpu()
+        done: set[nn.Module] = set()
+        for module in list(copied.modules()):
+            if hasattr(module, "switch_to_deploy") and module not in done:
+                done.update(module.modules())  # it fuses what it is made of
+                with quiet():
+                    module.switch_to_deploy()
+        return copied.eval()
+
+    def _fresh(self, logits: Logits) -> Logits:
+        """A copy, because the counters leave hooks and buffers behind; on the CPU it has the network's own tensors."""
+        if next(logits.parameters()).device.type not in ("cpu", OUTLINE):
+            return copy.deepcopy(logits).cpu()
+        tensors = itertools.chain(logits.parameters(), logits.buffers())
+        return copy.deepcopy(logits, {id(tensor): tensor for tensor in tensors})
+
+    # -- state -----------------------------------------------------------------------------------
+
+    def state(self) -> Mapping[str, Array]:
+        return {name: tensor.detach().cpu().numpy() for name, tensor in self.module.state_dict().items()}
+
+    def load_state(self, state: Mapping[str, Array], match: Match = "name", where: str = "the state") -> None:
+        own = {name: tuple(tensor.shape) for name, tensor in self.module.state_dict().items()}
+        given = {name: tuple(np.shape(array)) for name, array in state.items()}
+        pairs = fit(own, given, match, where)
+        tensors = {ours: torch.as_tensor(np.array(state[theirs])) for ours, theirs in pairs.items()}
+        self.module.load_state_dict(tensors, strict=True)
+
+    def _classifier(self, optional: bool = False) -> nn.Linear | None:
+        linears = [module for module in self.module.modules() if isinstance(module, nn.Linear)]
+        if not linears:
+            if optional:
+                return None
+            raise NotImplementedError(f"{type(self.module).__name__} has no linear layer to end in")
+        return linears[-1]
+
+    def set_classifier(self, weight: Array, bias: Array) -> None:
+        linear = self._classifier()
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(weight))
+            linear.bias.copy_(torch.from_numpy(bias))
+
+    def calibrate(self, batches: Iterable[Array]) -> None:
+        norms = [m for m in self.module.modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.train()
+        try:
+            for seen, batch in enumerate(batches, 1):
+                for norm in norms:
+                    norm.momentum = 1 / seen  # the running value becomes the mean over the batches so far
+                with torch.no_grad():
+                    self.logits(self._tensor(batch))
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+                norm.eval()
+
+    def save(self, path: Path, stand_in: str | None = None) -> None:
+        torch.save(self.checkpoint_layout(self.module.state_dict(), stand_in), path)
+
+    def checkpoint_layout(self, state: dict[str, torch.Tensor], stand_in: str | None) -> dict[str, Any]:
+        """The source's native layout; timm's unless a subclass says otherwise."""
+        return {"state_dict": state, STAND_IN: stand_in} if stand_in else state
+
+
+def _on_one_device(module: nn.Module) -> nn.Module:
+    """Normalisation that is synchronised between devices as the BatchNorm that it is on one, which counters know."""
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.SyncBatchNorm):
+                plain = nn.BatchNorm2d(
+                    child.num_features, child.eps, child.momentum, child.affine, child.track_running_stats
+                )
+                plain.__dict__.update({key: child.__dict__[key] for key in ("_parameters", "_buffers", "training")})
+                setattr(parent, name, plain)
+    return module
+
+
+def _biases(logits: Logits) -> int:
+    layers = (m for m in logits.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd))
+    return sum(layer.bias.numel() for layer in layers if layer.bias is not None)
+
+
+def outline(adapter: Any, model: str) -> TorchNetwork:
+    """See harness.adapters.base.AdapterClass.outline; `adapter` is the class."""
+    try:
+        with torch.device(OUTLINE):
+            network = adapter(device=OUTLINE).build(model)
+            torch_counters.COUNTERS[torch_counters.PLAIN](network.logits, network.input_size)
+            return network
+    except KeyError:
+        raise
+    except Exception:  # many a constructor, and some forward passes, look at values
+        return adapter().build(model)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A .pth file as written, with tensors and plain values alone; code in it is never run.
+
+    Raises CheckpointError for a file that is no checkpoint or holds anything else.
+    """
+    try:
+        _intact(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        zipfile.BadZipFile,
+    ) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(
+            f"{path}: not a PyTorch checkpoint of tensors alone ({reason}). Nothing in it was executed; "
+            "expected the .pth file that the source publishes"
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected a state dict")
+    return content
+
+
+def _intact(path: Path) -> None:
+    """Raises ValueError for an archive of which a part is not what it was written as, which PyTorch does not check."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"it is damaged: {damaged} has another checksum than it was written with")
+
+
+def state_of(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The state dict in a checkpoint, under the first of `keys` that it has, else the file itself."""
+    content: Any = read_checkpoint(path)
+    for key in keys:
+        if isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    state = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
+    if not state:
+        raise CheckpointError(f"{path}: no tensors in it; expected a state dict, alone or under {', '.join(keys)}")
+    # torch.nn.DataParallel puts every name under "module."
+    if all(name.startswith("module.") for name in state):
+        state = {name.removeprefix("module."): value for name, value in state.items()}
+    return {
+        name: value.float().numpy() if value.is_floating_point() else value.numpy() for name, value in state.items()
+    }
+
+
+def stand_in_mark(path: Path, *within: str) -> str | None:
+    """The text by which a stand-in checkpoint says how it was made up."""
+    content: Any = read_checkpoint(path)
+    for key in within:
+        content = content.get(key) or {}
+    mark = content.get(STAND_IN)
+    return mark if isinstance(mark, str) and mark else None

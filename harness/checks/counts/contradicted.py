@@ -1,0 +1,95 @@
+"""What is said of a documented count that no convention gives: what it should be, and how it may have come about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from harness.checks.counts.conventions import Convention
+from harness.checks.counts.matching import CHANCE_ACCEPTED, Judgement, Measured, figure, tries
+from harness.core.records import UNITS, Outcome
+
+#: powers of ten by which a unit or a decimal point slips
+_POWERS = (-3, 3, -6, 6, -1, 1, -2, 2)
+#: A slip is named as the cause of a wrong figure, which excuses nothing, if it would be seen by chance this often.
+_CHANCE_NAMED = 0.05
+_PRINTED_UNITS = ("K", "M", "G", "T")
+
+
+def contradicted(item: Measured, conventions: Sequence[Convention], usual: Convention, rows_alike: int) -> Judgement:
+    """`usual` is how the figure was probably counted, as that of so many other rows was."""
+    claim = item.claim
+    plain_value = conventions[0].value(item.static, item.size)
+    expected_value = figure(usual, item)
+    expected = claim.printed(expected_value) if expected_value is not None else None
+    nearest = _nearest(item, conventions)
+    evidence: dict[str, Any] = {
+        "conventions_tried": tries(conventions, [item], 99),
+        "nearest": nearest,
+        "expected": expected,
+        "expected_convention": usual.text,
+        "expected_as_in_rows": rows_alike,
+    }
+    cause = "no convention reproduces it"
+    if nearest and nearest[0]["value"] == claim.text:
+        cause += (
+            f" better than chance: it is {nearest[0]['convention']}, but too few digits are printed, or too many other "
+            "rows are counted otherwise, to tell that from a coincidence"
+        )
+    if expected and _one_digit_apart(expected, claim.text):
+        evidence["one_digit"] = True
+        cause += f"; it is one digit away from {expected}, which is {usual.text}"
+    elif slip := _slipped(item, conventions, usual):
+        cause, evidence["expected"] = slip
+        evidence["slipped"] = True
+    elif expected:
+        cause += f"; expected {expected} ({usual.text})"
+    return Judgement(Outcome.CONTRADICTED, plain_value, usual.text, cause, evidence)
+
+
+def _slipped(item: Measured, conventions: Sequence[Convention], usual: Convention) -> tuple[str, str] | None:
+    """How the figure is right at another power of ten, by the usual convention or better than chance; and the right one
+    as it would be printed."""
+    claim = item.claim
+    for convention in (usual, *conventions):
+        value = figure(convention, item)
+        power = round(math.log10(value / claim.value)) if value else 0
+        if power not in _POWERS or not claim.agrees((value or 0.0) / 10.0**power):
+            continue
+        tried, allowed = (
+            (1, _CHANCE_NAMED)
+            if convention == usual
+            else (tries(conventions, [item], convention.departures), CHANCE_ACCEPTED)
+        )
+        if tried * len(_POWERS) * claim.step / claim.value > allowed:
+            continue
+        right = f"{Decimal(claim.text).scaleb(power):f}"
+        unit = next((sign for sign, one in UNITS.items() if one == UNITS[claim.unit] * 10.0**power), None)
+        if unit in _PRINTED_UNITS:
+            return f"the unit has slipped: it is {claim.text} {unit}, not {claim.unit} ({convention.text})", right
+        return f"the decimal point has slipped: it is {right} {claim.unit} ({convention.text})", right
+    return None
+
+
+def _one_digit_apart(a: str, b: str) -> bool:
+    """One digit changed, or two neighbouring digits swapped."""
+    if len(a) != len(b):
+        return False
+    wrong = [i for i in range(len(a)) if a[i] != b[i]]
+    if len(wrong) != 2:
+        return len(wrong) == 1
+    first, second = wrong
+    return a[first + 1 : second] in ("", ".") and a[first] == b[second] and a[second] == b[first]
+
+
+def _nearest(item: Measured, conventions: Sequence[Convention], count: int = 3) -> list[dict[str, str]]:
+    """The conventions that come closest to the documented figure, each printed value once."""
+    found: dict[str, tuple[float, str]] = {}
+    for convention in conventions:
+        value = figure(convention, item)
+        if value is not None:
+            found.setdefault(item.claim.printed(value), (abs(value - item.claim.value), convention.text))
+    ranked = sorted(found.items(), key=lambda entry: entry[1][0])[:count]
+    return [{"value": printed, "convention": text} for printed, (_, text) in ranked]

@@ -1,0 +1,91 @@
+"""A documented count beside the network that it is about, and how likely a wrong figure would match by chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from scipy import stats
+
+from harness.checks.counts.conventions import Convention
+from harness.core.records import Claim, Outcome, Static
+
+#: An explanation is accepted if a wrong figure would match it with at most this probability.
+CHANCE_ACCEPTED = 0.01
+#: Points in percent, of one image of 50,000: accuracies are no finer, however many digits are printed.
+ONE_IMAGE = 0.002
+#: Last digits are taken for padding if figures would end in as many zeros with at most this probability.
+CHANCE_PADDED = 1e-3
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A claim beside the network that it is about."""
+
+    claim: Claim
+    static: Static
+
+    @property
+    def size(self) -> int:
+        """Pixels at which FLOPs are claimed."""
+        return self.claim.counted_at or self.claim.row.input_size or self.static.input_size
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What static measurements say about one claim."""
+
+    outcome: Outcome
+    plain: float | None
+    convention: str | None = None
+    cause: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def figure(convention: Convention, item: Measured) -> float | None:
+    """What the document would print under a convention, before the last rounding; None where it was not counted."""
+    value = convention.value(item.static, item.size)
+    if value is None or not (convention.padding or convention.cut):
+        return value
+    step = item.claim.step * 10.0**convention.padding
+    return (math.floor(value / step) if convention.cut else round(value / step)) * step
+
+
+def agrees(convention: Convention, item: Measured) -> bool:
+    value = figure(convention, item)
+    return value is not None and item.claim.agrees(value)
+
+
+def tries(conventions: Sequence[Convention], items: Sequence[Measured], departures: int) -> int:
+    """How many different figures the conventions up to so many departures print for these rows."""
+    return len({printed(c, items) for c in conventions if c.departures <= departures})
+
+
+def printed(convention: Convention, items: Sequence[Measured]) -> tuple[str | None, ...]:
+    values = [(item.claim, figure(convention, item)) for item in items]
+    return tuple(None if value is None else claim.printed(value) for claim, value in values)
+
+
+def chance_of(tried: int, among: int, items: Sequence[Measured], padding: int = 0) -> float:
+    """Probability that wrong figures would all match one of the tries.
+
+    A wrong figure is taken to be anywhere within its own magnitude, so that it hits a given printed value with
+    probability step / value, digits that are padded being none; choosing which of the rows match counts as further
+    tries (Bonferroni).
+    """
+    # two rows of one network say the same once
+    claims = {(item.claim.text, item.claim.unit): item.claim for item in items if item.claim.value}
+    hits = math.prod(10.0**padding * claim.step / claim.value for claim in claims.values())
+    return min(1.0, tried * math.comb(among, len(items)) * hits)
+
+
+def paddings(claims: Sequence[Claim]) -> list[int]:
+    """How many last digits are 0 in more of the figures than chance would have it."""
+    found = []
+    for padding in (1, 2):
+        padded = [claim for claim in claims if claim.decimals >= padding and claim.text.endswith("0" * padding)]
+        if stats.binom.sf(len(padded) - 1, len(claims), 10.0**-padding) <= CHANCE_PADDED:
+            found.append(padding)
+    return found

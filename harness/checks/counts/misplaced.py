@@ -1,0 +1,126 @@
+"""How a contradicted count may have come about: it stands in another row, in the row's other column, or is another
+network's. Pure functions on verdicts; no outcome is changed here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from harness.checks.counts import judge
+from harness.core.records import UNITS, Claim, Outcome, Row, Source, Static, Verdict
+
+#: A figure of fewer digits stands in two rows by chance too often to say so.
+TELLING_DIGITS = 3
+
+
+def name_copies(verdicts: Sequence[Verdict], documented: Iterable[Claim]) -> list[Verdict]:
+    """Says of contradicted counts in which other rows of the table the same figure stands, if it has enough digits.
+
+    Of those that only another convention explains too, where the figure is plainly true of one of these rows.
+    """
+    standing: dict[tuple[Any, ...], list[Row]] = {}
+    plainly = {(v.claim.row, v.claim.metric) for v in verdicts if v.outcome is Outcome.REPRODUCED}
+
+    def figure(claim: Claim) -> tuple[Any, ...]:
+        return claim.row.file, claim.row.table, claim.metric, claim.text, claim.unit
+
+    for claim in documented:
+        standing.setdefault(figure(claim), []).append(claim.row)
+    named = []
+    for verdict in verdicts:
+        claim = verdict.claim
+        others = [row for row in standing.get(figure(claim), ()) if row.number != claim.row.number]
+        if claim.digits >= TELLING_DIGITS and claim.metric in ("flops", "params"):
+            if others and verdict.outcome is Outcome.CONTRADICTED:
+                rows = [_row(row) for row in others]
+                cause = f"{verdict.cause}; the same figure stands in {', '.join(rows[:3])}"
+                verdict = dataclasses.replace(verdict, cause=cause, evidence={**verdict.evidence, "same_figure": rows})
+            true_of = [_row(row) for row in others if (row, claim.metric) in plainly]
+            if true_of and verdict.outcome is Outcome.EXPLAINED:
+                verdict = dataclasses.replace(verdict, evidence={**verdict.evidence, "may_be_copied_from": true_of[0]})
+        named.append(verdict)
+    return named
+
+
+def _row(row: Row) -> str:
+    return f"row {row.number} ({row.model} of {row.source})"
+
+
+def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Source], Static]) -> list[Verdict]:
+    """Says of contradicted FLOPs and parameters of a row that each is the other, where it is."""
+    misses: dict[tuple[Row, Source], dict[str, Claim]] = {}
+    for verdict in verdicts:
+        if _is_static_miss(verdict):
+            misses.setdefault((verdict.claim.row, verdict.source), {})[verdict.claim.metric] = verdict.claim
+    exchanged: dict[tuple[Claim, Source], str] = {}  # claim -> what it should say
+    for (row, source), claims in misses.items():
+        if len(claims) == 2:
+            flops, params = claims["flops"], claims["params"]
+            in_place = [_in_place_of(flops, params), _in_place_of(params, flops)]
+            with_unit = [dataclasses.replace(flops, metric="params"), dataclasses.replace(params, metric="flops")]
+            if judge.belongs_to(in_place, [statics[row, source]]) is not None:
+                exchanged.update({(flops, source): params.text, (params, source): flops.text})
+            elif judge.belongs_to(with_unit, [statics[row, source]]) is not None:
+                exchanged.update(
+                    {(flops, source): _in_unit_of(params, flops), (params, source): _in_unit_of(flops, params)}
+                )
+    cause = "FLOPs and parameters of the row have changed places"
+    return [
+        dataclasses.replace(
+            v, cause=cause, evidence={**v.evidence, "exchanged": True, "expected": exchanged[v.claim, v.source]}
+        )
+        if (v.claim, v.source) in exchanged
+        else v
+        for v in verdicts
+    ]
+
+
+def _in_unit_of(claim: Claim, other: Claim) -> str:
+    """The figure as it is printed, moved into the other's unit."""
+    return f"{Decimal(claim.text) * Decimal(UNITS[claim.unit]) / Decimal(UNITS[other.unit]):f}"
+
+
+def _in_place_of(claim: Claim, other: Claim) -> Claim:
+    """The same text in the other's column."""
+    scale = UNITS[other.unit] / UNITS[claim.unit]
+    return dataclasses.replace(
+        claim, metric=other.metric, unit=other.unit, value=claim.value * scale, step=claim.step * scale
+    )
+
+
+def attribute_to_neighbours(
+    verdicts: Sequence[Verdict], neighbours: Mapping[tuple[Row, Source], Sequence[Static]]
+) -> list[Verdict]:
+    """Names the network of the same source to which a row's contradicted figures belong, where one is found."""
+    causes: dict[tuple[Claim, Source], tuple[Static, str, float]] = {}
+    for (row, source), candidates in neighbours.items():
+        wrong = [v.claim for v in verdicts if v.claim.row == row and v.source == source and _is_static_miss(v)]
+        sets: list[list[Claim]] = [wrong] if wrong else []
+        sets += [[claim] for claim in wrong] if len(wrong) > 1 else []
+        for claims in sets:
+            found = judge.belongs_to(claims, candidates)
+            if found is not None:
+                static, texts, chance = found
+                for claim in claims:
+                    causes.setdefault((claim, source), (static, texts[claim.metric], chance))
+    attributed = []
+    for verdict in verdicts:
+        if (verdict.claim, verdict.source) in causes:
+            static, text, chance = causes[verdict.claim, verdict.source]
+            cause = f"the figure belongs to another network of {verdict.source.name}: {static.model} ({text})"
+            evidence = {
+                **verdict.evidence,
+                "belongs_to": static.model,
+                "belongs_to_convention": text,
+                "chance": chance,
+            }
+            attributed.append(dataclasses.replace(verdict, cause=cause, evidence=evidence))
+        else:
+            attributed.append(verdict)
+    return attributed
+
+
+def _is_static_miss(verdict: Verdict) -> bool:
+    return verdict.claim.metric in ("flops", "params") and verdict.outcome is Outcome.CONTRADICTED

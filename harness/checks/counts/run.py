@@ -1,0 +1,147 @@
+"""Every row's network, counted, and what its figures say: the static checks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+from harness.checks import verdicts
+from harness.checks.counts import misplaced
+from harness.core.records import Claim, Outcome, Row, Source, Static, Verdict
+from harness.execution.environments import Installed
+from harness.execution.session import Measurer
+from harness.plan.plan import Plan
+from harness.worker import model_names
+
+#: the resolution at which most tables count, whatever the row says
+COMMON_SIZE = 224
+#: other resolutions of published ImageNet networks, tried where nothing else gives a figure
+OTHER_SIZES = (128, 160, 192, 240, 256, 260, 280, 288, 299, 300, 320, 331, 352, 380, 384, 416, 448, 456, 512, 528, 600)
+#: share by which the FLOPs of a network may differ from what its area says: padding, strides, attention
+NOT_BY_AREA = 0.04
+#: networks of the same source that a contradicted row is compared with, the most similar names
+NEIGHBOURS = 4
+
+Built = dict[tuple[Row, Source], Static]
+
+
+def build(planned: Plan, installed: Mapping[Source, Installed], measurer: Measurer) -> Built:
+    """Every row's network."""
+
+    named_at: dict[Row, set[int]] = {}
+    for claim in planned.table.claims:
+        named_at.setdefault(claim.row, set()).update({claim.counted_at} if claim.counted_at else ())
+    wanted: dict[Source, dict[str, set[int]]] = {source: {} for source in installed}
+    traced = set()
+    targets = [target for target in planned.targets if target.source in installed]
+    for target in targets:
+        row = target.row
+        sizes = {COMMON_SIZE, *({row.input_size} if row.input_size else ()), *named_at.get(row, ())}
+        wanted[target.source].setdefault(row.model, set()).update(sizes)
+        if planned.page(row).operators or planned.page(row).head:
+            traced.add((target.source, row.model))
+    statics = measurer.statics(installed, wanted, traced)
+    return {(t.row, t.source): statics[t.source][t.row.model] for t in targets if t.row.model in statics[t.source]}
+
+
+def judge(planned: Plan, built: Built, installed: Mapping[Source, Installed], measurer: Measurer) -> list[Verdict]:
+    """Verdicts on FLOPs and parameters; where one is contradicted, whatever else of the source has the figure."""
+    static = [(claim, source) for claim, source in planned.claims() if claim.metric in ("flops", "params")]
+    judged = verdicts.judge_static(static, built)
+    judged = _at_other_sizes(judged, built, installed, measurer)
+    judged = misplaced.name_exchanged(judged, built)
+    judged = misplaced.attribute_to_neighbours(judged, _in_the_table(judged, built))
+    judged = misplaced.name_copies(judged, planned.table.claims)
+    return _among_neighbours(judged, built, installed, measurer)
+
+
+def _open(judged: Sequence[Verdict]) -> dict[Source, list[Row]]:
+    """The rows of each source with figures that nothing explains yet."""
+    rows: dict[Source, dict[Row, None]] = {}
+    for verdict in judged:
+        told = verdict.evidence.keys() & {"belongs_to", "exchanged", "slipped", "one_digit", "same_figure"}
+        if verdict.outcome is Outcome.CONTRADICTED and not told:
+            rows.setdefault(verdict.source, {})[verdict.claim.row] = None
+    return {source: list(found) for source, found in rows.items()}
+
+
+def _at_other_sizes(
+    judged: list[Verdict], built: Built, installed: Mapping[Source, Installed], measurer: Measurer
+) -> list[Verdict]:
+    """Contradicted FLOPs once more, with the network counted at other resolutions."""
+    misses = [v for v in judged if v.claim.metric == "flops" and v.outcome is Outcome.CONTRADICTED]
+    wanted: dict[Source, dict[str, set[int]]] = {}
+    for miss in misses:
+        static = built[miss.claim.row, miss.source]
+        if sizes := _likely_sizes(miss.claim, static):
+            wanted.setdefault(miss.source, {}).setdefault(static.model, set()).update(sizes)
+    outlines = _outlines(wanted, installed, measurer)
+    wider = {}
+    for miss in misses:
+        static = built[miss.claim.row, miss.source]
+        outline = outlines.get(miss.source, {}).get(static.model)
+        if outline is not None:
+            wider[miss.claim.row, miss.source] = dataclasses.replace(
+                static, multiply_adds={**outline.multiply_adds, **static.multiply_adds}
+            )
+    if not wider:
+        return judged
+    # beside the other rows, which tell how the column is counted
+    again = verdicts.judge_static(
+        [(v.claim, v.source) for v in judged if v.claim.metric == "flops"], {**built, **wider}
+    )
+    missed = {(miss.claim, miss.source) for miss in misses if (miss.claim.row, miss.source) in wider}
+    found = {(v.claim, v.source): v for v in again if (v.claim, v.source) in missed}
+    return [found.get((v.claim, v.source), v) for v in judged]
+
+
+def _likely_sizes(claim: Claim, static: Static) -> set[int]:
+    """Resolutions at which the network may have the documented FLOPs, which grow about as the area does."""
+    counted = static.multiply_adds[static.input_size].values()
+    per_pixel = [factor * count / static.input_size**2 for count in counted for factor in (1, 2)]
+    return {
+        size for size in OTHER_SIZES if any(abs(claim.value / size**2 / each - 1) < NOT_BY_AREA for each in per_pixel)
+    }
+
+
+def _in_the_table(judged: Sequence[Verdict], built: Built) -> dict[tuple[Row, Source], list[Static]]:
+    """For each open row the networks of the other rows of its source."""
+    candidates: dict[tuple[Row, Source], list[Static]] = {}
+    for source, rows in _open(judged).items():
+        statics = {static.model: static for (_, of), static in built.items() if of == source}
+        for row in rows:
+            own = built[row, source].model
+            candidates[row, source] = [static for model, static in statics.items() if model != own]
+    return candidates
+
+
+def _among_neighbours(
+    judged: list[Verdict], built: Built, installed: Mapping[Source, Installed], measurer: Measurer
+) -> list[Verdict]:
+    """Open rows compared with the networks of the source whose names are the most similar."""
+    near: dict[tuple[Row, Source], list[str]] = {}
+    wanted: dict[Source, dict[str, set[int]]] = {}
+    for source, rows in _open(judged).items():
+        offered = measurer.offered(installed[source])
+        for row in rows:
+            near[row, source] = model_names.nearest(built[row, source].model, offered, NEIGHBOURS)
+            for model in near[row, source]:
+                sizes = wanted.setdefault(source, {}).setdefault(model, {COMMON_SIZE})
+                sizes.update({row.input_size} if row.input_size else ())
+    outlines = _outlines(wanted, installed, measurer)
+    candidates = {
+        (row, source): [outlines[source][model] for model in models if model in outlines[source]]
+        for (row, source), models in near.items()
+        if source in outlines
+    }
+    return misplaced.attribute_to_neighbours(judged, candidates)
+
+
+def _outlines(
+    wanted: Mapping[Source, Mapping[str, Iterable[int]]], installed: Mapping[Source, Installed], measurer: Measurer
+) -> dict[Source, dict[str, Static]]:
+    """Networks that nobody asked for, so that one that fails is no failure."""
+    failures = len(measurer.failures)
+    found = measurer.statics(installed, wanted, outline=True)
+    del measurer.failures[failures:]
+    return found

@@ -1,0 +1,172 @@
+"""Why does a run miss what is documented? One factor is swapped at a time, on as few images as tell, and judged.
+
+A swap that is refuted on some images is not run on more; what is left goes on to all of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from harness.checks.diagnosis import attribution, factors, wording
+from harness.checks.diagnosis.attribution import Attribution, Swap, Target
+from harness.checks.diagnosis.factors import Identified, Variant
+from harness.checks.diagnosis.variant_runner import Bench
+from harness.core.paths import place
+from harness.core.records import Row, Run
+from harness.dataset.image_set import ImageSet, shuffled
+from harness.execution.download import sha256
+from harness.execution.store import Predictions, key
+from harness.plan.page import Page
+from harness.worker.images import ImageRef
+
+#: images after each of which refuted swaps are left out
+STAGES = (256, 1024, 4096, 16384)
+#: images on which swaps are tried where no documented figure is missed
+NOTHING_MISSED = 512
+#: images from which is told what a source does
+PROBES = 64
+
+
+_Name = tuple[str, str]  #: factor and text of a swap
+
+
+def explain(
+    run: Run,
+    row: Row,
+    target: Target | None,
+    known: Identified,
+    page: Page,
+    checkpoints: Sequence[Path],
+    bench: Bench,
+) -> Attribution:
+    """Why a run misses what is documented; where it does not, which swaps would not have been noticed either.
+
+    Without a target, what would do better. `checkpoints` are other files that hold weights of the model.
+    """
+    labels = {ref.name: ref.label for ref in bench.images.images}
+    base = Predictions(place(run.predictions)).read()
+    own = attribution.scored(base, labels)
+    off = attribution.misses(target, own) if target else []
+    refs = [ref for ref in shuffled(bench.images.images) if ref.name in own.index]
+    stages = [stage for stage in STAGES if stage < len(refs)] if off else []
+    stages.append(len(refs) if off else min(len(refs), NOTHING_MISSED))
+    tables: dict[_Name, pd.DataFrame] = {}
+    refused: dict[_Name, str] = {}
+    swaps: dict[_Name, Swap] = {}
+    left = _variants(run, row, known, page, checkpoints)
+    for stage in stages:
+        bench.measurer.progress.stage(f"why {run.source} {run.documented_model}: {len(left)} swaps on {stage:,} images")
+        refused |= _run(run, known, left, refs[:stage], labels, base, bench, tables)
+        tried = {name: table for name, table in tables.items() if name[0] != factors.CONTROL and name not in refused}
+        judged = attribution.judge(target, own, tried, len(stages)) if target else attribution.improvements(own, tried)
+        # what is refuted was not run on more images, and stays so
+        gone = {name: swap for name, swap in swaps.items() if swap.status == "refuted"}
+        swaps = {(swap.factor, swap.text): gone.get((swap.factor, swap.text), swap) for swap in judged}
+        left = [v for v in left if v.name in swaps and swaps[v.name].status != "refuted"]
+        if not left:
+            break
+    found = list(swaps.values())
+    outcome, causes = attribution.conclude(found) if target else _improved(found, tables)
+    if target and off:
+        apart = _apart(found, causes, tables) if outcome == "ambiguous" else None
+        text = wording.against_document(run, target, off, outcome, causes, found, apart)
+    elif target:
+        outcome, causes = "nothing_to_explain", ()
+        text = wording.holding(run, target, found)
+    else:
+        text = wording.without_document(run, outcome, causes, found)
+    controls = {name: table for name, table in tables.items() if name[0] == factors.CONTROL}
+    evidence = [dataclasses.replace(one, status="control", p=None) for one in attribution.improvements(own, controls)]
+    evidence += found
+    evidence += [Swap(*name, "not tried", why=why) for name, why in refused.items()]
+    evidence += [Swap(factor, "", "not tried", why=why) for factor, why in factors.untried(known)]
+    return Attribution(
+        str(run.source),
+        run.documented_model,
+        run.input_size,
+        attribution.DOCUMENT if target else attribution.NOTHING,
+        outcome,
+        causes,
+        text,
+        attribution.images_seen(found),
+        target.population if target else len(refs),
+        tuple(evidence),
+    )
+
+
+def probes(images: ImageSet) -> list[ImageRef]:
+    """The images from which is told what a source does."""
+    return shuffled(images.images)[:PROBES]
+
+
+def _variants(run: Run, row: Row, known: Identified, page: Page, checkpoints: Sequence[Path]) -> list[Variant]:
+    control = factors.control(known)
+    found = [control] if control else []
+    found += factors.of_preprocessing(known, page.preprocessing, row.input_size)
+    names = [path.name for path in checkpoints]
+    for path in checkpoints:
+        if str(path) != run.checkpoint.file:
+            text = path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
+            # the digest is for the store, which must not know a file by its name
+            task = {"checkpoint": str(path), "match": "name", "sha256": sha256(path)}
+            found.append(Variant("weights file", text, task))
+    return [*found, *factors.of_network(known), *factors.LABELS]
+
+
+def _run(
+    run: Run,
+    known: Identified,
+    variants: Sequence[Variant],
+    refs: Sequence[ImageRef],
+    labels: Mapping[str, int],
+    base: pd.DataFrame,
+    bench: Bench,
+    tables: dict[_Name, pd.DataFrame],
+) -> dict[_Name, str]:
+    """Adds what each variant has right to `tables`; returns why some cannot be run. `base`: the run's predictions."""
+    names = {ref.name for ref in refs}
+    measured = {key(dict(variant.task)): variant for variant in variants if variant.task}
+    kept = {
+        name: bench.measurer.store.predictions(
+            bench.identity(run, "variant", recipe=dict(known.recipe), variant=dict(variant.task))
+        )
+        for name, variant in measured.items()
+    }
+    failed = bench.vary(run, known, {name: variant.task for name, variant in measured.items()}, refs, kept)
+    for name, variant in measured.items():
+        if name not in failed:
+            table = kept[name].read()
+            tables[variant.name] = attribution.scored(table[table["image"].isin(names)], labels)
+    for variant in variants:
+        if variant.label and variant.name not in tables:  # on all images, since it takes no forward pass
+            tables[variant.name] = attribution.scored(base, attribution.other_labels(variant.label, labels, base))
+    return {measured[name].name: why for name, why in failed.items()}
+
+
+def _improved(
+    swaps: Sequence[Swap], tables: Mapping[_Name, pd.DataFrame]
+) -> tuple[attribution.Outcome, tuple[str, ...]]:
+    """The factors that do better than the source's own and, as far as the images tell, none better than they."""
+    better = sorted((swap for swap in swaps if swap.status == "fits"), key=lambda swap: swap.lost - swap.gained)
+    if not better:
+        return "nothing_to_explain", ()
+    best = tables[better[0].factor, better[0].text]
+    left = [swap for swap in better if attribution.as_good_as(best, tables[swap.factor, swap.text])]
+    causes = tuple(dict.fromkeys(swap.factor for swap in left))
+    return ("named" if len(causes) == 1 else "ambiguous"), causes
+
+
+def _apart(swaps: Sequence[Swap], causes: Sequence[str], tables: Mapping[_Name, pd.DataFrame]) -> int | None:
+    """About how many images could tell the two likeliest factors from each other; None where they never differed."""
+    first: dict[str, Swap] = {}
+    for swap in swaps:
+        if swap.factor in causes and swap.status in ("fits", "undecided"):
+            first.setdefault(swap.factor, swap)
+    if len(first) < 2:
+        return None
+    one, two = (tables[swap.factor, swap.text] for swap in list(first.values())[:2])
+    return attribution.images_to_tell(one, two)

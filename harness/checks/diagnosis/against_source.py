@@ -1,0 +1,167 @@
+"""Why do two sources differ on the same images? Takes over what the other does, one thing at a time, and compares."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.checks.diagnosis import agreement, attribution, factors, wording
+from harness.checks.diagnosis.attribution import Agreement, Attribution
+from harness.checks.diagnosis.factors import Identified, Variant
+from harness.checks.diagnosis.variant_runner import Bench, identified, identify_task
+from harness.checks.diagnosis.weight_swap import state_task, transplant
+from harness.core.paths import place
+from harness.core.records import Run, Source
+from harness.dataset.image_set import ImageSet, shuffled
+from harness.execution.cache_keys import code_digest
+from harness.execution.store import Predictions
+from harness.worker.images import ImageRef
+
+#: images on which two sources are compared: those on which they differ most, and as many others
+MOST_APART = 32
+
+
+def explain(run: Run, other: Run, bench: Bench, same_function: bool | None) -> Attribution | None:
+    """Why the logits of two sources differ on the same images; None where they do not.
+
+    `same_function`: what the numerics say of the two, where they were asked for.
+    """
+    mine, theirs = (Predictions(place(one.predictions)).read() for one in (run, other))
+    if agreement.agreement("", "", mine, theirs).status == "fits":
+        return None
+    identity = _identity(run, other, bench, same_function)
+    known = bench.measurer.store.static(identity)
+    if known is None:
+        answer = _compare(run, other, bench, same_function, mine, theirs)
+        if answer is None:
+            return None
+        bench.measurer.store.save_static(identity, dataclasses.asdict(answer))
+        return answer
+    evidence = tuple(Agreement(**fields) for fields in known["evidence"])
+    return Attribution(**{**known, "factors": tuple(known["factors"]), "evidence": evidence})
+
+
+def _identity(run: Run, other: Run, bench: Bench, same_function: bool | None) -> dict[str, Any]:
+    """What the answer depends on."""
+    sides = {side: bench.identity(one, "apart") for side, one in (("a", run), ("b", other))}
+    return {
+        **sides,
+        "same_function": same_function,
+        "code": code_digest("core", "checks/equivalence", "checks/accuracy", "checks/diagnosis"),
+    }
+
+
+def _compare(
+    run: Run, other: Run, bench: Bench, same_function: bool | None, mine: pd.DataFrame, theirs: pd.DataFrame
+) -> Attribution | None:
+    refs = _most_apart(mine, theirs, bench.images)
+    names = [ref.name for ref in refs]
+    mine, theirs = (table[table["image"].isin(names)] for table in (mine, theirs))
+    own = agreement.agreement("", "", mine, theirs)
+    bench.measurer.progress.stage(f"why {run.source} and {other.source} differ, {run.documented_model}")
+    scratch = Path(tempfile.mkdtemp(prefix="why-", dir=bench.measurer.store.local))
+    try:
+        both = _gather(run, other, refs, bench, scratch)
+        if run.source not in both.known or other.source not in both.known:
+            return None
+        mine_known, theirs_known = both.known[run.source], both.known[other.source]
+        refs = [ref for ref in refs if ref.name in both.files]
+        moved = transplant(run, other, both.shapes, scratch)
+        single = factors.between(mine_known, theirs_known)
+        taken: dict[str, Any] = {"inputs": both.files}
+        levels = [[Variant(attribution.PREPROCESSING, f"as {other.source} prepares images", taken)]]
+        if moved.differing:
+            taken = {**taken, "state": str(moved.state)}
+            differing = f"{moved.differing} of {moved.tensors} tensors differ, first {moved.first}"
+            levels.append([Variant("weights", f"those of {other.source} on its images; {differing}", taken)])
+        on_top = " on its images and weights" if moved.differing else " on its images"
+        levels.append(factors.of_other_network(mine_known, theirs_known, taken, on_top))
+        variants = [*single, *(variant for level in levels for variant in level)]
+        found = _agreements(run, mine_known, variants, refs, theirs, bench, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    rest = iter(found[len(single) :])
+    chain = [[next(rest) for _ in level] for level in levels]
+    outcome, causes = agreement.conclude_pair(own, found[: len(single)], chain)
+    unknown = list(dict.fromkeys((*mine_known.reasons, *theirs_known.reasons)))
+    text = wording.against_source(str(other.source), outcome, causes, own, found, unknown, same_function)
+    evidence = [dataclasses.replace(own, factor=factors.CONTROL, text="nothing swapped", status="control"), *found]
+    if moved.why:
+        evidence.append(Agreement("weights", f"those of {other.source}", "not tried", why=moved.why))
+    return Attribution(
+        str(run.source), run.documented_model, run.input_size, str(other.source), outcome, causes, text,
+        own.images, len(bench.images.images), tuple(evidence),
+    )  # fmt: skip
+
+
+@dataclass
+class _Both:
+    """What the workers of two sources tell before anything is swapped."""
+
+    known: dict[Source, Identified] = field(default_factory=dict)
+    shapes: dict[Source, dict[str, tuple[int, ...]]] = field(default_factory=dict)  #: of the entries of a state
+    files: dict[str, str] = field(default_factory=dict)  #: image -> the steps of the other source
+
+
+def _gather(run: Run, other: Run, refs: Sequence[ImageRef], bench: Bench, folder: Path) -> _Both:
+    """One worker of each source does all that is needed of it."""
+    both = _Both()
+    inputs = folder / "inputs"
+    prepare = {**identify_task(other, refs), "kind": "prepare", "out": str(inputs)}
+    tasks: dict[Source, list[tuple[Source, dict[str, Any]]]] = {
+        one.source: [(one.source, identify_task(one, refs)), (one.source, state_task(one, folder))]
+        for one in (run, other)
+    }
+    tasks[other.source].append((other.source, prepare))
+
+    def handle(source: Source, event: Mapping[str, Any]) -> None:
+        if event["event"] == "recipe":
+            both.known[source] = identified(event)
+        elif event["event"] == "state":
+            both.shapes[source] = {name: tuple(shape) for name, shape in event["shapes"].items()}
+        elif event["event"] == "prepared":
+            both.files[event["image"]] = str(inputs / f"{event['index']}.npz")
+
+    bench.measurer.side_by_side(bench.installed, tasks, "why", handle, len(tasks))
+    return both
+
+
+def _agreements(
+    run: Run,
+    known: Identified,
+    variants: Sequence[Variant],
+    refs: Sequence[ImageRef],
+    theirs: pd.DataFrame,
+    bench: Bench,
+    scratch: Path,
+) -> list[Agreement]:
+    """How near each variant brings the run to the other's predictions."""
+    tasks = {str(position): variant.task for position, variant in enumerate(variants)}
+    kept = {name: Predictions(scratch / name) for name in tasks}
+    for predictions in kept.values():
+        predictions.folder.mkdir(parents=True)
+    failed = bench.vary(run, known, tasks, refs, kept)
+    return [
+        Agreement(variant.factor, variant.text, "not tried", why=failed[name])
+        if name in failed
+        else agreement.agreement(variant.factor, variant.text, kept[name].read(), theirs)
+        for name, variant in zip(tasks, variants, strict=True)
+    ]
+
+
+def _most_apart(mine: pd.DataFrame, theirs: pd.DataFrame, images: ImageSet) -> list[ImageRef]:
+    """The images on which two runs differ most, and some others."""
+    both = agreement.listed_by_both(mine, theirs)
+    largest = [float(found.max()) for found in agreement.logit_differences(both)]
+    differences = dict(zip(both["image"], largest, strict=True))
+    ranked = sorted(differences, key=lambda name: -differences[name])[:MOST_APART]
+    others = [ref.name for ref in shuffled(images.images) if ref.name in differences and ref.name not in ranked]
+    wanted = {*ranked, *others[:MOST_APART]}
+    return [ref for ref in images.images if ref.name in wanted]

@@ -1,0 +1,396 @@
+"""What could have been otherwise: the factors of an accuracy, each with the values that it is swapped for.
+
+Pure functions. What a source does is told by a worker (`varying.identify`); a page, a row or another source may name
+further values. A value that takes a library which the source's environment lacks is listed as not tried.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.checks.diagnosis.attribution import LABEL_ORDER
+from harness.core.records import Finding
+
+Parameters = Mapping[str, Any]
+#: mean and std that published recipes have, of pixels scaled to 0..1
+_STATISTICS = {
+    "those of ImageNet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "those of 0.5": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "those of 0 and 1": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+#: crop / short side that published recipes have
+_RATIOS = (0.875, 0.9, 0.95, 1.0)
+_SIZES = (224, 240, 256, 288)  #: pixels
+_FILTERS = {
+    "PIL": ("bilinear", "bicubic", "lanczos", "box", "nearest"),
+    "OpenCV": ("bilinear", "bicubic", "lanczos", "area", "nearest"),
+}
+#: filters that can do without antialiasing, of the one library that has both
+_POINT_SAMPLED = {"PIL": ("bilinear", "bicubic")}
+_EPSILONS = (1e-3, 1e-5, 1e-6)
+_ACTIVATIONS: tuple[tuple[str, float | None], ...] = (
+    ("ReLU", None),
+    ("LeakyReLU", 0.01),
+    ("LeakyReLU", 0.1),
+    ("ReLU6", None),
+    ("SiLU", None),
+    ("Hardswish", None),
+    ("GELU", None),
+)
+_PRECISIONS = ("bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One factor with another value than the source's own."""
+
+    factor: str
+    text: str  #: "BGR instead of RGB"
+    task: Mapping[str, Any] = field(default_factory=dict)  #: see varying; empty where the predictions stay the same
+    label: str | None = None  #: how labels are read otherwise: "+1", "-1" or "order"
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.factor, self.text
+
+
+@dataclass(frozen=True)
+class Identified:
+    """What a source does, as told by a worker."""
+
+    recipe: Mapping[
+        str, Parameters | None
+    ]  #: step -> parameters of harness.adapters.recipe; None where it is not known
+    reasons: Mapping[str, str]  #: step -> why it is not known
+    libraries: tuple[str, ...]  #: image libraries of the source's environment
+    said: Parameters  #: fields of harness.adapters.base.Preprocessing
+    epsilons: Mapping[float, int]  #: epsilon of batch normalisations -> how many have it
+    operations: Mapping[tuple[str, float | None], int]  #: kind and negative slope -> how often it is run
+
+
+CONTROL = "none (control)"
+LABELS = (
+    Variant(LABEL_ORDER, "labels one lower than given", label="-1"),
+    Variant(LABEL_ORDER, "labels one higher than given", label="+1"),
+    Variant(LABEL_ORDER, "another order of the classes, told from the predictions", label="order"),
+)
+
+
+def control(known: Identified) -> Variant | None:
+    """Every step done anew with the parameters that were told; None where one is not known."""
+    if any(parameters is None for parameters in known.recipe.values()):
+        return None
+    return Variant(CONTROL, "every step as it was told from the source, nothing swapped", {"changed": known.recipe})
+
+
+# -- one source ----------------------------------------------------------------------------------
+
+
+def of_preprocessing(known: Identified, page: Parameters, input_size: int | None) -> list[Variant]:
+    """Each step's parameters swapped, one at a time; `page` is Page.preprocessing, `input_size` the row's, pixels."""
+    found = [*_decoders(known), *_resizes(known, page), *_sizes(known, input_size), *_crops(known)]
+    found += _normalisations(known, page)
+    return list({repr(sorted(variant.task.items())): variant for variant in found}.values())
+
+
+def untried(known: Identified) -> list[tuple[str, str]]:
+    """Factor -> why it was not swapped."""
+    lacking = [library for library in ("PIL", "OpenCV") if library not in known.libraries]
+    found = [("decoder, resize library", f"{library} is not in the source's environment") for library in lacking]
+    return found + [(step, f"how the source does it is not known: {why}") for step, why in known.reasons.items()]
+
+
+def _decoders(known: Identified) -> Iterator[Variant]:
+    own = known.recipe["decode"]
+    for library in known.libraries:
+        if own is None:
+            yield _step("decoder", f"{library} instead of what is not known", decode=_decoding(library, "ignored"))
+        elif library != own["library"]:
+            yield _instead("decoder", library, own["library"], decode={**own, "library": library})
+    if own:
+        other = "ignored" if own["orientation"] == "applied" else "applied"
+        yield _instead("EXIF orientation", other, own["orientation"], decode={**own, "orientation": other})
+        if own["channels"] == "BGR":
+            yield _instead("channel order", "RGB", "BGR", decode={**own, "channels": "RGB"})
+
+
+def _decoding(library: str, orientation: str) -> Parameters:
+    return {"library": library, "orientation": orientation, "channels": "RGB"}
+
+
+def _resizes(known: Identified, page: Parameters) -> Iterator[Variant]:
+    own = known.recipe["resize"]
+    if own is None:
+        geometry = {"short_side": known.said["short_side"], "aspect_ratio": "kept", "long_side": "floor"}
+        for library in known.libraries:
+            for kind in ("bilinear", "bicubic"):
+                named = f"{library} {kind} to {geometry['short_side']} pixels instead of what is not known"
+                yield _step("resize", named, resize={**geometry, **_resampling(library, kind)})
+        return
+    for library in known.libraries:
+        if library != own["library"] and own["filter"] in _FILTERS[library]:
+            other = {**own, **_resampling(library, own["filter"])}
+            yield _instead("resize library", library, own["library"], resize=other)
+    if own["library"] in known.libraries:
+        for kind in _FILTERS[own["library"]]:
+            if kind != own["filter"]:
+                other = {**own, **_resampling(own["library"], kind)}
+                if kind in _POINT_SAMPLED.get(own["library"], ()):
+                    other["antialias"] = own["antialias"]
+                yield _instead("filter", kind, own["filter"], resize=other)
+        if own["filter"] in _POINT_SAMPLED.get(own["library"], ()):
+            texts = ("antialiased", "not antialiased")
+            one, other_text = texts if own["antialias"] else texts[::-1]
+            yield _instead("antialias", other_text, one, resize={**own, "antialias": not own["antialias"]})
+    crop = (known.recipe["crop"] or {}).get("size", known.said["crop"])
+    if own["aspect_ratio"] == "kept":
+        for side in dict.fromkeys((own["short_side"], crop)):
+            square = {**own, "aspect_ratio": "square", "short_side": side}
+            yield _step("aspect ratio", f"a square of {side} pixels instead of the image's shape", resize=square)
+    else:
+        kept = {**own, "aspect_ratio": "kept", "long_side": "floor"}
+        yield _step("aspect ratio", "the image's shape instead of a square", resize=kept)
+    for side in _short_sides(own, crop, page):
+        named = f"{side} pixels (ratio {crop / side:.3f}) instead of {own['short_side']}"
+        yield _step("short side", f"{named} ({crop / own['short_side']:.3f})", resize={**own, "short_side": side})
+    for rounding in ("floor", "round"):
+        if own["aspect_ratio"] == "kept" and not own["long_side"].startswith(rounding):
+            text = f"long side: {rounding} instead of {own['long_side']}"
+            yield _step("rounding", text, resize={**own, "long_side": rounding})
+
+
+def _resampling(library: str, kind: str) -> Parameters:
+    """As the library does it unless told otherwise."""
+    return {"library": library, "filter": kind, "antialias": library == "PIL" or kind == "area"}
+
+
+def _short_sides(own: Parameters, crop: int, page: Parameters) -> list[int]:
+    ratios = [*([page["ratio"]] if page.get("ratio") else []), *_RATIOS]
+    sides = [math.floor(crop / ratio) for ratio in ratios]
+    sides += [page["short_side"][str(crop)]] if str(crop) in page.get("short_side", {}) else []
+    return sorted({side for side in sides if side >= crop} - {own["short_side"]})
+
+
+def _sizes(known: Identified, input_size: int | None) -> Iterator[Variant]:
+    resize, crop = known.recipe["resize"], known.recipe["crop"]
+    if resize is None or crop is None:
+        return
+    sizes = {*_SIZES, known.said["crop"], *([input_size] if input_size else [])} - {crop["size"]}
+    for size in sorted(sizes):
+        short = math.floor(size * resize["short_side"] / crop["size"])
+        steps = {"resize": {**resize, "short_side": short}, "crop": {**crop, "size": size}}
+        yield _step("input size", f"{size} pixels (short side {short}) instead of {crop['size']}", **steps)
+
+
+def _crops(known: Identified) -> Iterator[Variant]:
+    own = known.recipe["crop"]
+    if own is None:
+        other = {"size": known.said["crop"], "offset": "half to even"}
+        yield _step("crop", "the centre instead of what is not known", crop=other)
+        return
+    for offset in ("floor", "half to even", "ceil"):
+        if offset != own["offset"]:
+            factor = "crop position" if own["offset"] == "corner" else "rounding"
+            named = f"crop offset: {offset} instead of {own['offset']}"
+            yield _step(factor, named, crop={**own, "offset": offset})
+    if own["offset"] != "corner":
+        yield _step("crop position", "the upper left corner instead of the centre", crop={**own, "offset": "corner"})
+
+
+def _normalisations(known: Identified, page: Parameters) -> Iterator[Variant]:
+    own = known.recipe["normalise"]
+    claimed = {"those of the page": (page["mean"], page["std"])} if {"mean", "std"} <= page.keys() else {}
+    statistics = {**claimed, **_STATISTICS}
+    if own is None:
+        for name, (mean, std) in statistics.items():
+            other = {"channels": "RGB", "scale": 255.0, "mean": tuple(mean), "std": tuple(std)}
+            yield _step("normalisation", f"mean and std {name} instead of what is not known", normalise=other)
+        return
+    channels = "BGR" if own["channels"] == "RGB" else "RGB"
+    yield _instead("channel order", channels, own["channels"], normalise={**own, "channels": channels})
+    scale = 1.0 if own["scale"] == 255.0 else 255.0
+    texts = {255.0: "pixels divided by 255", 1.0: "pixels as they are"}
+    yield _instead("scale", texts[scale], texts[own["scale"]], normalise={**own, "scale": scale})
+    turned = {"mean": tuple(own["mean"][::-1]), "std": tuple(own["std"][::-1])}
+    if turned["mean"] != tuple(own["mean"]) or turned["std"] != tuple(own["std"]):
+        yield _step("mean and std", "both in reversed order", normalise={**own, **turned})
+    for name, (mean, std) in statistics.items():
+        if not _close(mean, own["mean"]) or not _close(std, own["std"]):
+            other = {**own, "mean": tuple(mean), "std": tuple(std)}
+            yield _step("mean and std", f"{name} instead of {_listed(own)}", normalise=other)
+
+
+def _close(one: Sequence[float], other: Sequence[float]) -> bool:
+    return all(abs(a - b) < 5e-4 for a, b in zip(one, other, strict=True))
+
+
+def _listed(own: Parameters) -> str:
+    return " and ".join(f"({', '.join(f'{value:.4g}' for value in own[name])})" for name in ("mean", "std"))
+
+
+def _step(factor: str, text: str, **steps: Parameters) -> Variant:
+    return Variant(factor, text, {"changed": steps})
+
+
+def _instead(factor: str, other: str, own: str, **steps: Parameters) -> Variant:
+    return _step(factor, f"{other} instead of {own}", **steps)
+
+
+def of_network(known: Identified) -> list[Variant]:
+    """Epsilon, activation and precision."""
+    found = [
+        _altered("epsilon", f"{value:g} instead of {_listed_epsilons(known)}", {"value": value})
+        for value in _EPSILONS
+        if known.epsilons and set(known.epsilons) != {value}
+    ]
+    main = main_activation(known.operations)
+    if main:
+        found += [_activation(main, other) for other in _ACTIVATIONS if other != main]
+    return found + [_altered("precision", f"{value} instead of fp32", {"value": value}) for value in _PRECISIONS]
+
+
+def main_activation(operations: Mapping[tuple[str, float | None], int]) -> tuple[str, float | None] | None:
+    """The activation that is run most often, with its negative slope; gates are none."""
+    kinds = {kind for kind, _ in _ACTIVATIONS}
+    counts = {activation: count for activation, count in operations.items() if activation[0] in kinds}
+    return max(counts, key=lambda one: counts[one], default=None)
+
+
+def _listed_epsilons(known: Identified) -> str:
+    return ", ".join(f"{value:g}" for value in sorted(known.epsilons))
+
+
+def _altered(factor: str, text: str, fields: Mapping[str, Any]) -> Variant:
+    return Variant(factor, text, {"alteration": {"factor": factor, **fields}})
+
+
+def _activation(own: tuple[str, float | None], other: tuple[str, float | None]) -> Variant:
+    slope = {} if other[1] is None else {"negative_slope": other[1]}
+    text = f"{_named(other)} instead of {_named(own)}"
+    return _altered("activation", text, {"from": own[0], "to": other[0], **slope})
+
+
+def _named(activation: tuple[str, float | None]) -> str:
+    return activation[0] if activation[1] is None else f"{activation[0]} {activation[1]:g}"
+
+
+# -- two sources ---------------------------------------------------------------------------------
+
+#: step, parameters that go together, and the factor that they are
+_GROUPS = (
+    ("decode", ("library",), "decoder"),
+    ("decode", ("orientation",), "EXIF orientation"),
+    ("decode", ("channels",), "channel order"),
+    ("resize", ("library", "antialias"), "resize library"),
+    ("resize", ("filter",), "filter"),
+    ("resize", ("library", "filter", "antialias"), "resize library and filter"),
+    ("resize", ("aspect_ratio",), "aspect ratio"),
+    ("resize", ("short_side",), "short side"),
+    ("resize", ("long_side",), "rounding"),
+    ("crop", ("size",), "input size"),
+    ("crop", ("offset",), "rounding"),
+    ("normalise", ("channels",), "channel order"),
+    ("normalise", ("scale",), "scale"),
+    ("normalise", ("mean", "std"), "mean and std"),
+)
+
+
+def between(own: Identified, other: Identified) -> list[Variant]:
+    """What the other source does otherwise, each taken over alone, in the order of the steps."""
+    found = []
+    for step, names, factor in _GROUPS:
+        mine, theirs = own.recipe[step], other.recipe[step]
+        if mine is None or theirs is None:
+            continue
+        taken = {name: theirs[name] for name in names}
+        differing = [name for name in names if not _equal(mine[name], theirs[name])]
+        if not differing or not _possible(step, {**mine, **taken}, own):
+            continue
+        if "filter" in names and "library" in names and not {"library", "filter"} <= set(differing):
+            continue  # one of them alone is there already
+        named = factor
+        if differing == ["antialias"]:
+            named = "antialias"
+        elif names == ("offset",) and "corner" in (mine["offset"], theirs["offset"]):
+            named = "crop position"
+        texts = (_values(taken), _values({name: mine[name] for name in names}))
+        what = {"long_side": "long side: ", "offset": "crop offset: "}.get(names[0], "")
+        found.append(_step(named, f"{what}{texts[0]} instead of {texts[1]}", **{step: {**mine, **taken}}))
+    return found
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return _close(one, other) if isinstance(one, (list, tuple)) else bool(one == other)
+
+
+def _possible(step: str, parameters: Parameters, own: Identified) -> bool:
+    """Whether the source's environment can do it."""
+    if "library" in parameters and parameters["library"] not in own.libraries:
+        return False
+    also = ("hamming",) if parameters.get("library") == "PIL" else ()
+    return step != "resize" or parameters["filter"] in (*_FILTERS[parameters["library"]], *also)
+
+
+def _values(parameters: Mapping[str, Any]) -> str:
+    def shown(name: str, value: Any) -> str:
+        if name == "antialias":
+            return "antialiased" if value else "not antialiased"
+        if isinstance(value, (list, tuple)):
+            return f"{name} ({', '.join(f'{part:.4g}' for part in value)})"
+        return str(value) if isinstance(value, str) else f"{value:g}"
+
+    return ", ".join(shown(name, value) for name, value in parameters.items())
+
+
+def of_other_network(own: Identified, other: Identified, taken: Mapping[str, Any], said: str = "") -> list[Variant]:
+    """The other source's epsilon and activation, on top of what is `taken` over from it, which `said` adds."""
+    found = []
+    if len(other.epsilons) == 1 and own.epsilons and set(own.epsilons) != set(other.epsilons):
+        value = next(iter(other.epsilons))
+        found.append(_altered("epsilon", f"{value:g} instead of {_listed_epsilons(own)}", {"value": value}))
+    mine, theirs = main_activation(own.operations), main_activation(other.operations)
+    if mine and theirs and mine != theirs:
+        found.append(_activation(mine, theirs))
+    return [Variant(v.factor, v.text + said, {**v.task, **taken}) for v in found]
+
+
+# -- what a source says of itself --------------------------------------------------------------------
+
+
+def misdescribed(source: str, model: str, known: Identified) -> list[Finding]:
+    """Where a source does otherwise than it says of itself."""
+    said, does = known.said, known.recipe
+    resize, crop, normalise = (does[step] or {} for step in ("resize", "crop", "normalise"))
+    wrong = [
+        f"a {name} of {given} pixels, but {done} come out"
+        for name, given, done in (
+            ("short side", said["short_side"], resize.get("short_side")),
+            ("crop", said["crop"], crop.get("size")),
+        )
+        if done is not None and given != done
+    ]
+    resampling = said["resize"].lower()
+    named = {library for library, mark in (("PIL", "pil"), ("OpenCV", "cv")) if mark in resampling}
+    if resize and (resize["filter"] not in resampling or (named and resize["library"] not in named)):
+        wrong.append(
+            f"the resize {said['resize']!r}, but its pixels are those of {resize['library']} {resize['filter']}"
+        )
+    if resize.get("aspect_ratio") == "square":
+        wrong.append("a short side, but both sides become that")
+    if "BGR" in (normalise.get("channels"), (does["decode"] or {}).get("channels")):
+        wrong.append("RGB, but the channels are turned to BGR")
+    if normalise and normalise["scale"] != 255.0:
+        wrong.append("pixels scaled to 0..1, but they are not divided by 255")
+    for name in ("mean", "std"):
+        if normalise and any(abs(a - b) > 5e-4 for a, b in zip(said[name], normalise[name], strict=True)):
+            done = ", ".join(f"{value:.4g}" for value in normalise[name])
+            wrong.append(f"a {name} of {tuple(said[name])}, but it is ({done})")
+    if not wrong:
+        return []
+    text = f"{source} does not prepare images for {model} as it says: it says {'; it says '.join(wrong)}."
+    return [
+        Finding("preprocessing_description", "warning", source, model, text, {"said": dict(said), "does": dict(does)})
+    ]

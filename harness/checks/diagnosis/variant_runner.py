@@ -1,0 +1,130 @@
+"""Has one factor at a time swapped: drives `varying` in the worker of a source and keeps what it predicts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.checks.diagnosis.factors import Identified
+from harness.core.paths import place
+from harness.core.records import Run, Source
+from harness.dataset.image_set import ImageSet
+from harness.execution.environments import Installed
+from harness.execution.session import Measurer
+from harness.execution.store import Predictions
+from harness.worker.images import ImageRef
+
+
+def identify_task(run: Run, refs: Sequence[ImageRef]) -> dict[str, Any]:
+    """Has a worker tell what the run's source does with these images."""
+    return {
+        "kind": "identify",
+        "documented": run.documented_model,
+        "model": run.model,
+        "input_size": run.input_size,
+        "images": [dataclasses.astuple(ref) for ref in refs],
+    }
+
+
+def identified(event: Mapping[str, Any]) -> Identified:
+    """What the worker has told."""
+    return Identified(
+        recipe=event["recipe"],
+        reasons=event["reasons"],
+        libraries=tuple(event["libraries"]),
+        said=event["said"],
+        epsilons={float(value): count for value, count in event["epsilons"]},
+        operations={(kind, slope): count for kind, slope, count in event["operations"]},
+    )
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every question of why needs."""
+
+    installed: Mapping[Source, Installed]
+    images: ImageSet
+    measurer: Measurer
+
+    def identity(self, run: Run, kind: str, **rest: Any) -> dict[str, Any]:
+        """What an answer about a run over these images depends on; `rest` is what else this one does."""
+        return self.measurer.identity(
+            self.installed[run.source],
+            kind,
+            model=run.model,
+            checkpoint=run.checkpoint.sha256,
+            match=run.checkpoint.match,
+            input_size=run.input_size,
+            device=self.measurer.device,
+            data=self.images.digest,
+            **rest,
+        )
+
+    def identify(self, run: Run, refs: Sequence[ImageRef]) -> Identified | None:
+        """What the run's source does with these images; None where that cannot be told, which is noted."""
+        installed = self.installed[run.source]
+        task = identify_task(run, refs)
+        identity = self.measurer.identity(installed, **{**task, "images": [ref.name for ref in refs]})
+        identity["data"] = self.images.digest
+        found: dict[str, Any] = self.measurer.store.static(identity) or {}
+
+        def handle(_: int, event: Mapping[str, Any]) -> None:
+            if event["event"] == "recipe":
+                found.update(event)
+                self.measurer.store.save_static(identity, event)
+            elif event["event"] == "failed":
+                self.measurer.fail(run.source, run.documented_model, "why", event["message"])
+
+        if not found:
+            self.measurer.run(installed, [task], handle)
+        return identified(found) if found else None
+
+    def vary(
+        self,
+        run: Run,
+        known: Identified,
+        variants: Mapping[str, Mapping[str, Any]],
+        refs: Sequence[ImageRef],
+        kept: Mapping[str, Predictions],
+    ) -> dict[str, str]:
+        """Adds what every variant (key -> see varying) predicts for these images to its own in `kept`.
+
+        What is there is not done again. Returns key -> why, of the variants that cannot be run.
+        """
+        wanted = {ref.name for ref in refs}
+        lacking = {key: wanted - set(kept[key].read()["image"]) for key in variants}
+        keys = [key for key in variants if lacking[key]]
+        todo = set().union(*lacking.values())
+        failed: dict[str, str] = {}
+        if not keys:
+            return failed
+        base = Predictions(place(run.predictions)).read()
+        columns = (base[name] for name in ("image", "classes", "logits"))
+        own = {name: (list(classes), list(logits)) for name, classes, logits in zip(*columns, strict=True)}
+
+        def handle(_: int, event: Mapping[str, Any]) -> None:
+            if event["event"] == "varied":
+                rows = [(name, classes, logits) for name, classes, logits in event["rows"]]
+                rows += [(name, *own[name]) for name in event["unchanged"]]
+                kept[keys[event["variant"]]].append(rows, [(name, "") for name in event["undecodable"]])
+            elif event["event"] == "variant_failed":
+                failed[keys[event["variant"]]] = event["message"]
+            elif event["event"] == "failed":
+                failed.update(dict.fromkeys(keys, event["message"]))
+
+        task = {
+            "kind": "vary",
+            "model": run.model,
+            "checkpoint": run.checkpoint.file,
+            "match": run.checkpoint.match,
+            "input_size": run.input_size,
+            "recipe": known.recipe,
+            "variants": [variants[key] for key in keys],
+            "images": [dataclasses.astuple(ref) for ref in refs if ref.name in todo],
+        }
+        self.measurer.run(self.installed[run.source], [task], handle)
+        for key in keys:
+            kept[key].compact()
+        return failed

@@ -1,0 +1,211 @@
+"""What an attribution says in words. Pure functions."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+
+from harness.checks.accuracy.judge import count
+from harness.checks.diagnosis.attribution import DOCUMENT, Agreement, Attribution, Outcome, Swap, Target, images_seen
+from harness.checks.equivalence.paired_accuracy import rounded
+from harness.core.records import Finding, Metric, Run, Verdict
+from harness.core.records import Outcome as CellOutcome
+
+#: factors by which many networks do better than they were published with (Touvron et al., 2019, on resolutions)
+_OFTEN_BETTER = ("input size", "short side")
+_SHOWN = 5  #: swaps that a sentence lists
+_NEXT = "--checks numerics tells whether the networks are one function"
+
+
+def against_document(
+    run: Run,
+    target: Target,
+    off: Sequence[Metric],
+    outcome: Outcome,
+    factors: Sequence[str],
+    swaps: Sequence[Swap],
+    apart: int | None,
+) -> str:
+    """`apart`: images that could tell the factors left from each other, where that is known."""
+    missed = " and ".join(_missed(run, target, metric) for metric in off)
+    seen = images_seen(swaps)
+    tried = [swap for swap in swaps if swap.status != "not tried"]
+    if outcome == "named":
+        best = _best(swaps, factors[0])
+        refuted = sum(swap.status == "refuted" for swap in swaps)
+        rest = f"{refuted} other swap{' is' if refuted == 1 else 's are'} refuted"
+        several = [swap for swap in swaps if swap.factor == factors[0] and swap.status == "fits" and swap is not best]
+        also = f" ({'; '.join(swap.text for swap in several)} would too)" if several else ""
+        return (
+            f"{missed}. The cause is the {factors[0]}: with {best.text}{also}, {_totals(best, target)}; "
+            f"{_flips(best)}; {rest}"
+        )
+    if outcome == "ambiguous":
+        fitting = "; ".join(f"{factor} ({_best(swaps, factor).text})" for factor in factors)
+        more = f"; about {rounded(apart):,} images could" if apart else ""
+        return f"{missed}. The cause is one of several that {seen:,} images cannot tell apart: {fitting}{more}"
+    if outcome == "cannot_tell":
+        fitting = "; ".join(f"{factor} ({_best(swaps, factor).text})" for factor in factors)
+        needed = [swap.needed for swap in swaps if swap.status == "undecided" and swap.needed]
+        more = f"about {rounded(min(needed)):,} images could" if needed else "no effect of any of them was seen"
+        more += ", more than there are" if needed and min(needed) > target.population else ""
+        return (
+            f"{missed}. On {seen:,} images no swap that would give the documented figures can be told from chance: "
+            f"{fitting}; {more}"
+        )
+    return f"{missed}. None of {len(tried)} swaps, one factor at a time, gives the documented figures: unexplained"
+
+
+def holding(run: Run, target: Target, swaps: Sequence[Swap]) -> str:
+    """What the counts of a run that holds leave open."""
+    held = " and ".join(f"{metric} ({count(run, metric):,} of {run.images:,} images)" for metric in target.allowed)
+    start = f"the documented {held} hold{'s' if len(target.allowed) == 1 else ''}"
+    same = [swap for swap in swaps if swap.status == "undecided"]
+    tried = sum(swap.status != "not tried" for swap in swaps)
+    if not same:
+        return f"{start}; with each of {tried} swaps, one factor at a time, not all of it would"
+    shown = "; ".join(f"{swap.factor} ({swap.text}; {_could_tell(swap)})" for swap in same[:_SHOWN])
+    more = f"; and {len(same) - _SHOWN} more" if len(same) > _SHOWN else ""
+    return (
+        f"{start}. As far as {images_seen(swaps):,} images tell, they would too with {len(same)} of {tried} swaps: "
+        f"{shown}{more}"
+    )
+
+
+def _could_tell(swap: Swap) -> str:
+    return f"about {rounded(swap.needed):,} images could tell" if swap.needed else "no effect was seen"
+
+
+def without_document(run: Run, outcome: Outcome, factors: Sequence[str], swaps: Sequence[Swap]) -> str:
+    seen = images_seen(swaps)
+    tried = sum(swap.status != "not tried" for swap in swaps)
+    start = f"nothing documented is about these images; {count(run, 'top1'):,} of {run.images:,} are right by top1"
+    if outcome == "nothing_to_explain":
+        return f"{start}. None of {tried} swaps, one factor at a time, has more of {seen:,} images right beyond chance"
+    best = _best(swaps, factors[0])
+    if outcome == "named":
+        often = ", though many networks do better at another size" if factors[0] in _OFTEN_BETTER else ""
+        better = f"One factor does better otherwise: the {factors[0]}, with {best.text}; {_flips(best)}"
+        return f"{start}. {better}. Suspect it{often}"
+    fitting = "; ".join(f"{factor} ({_best(swaps, factor).text}: {_flips(_best(swaps, factor))})" for factor in factors)
+    return f"{start}. Several factors do better otherwise, and {seen:,} images cannot tell which most: {fitting}"
+
+
+def against_source(
+    other: str,
+    outcome: Outcome,
+    factors: Sequence[str],
+    own: Agreement,
+    swaps: Sequence[Agreement],
+    unknown: Sequence[str],
+    same_function: bool | None,
+) -> str:
+    """`unknown`: steps of either source that are not known; `same_function`: what the numerics say, where asked."""
+    apart = (
+        f"{own.images - own.same_class} of {own.images} images, those on which the two differ most among them, have "
+        f"another best class than in {other} (logits apart by {_relative(own)})"
+    )
+    if outcome in ("named", "ambiguous"):
+        fitting = [swap for swap in swaps if swap.status == "fits" and swap.factor in factors]
+        causes = " or ".join(f"the {swap.factor} ({swap.text})" for swap in fitting)
+        alone = "alone makes them equal up to rounding" if outcome == "named" else "each alone makes them equal"
+        return f"{apart}. The cause is {causes}, which {alone} (logits apart by {_relative(fitting[0])})"
+    steps = f"; how the {' and '.join(unknown)} step is done is not known" if unknown else ""
+    if outcome == "together":
+        last = next(swap for swap in swaps if swap.status == "fits")
+        named = ", ".join(factors) or last.factor
+        return (
+            f"{apart}. No one factor is the cause: {named} together, taken over from {other}, make them equal up to "
+            f"rounding (logits apart by {_relative(last)}){steps}"
+        )
+    left = {
+        None: f"weights or network differ; {_NEXT}",
+        True: "by the numerics the networks are one function",
+        False: "by the numerics the networks are different functions",
+    }[same_function]
+    tried = [swap for swap in swaps if swap.status != "not tried"]
+    if not tried:
+        return f"{apart}. Unexplained: no swap towards {other} could be tried{steps}; {left}"
+    nearest = min(tried, key=lambda swap: swap.relative if swap.relative is not None else math.inf)
+    return (
+        f"{apart}. Unexplained: of {len(tried)} swaps towards {other} none makes them equal; the nearest is the "
+        f"{nearest.factor} ({nearest.text}; logits apart by {_relative(nearest)}){steps}; {left}"
+    )
+
+
+def _missed(run: Run, target: Target, metric: Metric) -> str:
+    low, high = target.allowed[metric]
+    documented = round((low + high) / 2)
+    counted = count(run, metric)
+    if target.own is None:
+        expected = documented * run.images / target.population
+        return f"{metric} is {counted:,} of {run.images:,} images, where the document lets expect {expected:,.0f}"
+    off = f"{counted - documented:+,}"
+    return f"{metric} is {counted:,} of {target.population:,} images, documented {documented:,} ({off})"
+
+
+def _best(swaps: Sequence[Swap], factor: str) -> Swap:
+    """The swap of the factor that says most."""
+    return min(
+        (swap for swap in swaps if swap.factor == factor and swap.status in ("fits", "undecided")),
+        key=lambda swap: (swap.status != "fits", swap.p or 0.0, -swap.gained + swap.lost),
+    )
+
+
+def _totals(swap: Swap, target: Target) -> str:
+    totals = {"top1": swap.top1, "top5": swap.top5}
+    said = [f"{metric} is {_range(total)}" for metric, total in totals.items() if total]
+    return f"{' and '.join(said)} of {target.population:,} images"
+
+
+def _range(total: tuple[int, int]) -> str:
+    return f"{total[0]:,}" if total[0] == total[1] else f"{total[0]:,} to {total[1]:,}"
+
+
+def _flips(swap: Swap) -> str:
+    p = "" if swap.p is None else f" (exact McNemar p = {swap.p:.1g} after Holm)"
+    return f"of {swap.images:,} images {swap.gained:,} are right with it alone and {swap.lost:,} without it alone{p}"
+
+
+def _relative(agreement: Agreement) -> str:
+    return "all" if agreement.relative is None else f"{agreement.relative:.1e}"
+
+
+# -- in cells and findings ------------------------------------------------------------------------
+
+
+def with_causes(verdicts: Sequence[Verdict], attributions: Iterable[Attribution]) -> list[Verdict]:
+    """Contradicted accuracies with what swapping one factor at a time says of them."""
+    told: dict[tuple[str, str, int | None], Attribution] = {
+        (one.source, one.model, one.input_size): one for one in attributions if one.against == DOCUMENT
+    }
+    given = []
+    for verdict in verdicts:
+        row = verdict.claim.row
+        size = row.input_size or verdict.evidence.get("input_size")
+        found = told.get((str(verdict.source), row.model, size))
+        if found and verdict.claim.metric in ("top1", "top5") and verdict.outcome is CellOutcome.CONTRADICTED:
+            attribution = {"outcome": found.outcome, "factors": list(found.factors)}
+            said = f"{found.text[0].upper()}{found.text[1:]}"
+            cause = f"{verdict.cause}. {said}" if verdict.cause else said
+            verdict = dataclasses.replace(
+                verdict, cause=cause, evidence={**verdict.evidence, "attribution": attribution}
+            )
+        given.append(verdict)
+    return given
+
+
+def attribution_findings(attributions: Iterable[Attribution]) -> list[Finding]:
+    """One per question that was asked; a warning where something was found to differ."""
+    return [
+        Finding(
+            "attribution",
+            "note" if one.outcome == "nothing_to_explain" else "warning",
+            one.source,
+            one.model,
+            f"{one.source} {one.model} at {one.input_size} pixels: {one.text}.",
+            dataclasses.asdict(one),
+        )
+        for one in attributions
+    ]

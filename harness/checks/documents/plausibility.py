@@ -1,0 +1,182 @@
+"""Documented figures that cannot be true, told from the table alone: no network is built for it.
+
+Pure functions on claims. A percentage outside 0..100 and a count of 0 or less never become a claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from harness.core.records import Claim, Finding, Metric, Row, Suspect
+from harness.worker.model_names import folded
+
+#: FLOPs per parameter at 224 pixels that an ImageNet network can have, with room for rounding.
+#: Lowest multiply-adds per parameter: MicroNet-M1 3.3 (6 M, 1.8 M; https://github.com/liyunsheng13/micronet),
+#: MobileNetV3-small x0.35 8.7, AlexNet 12, EfficientNet-CC-B0 8e 17. Highest: ViT-S/8 1,030 (22.4 G, 21.7 M),
+#: ConvMixer-1536/20 990, XCiT at patch 8 760, SqueezeNet 1.0 660, DenseNet-121 360; a document that counts a
+#: multiply-add as two prints twice that. For scale: ResNet-50 160, ViT-B/16 200. Only weight sharing across the
+#: depth goes beyond (Perceiver, 9,000), which is why this is a warning.
+#: The bounds lie a factor of 1,000 apart, so that M for G, or K for M, always falls outside, whatever the network.
+#: A slip of 10 or 100 need not; _off_its_namesakes() finds it where the table has the network twice.
+FLOPS_PER_PARAMETER = (2.5, 2_500.0)
+#: Pixels, EfficientNet-L2: the largest input for which a row without an input size can be meant.
+LARGEST_INPUT = 800
+#: Times that two rows of one network may differ in FLOPs per parameter: 2 for multiply-adds or FLOPs, 2 for what
+#: is counted. A slip of 10 is above it even where that factor of 2 hides half of it.
+NAMESAKES_DIFFER = 4.0
+
+_PLAIN_INPUT = 224  #: pixels
+
+
+def impossible(claims: Sequence[Claim], images: int = 50_000) -> list[Finding]:
+    """What is wrong with the claims of one or several tables; `images` are those that the percentages count.
+
+    In the order of the rows, each with file, line and the printed figures in its evidence.
+    """
+    rows: dict[Row, dict[Metric, Claim]] = {}
+    for claim in claims:
+        rows.setdefault(claim.row, {})[claim.metric] = claim
+    ratios = {row: ratio for row, cells in rows.items() if (ratio := _flops_per_parameter(row, cells)) is not None}
+    found: list[Finding] = []
+    for row, cells in rows.items():
+        for metric in ("top1", "top5"):
+            if metric in cells:
+                found += _impossible_percentage(cells[metric], images)
+        if "top1" in cells and "top5" in cells:
+            found += _top5_below_top1(cells["top1"], cells["top5"])
+        if row in ratios:
+            found += _out_of_bounds(row, cells, ratios[row]) or _off_its_namesakes(row, cells, ratios)
+    return found
+
+
+def _impossible_percentage(claim: Claim, images: int) -> list[Finding]:
+    """A percentage to which no whole number of images rounds, ties either way."""
+    printed, half = Fraction(claim.text), Fraction(1, 2 * 10**claim.decimals)
+    below = int(printed * images / 100)
+    nearest = [count for count in (below, below + 1) if count <= images]
+    if any(abs(Fraction(100 * count, images) - printed) <= half for count in nearest):
+        return []
+    possible = {count: f"{100 * count / images:.{claim.decimals}f}" for count in nearest}
+    named = " and ".join(f"{text} ({count:,} images)" for count, text in possible.items())
+    return [
+        _finding(
+            "impossible_percentage", "error", claim.row, [claim],
+            f"The documented {claim.metric} of {claim.row.model}, {claim.text}, is no whole number of {images:,} "
+            f"images (one image is {_short(100 / images)} points). The nearest that can be are {named}. A digit is "
+            "wrong, or it was measured on other images or averaged.",
+            {"nearest": {text: count for count, text in possible.items()}, "images": images},
+        )
+    ]  # fmt: skip
+
+
+def _top5_below_top1(top1: Claim, top5: Claim) -> list[Finding]:
+    """A top-5 that is below the top-1 however both were rounded."""
+    if top5.value + top5.step / 2 >= top1.value - top1.step / 2:
+        return []
+    return [
+        _finding(
+            "top5_below_top1", "error", top1.row, [top1, top5],
+            f"{top1.row.model} has a top5 of {top5.text} below its top1 of {top1.text}, but an image that is right "
+            "with the best class is right with the best five. The two may have changed places.",
+            {},
+        )
+    ]  # fmt: skip
+
+
+def _flops_per_parameter(row: Row, cells: dict[Metric, Claim]) -> float | None:
+    """At 224 pixels, the FLOPs of a network growing with the area of its input; None where a figure is missing."""
+    if "flops" not in cells or "params" not in cells:
+        return None
+    return cells["flops"].value / cells["params"].value * (_PLAIN_INPUT / (row.input_size or _PLAIN_INPUT)) ** 2
+
+
+def _bounds(row: Row) -> tuple[float, float]:
+    low, high = FLOPS_PER_PARAMETER
+    return (low, high) if row.input_size else (low, high * (LARGEST_INPUT / _PLAIN_INPUT) ** 2)
+
+
+def _is_known(row: Row, ratio: float) -> bool:
+    low, high = _bounds(row)
+    return low <= ratio <= high
+
+
+def _out_of_bounds(row: Row, cells: dict[Metric, Claim], ratio: float) -> list[Finding]:
+    if _is_known(row, ratio):
+        return []
+    low, high = _bounds(row)
+    return [
+        _finding(
+            "flops_per_parameter", "warning", row, [cells["flops"], cells["params"]],
+            f"{_figures(row, cells)} are {_short(ratio)} FLOPs per parameter{_at(row)}; every known ImageNet network "
+            f"has between {_short(low)} and {_short(high)}. A unit has slipped, or a figure is another network's.",
+            {"flops_per_parameter": ratio, "low": low, "high": high},
+        )
+    ]  # fmt: skip
+
+
+def _off_its_namesakes(row: Row, cells: dict[Metric, Claim], ratios: dict[Row, float]) -> list[Finding]:
+    """A row that every other row of the table with the same model's name contradicts; those out of bounds say nothing.
+
+    Of two rows that contradict each other, both are found: nothing in the table tells which is right.
+    """
+    namesakes = {
+        other: ratio
+        for other, ratio in ratios.items()
+        if other != row
+        and (other.file, folded(other.model)) == (row.file, folded(row.model))
+        and _is_known(other, ratio)
+        and (other.input_size is None) == (row.input_size is None)
+    }
+    factors = [max(ratio / ratios[row], ratios[row] / ratio) for ratio in namesakes.values()]
+    if not factors or min(factors) <= NAMESAKES_DIFFER:
+        return []
+    theirs = ", ".join(f"{_short(ratio)} by {other.source} (row {other.number})" for other, ratio in namesakes.items())
+    return [
+        _finding(
+            "flops_per_parameter", "warning", row, [cells["flops"], cells["params"]],
+            f"{_figures(row, cells)} are {_short(ratios[row])} FLOPs per parameter{_at(row)}, but the table has "
+            f"{theirs} for the same model. More than a factor of {NAMESAKES_DIFFER:g} is no way of counting: a digit "
+            f"or a unit has slipped, here or there.",
+            {
+                "flops_per_parameter": ratios[row],
+                "namesakes": [
+                    {"source": other.source, "line": other.line, "flops_per_parameter": ratio}
+                    for other, ratio in namesakes.items()
+                ],
+            },
+        )
+    ]  # fmt: skip
+
+
+def _finding(
+    kind: str, severity: Any, row: Row, documented: Sequence[Claim], text: str, evidence: dict[str, Any]
+) -> Finding:
+    figures = {claim.metric: f"{claim.text} {claim.unit}".strip() for claim in documented}
+    return Finding(
+        kind,
+        severity,
+        row.documented_source,
+        row.model,
+        text,
+        {"documented": figures, **evidence},
+        tuple(map(Suspect, documented)),
+        row,
+    )
+
+
+def _figures(row: Row, cells: dict[Metric, Claim]) -> str:
+    flops, params = cells["flops"], cells["params"]
+    return (
+        f"The documented {flops.text} {flops.unit} FLOPs and {params.text} {params.unit} parameters of {row.model}"
+    ).replace("  ", " ")
+
+
+def _at(row: Row) -> str:
+    return f" at {_PLAIN_INPUT} pixels" if row.input_size else ""
+
+
+def _short(number: float) -> str:
+    """Two significant digits, or all before the point."""
+    return f"{number:,.0f}" if number >= 99.5 else f"{number:.2g}"

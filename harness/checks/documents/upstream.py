@@ -1,0 +1,229 @@
+"""What a source itself publishes of its models, beside what a table documents of them.
+
+Upstream is no truth: it is another document, with slips of its own, and there may be several. What agrees with one of
+them was copied rightly, or measured alike; what does not is said, with what upstream has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from harness.checks.counts.matching import ONE_IMAGE
+from harness.core.records import Claim, Finding, Metric, Row, Source, Suspect, Verdict
+from harness.tables.cells import Cell, Sheet
+from harness.tables.claims import Table
+from harness.worker.model_names import folded
+
+#: A figure is taken for another model's if chance would bring it upon any with at most this probability.
+CHANCE_OF_ANOTHER = 0.05
+
+Status = Literal["equal", "other_weights", "other_size", "other_model", "different"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A row of a document by the source."""
+
+    own: str  #: the source's own name of the model, with ".weights" where it publishes several
+    row: Row
+    figures: Mapping[Metric, Claim]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A documented figure beside upstream's."""
+
+    claim: Claim
+    source: Source
+    status: Status
+    upstream: Claim  #: the same figure of the same model
+    owner: Published | None = None  #: whose figure it is, where it is another's
+    same_row: bool = False  #: whether the row's other accuracy is upstream's
+
+
+def sheets(documents: Iterable[Mapping[str, Any]], source: Source) -> list[Sheet]:
+    """Documents of a source's package as tables; `documents` have the fields of harness.adapters.base.Document."""
+    return [
+        Sheet(
+            f"{source}/{document['file']}",
+            document["rows"][0][0],
+            tuple(map(Cell, document["heading"])),
+            tuple((line, tuple(map(Cell, cells))) for line, cells in document["rows"]),
+            source.name,
+            source.version,
+        )
+        for document in documents
+        if document["rows"]
+    ]
+
+
+def published(table: Table, source: str, own_names: Mapping[str, str]) -> list[Published]:
+    """Every row of a source whose model's name is known."""
+    figures: dict[Row, dict[Metric, Claim]] = {}
+    for claim in table.claims:
+        figures.setdefault(claim.row, {})[claim.metric] = claim
+    return [
+        Published(own_names[row.model], row, found)
+        for row, found in figures.items()
+        if row.model in own_names and row.source == source
+    ]
+
+
+def compare(
+    rows: Mapping[tuple[Row, Source], Sequence[Claim]],
+    own_names: Mapping[tuple[Row, Source], str],
+    documents: Mapping[Source, Sequence[Published]],
+) -> list[Compared]:
+    """Every documented figure of which upstream has the same one of the same model."""
+    found = []
+    for (row, source), claims in rows.items():
+        if (row, source) not in own_names:
+            continue
+        own = own_names[row, source]
+        mine = [one for one in documents.get(source, ()) if is_of(one.own, own)]
+        others = [one for one in documents.get(source, ()) if not is_of(one.own, own)]
+        if mine:
+            # of several weights the one of that very name, else the one that the row agrees with most
+            meant = max(
+                mine,
+                key=lambda one: (
+                    folded(one.row.model) == folded(row.model),
+                    len(_shared(claims, one)),
+                    _fits(row, one.row),
+                ),
+            )
+            found += _of_row(source, claims, meant, mine, others)
+    return found
+
+
+def _shared(claims: Iterable[Claim], one: Published) -> set[Metric]:
+    return {claim.metric for claim in claims if claim.metric in one.figures and same(claim, one.figures[claim.metric])}
+
+
+def _fits(row: Row, other: Row) -> bool:
+    return len({row.input_size, other.input_size} - {None}) < 2
+
+
+def is_of(published_as: str, own: str) -> bool:
+    """Whether a published name is that of a model, or of weights of it."""
+    return published_as == own or published_as.startswith(f"{own}.")
+
+
+def _of_row(
+    source: Source,
+    claims: Sequence[Claim],
+    meant: Published,
+    mine: Sequence[Published],
+    others: Sequence[Published],
+) -> list[Compared]:
+    shared = _shared(claims, meant)
+    found = []
+    for claim in claims:
+        if claim.metric in meant.figures:
+            status, owner = _status(claim, meant, mine, others)
+            beside = bool(shared & ({"top1", "top5"} - {claim.metric}))
+            if owner is not None and status == "equal":
+                found.append(Compared(claim, source, status, owner.figures[claim.metric]))
+            else:
+                found.append(Compared(claim, source, status, meant.figures[claim.metric], owner, beside))
+    return found
+
+
+def _same_weights(one: Published, other: Published) -> bool:
+    """Another name in one document is of other weights, in another document it may be the same by another name."""
+    apart = one.row.file == other.row.file and folded(one.row.model) != folded(other.row.model)
+    return one.own == other.own and not apart
+
+
+def _status(
+    claim: Claim, meant: Published, mine: Sequence[Published], others: Sequence[Published]
+) -> tuple[Status, Published | None]:
+    """What a figure is to upstream, and the row that has it, if that is not the one that is meant."""
+    if same(claim, meant.figures[claim.metric]):
+        return "equal", None
+    for one in mine:
+        if claim.metric in one.figures and same(claim, one.figures[claim.metric]):
+            if _same_weights(one, meant) and _fits(one.row, meant.row):
+                return "equal", one  # in another document
+            return ("other_weights" if _fits(one.row, meant.row) else "other_size"), one
+    having = [one for one in others if claim.metric in one.figures]
+    owners = [one for one in having if same(claim, one.figures[claim.metric])]
+    if owners and _chance(claim, [one.figures[claim.metric] for one in having]) <= CHANCE_OF_ANOTHER:
+        return "other_model", owners[0]
+    return "different", None
+
+
+def same(a: Claim, b: Claim) -> bool:
+    """Whether two printed figures can be of one number; FLOPs also where one document counts a multiply-add twice."""
+    factors = (1, 2, 0.5) if a.metric == "flops" else (1,)
+    return any(abs(a.value - factor * b.value) <= max(a.step, factor * b.step) / 2 * (1 + 1e-9) for factor in factors)
+
+
+def _chance(claim: Claim, figures: Sequence[Claim]) -> float:
+    """Probability that a wrong figure between the least and the largest of these would be one of them."""
+    values = [figure.value for figure in figures]
+    step = max(claim.step, ONE_IMAGE if claim.unit == "%" else 0.0)
+    return len(set(values)) * step / max(max(values) - min(values), step)
+
+
+def findings(compared: Iterable[Compared], judged: Iterable[Claim]) -> list[Finding]:
+    """What is not upstream's; of counts only those that are not `judged` by the network itself."""
+    measured = set(judged)
+    found = []
+    for one in compared:
+        claim = one.claim
+        if one.status == "equal" or (claim.metric in ("flops", "params") and claim in measured):
+            continue
+        place = one.upstream.row.place
+        text = (
+            f"The documented {claim.metric} of {claim.row.model} is {claim.text} {claim.unit}; upstream has "
+            f"{one.upstream.text} {one.upstream.unit} ({place})."
+        )
+        if one.owner is not None:
+            what = {"other_model": "that of", "other_weights": "that of other weights,", "other_size": "that at"}
+            at = f" at {one.owner.row.input_size} pixels" if one.owner.row.input_size else ""
+            text += f" It is {what[one.status]} {one.owner.own}{at} ({one.owner.row.place})."
+        if one.same_row:
+            text += " The row's other accuracy is upstream's, so that it is about the same weights."
+        found.append(
+            Finding(
+                f"upstream_{one.status}",
+                "error" if one.same_row or one.status == "other_model" else "warning",
+                str(one.source),
+                claim.row.model,
+                text,
+                {"upstream": one.upstream.text, "document": place},
+                (Suspect(claim, _as_printed(one)),),
+                claim.row,
+            )
+        )
+    return found
+
+
+def _as_printed(one: Compared) -> str | None:
+    """Upstream's figure as the document would print it; None where upstream has fewer digits, or counts otherwise."""
+    fewer = one.upstream.step > one.claim.step * (1 + 1e-9)
+    return None if fewer or one.claim.metric == "flops" else one.claim.printed(one.upstream.value)
+
+
+def beside_verdicts(verdicts: Iterable[Verdict], compared: Iterable[Compared]) -> list[Verdict]:
+    """Verdicts with what upstream has in their evidence."""
+    known = {(one.claim, one.source): one for one in compared}
+    return [
+        replace(v, evidence={**v.evidence, "upstream": _evidence(known[v.claim, v.source])})
+        if (v.claim, v.source) in known
+        else v
+        for v in verdicts
+    ]
+
+
+def _evidence(one: Compared) -> dict[str, Any]:
+    theirs = one.upstream
+    return {
+        "status": one.status,
+        "figure": f"{theirs.text} {theirs.unit}".strip(),
+        "document": theirs.row.place,
+        **({"owner": one.owner.own, "owner_document": one.owner.row.place} if one.owner else {}),
+    }

@@ -1,0 +1,1 @@
+"""Whether two sources run the same function on the same images."""

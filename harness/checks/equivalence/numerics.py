@@ -1,0 +1,317 @@
+"""Is it the same function? One source's weights in the other's network, on the same prepared images.
+
+Everything is run and written down first; what it means is told afterwards from the files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.checks.equivalence import divergence, graph, layer_matching, trace
+from harness.core.records import PairResult, Source
+from harness.dataset.image_set import ImageSet, shuffled
+from harness.execution.cache_keys import code_digest
+from harness.execution.environments import Installed
+from harness.execution.session import K, Measurer
+from harness.worker.arrays import load
+
+#: images on which two networks are compared, if that many were given
+IMAGES = 64
+#: Relative difference of the logits (2-norm over all images) that float32 rounding explains. The conditioned last
+#: layer amplifies rounding by one to two orders; a planted epsilon of 1e-6 for 1e-5 stays above it.
+ROUNDING = 1e-3
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sources that document the same model."""
+
+    a: Source
+    b: Source
+    model: str  #: as documented
+    input_size: int | None  #: pixels; None is a's own
+
+
+@dataclass(frozen=True)
+class _Network:
+    source: Source
+    model: str
+    input_size: int | None
+
+
+def pairs_of(rows: Iterable[tuple[str, int | None, Source]]) -> list[Pair]:
+    """Every two sources of a model, from (model, input size in pixels, source) of the rows, in their order."""
+    sizes: dict[str, int | None] = {}
+    sources: dict[str, dict[Source, None]] = {}
+    for model, size, source in rows:
+        sizes[model] = sizes.get(model) or size
+        sources.setdefault(model, {})[source] = None
+    return [
+        Pair(a, b, model, sizes[model])
+        for model, offered in sources.items()
+        for a, b in itertools.combinations(offered, 2)
+    ]
+
+
+def compare(
+    pairs: Sequence[Pair], installed: Mapping[Source, Installed], images: ImageSet, measurer: Measurer
+) -> list[PairResult]:
+    """What became of each pair; one that could not be measured is noted with the measurer and left out."""
+    found: dict[Pair, PairResult] = {}
+    for pair in pairs:
+        known = measurer.store.static(_identity(pair, installed, images, measurer))
+        if known is not None:
+            found[pair] = _from_json(pair, known)
+    missing = [pair for pair in pairs if pair not in found]
+    if missing:
+        scratch = Path(tempfile.mkdtemp(prefix="numerics-", dir=measurer.store.local))
+        try:
+            for pair, result in _Comparison(missing, installed, images, measurer, scratch).run().items():
+                found[pair] = result
+                measurer.store.save_static(_identity(pair, installed, images, measurer), _to_json(result))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return [found[pair] for pair in pairs if pair in found]
+
+
+def _identity(
+    pair: Pair, installed: Mapping[Source, Installed], images: ImageSet, measurer: Measurer
+) -> dict[str, Any]:
+    sides: dict[str, Any] = {
+        name: measurer.identity(installed[source], "pair") for name, source in (("a", pair.a), ("b", pair.b))
+    }
+    names = [ref.name for ref in shuffled(images.images)[:IMAGES]]
+    sides["code"] = code_digest("core", "checks/equivalence")
+    sides["device"] = measurer.device
+    return {"model": pair.model, "input_size": pair.input_size, "data": images.digest, "images": names, **sides}
+
+
+class _Comparison:
+    """One run over all pairs: each source works through its networks once per phase, all sources side by side."""
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        installed: Mapping[Source, Installed],
+        images: ImageSet,
+        measurer: Measurer,
+        scratch: Path,
+    ) -> None:
+        self._pairs = list(pairs)
+        self._installed = installed
+        self._refs = shuffled(images.images)[:IMAGES]
+        self._measurer = measurer
+        self._scratch = scratch
+        self._built: dict[_Network, Mapping[str, Any]] = {}
+
+    def run(self) -> dict[Pair, PairResult]:
+        self._condition()
+        matched = self._match()
+        logits = self._apply([pair for pair in self._pairs if isinstance(matched.get(pair), list)])
+        apart = [pair for pair, measured in logits.items() if measured["relative"] > ROUNDING]
+        traced = self._trace(apart)
+        return {
+            pair: self._result(pair, matched[pair], logits.get(pair), pair in traced)
+            for pair in self._pairs
+            if pair in logits or isinstance(matched.get(pair), str)
+        }
+
+    # -- phases ----------------------------------------------------------------------------------
+
+    def _condition(self) -> None:
+        """Every network built; those that give weights are conditioned on the images."""
+        giving = dict.fromkeys(_first(pair) for pair in self._pairs)
+        networks = dict.fromkeys([*giving, *(_second(pair) for pair in self._pairs)])
+        tasks: dict[Source, list[tuple[_Network, dict[str, Any]]]] = {}
+        for network in networks:
+            refs = [dataclasses.astuple(ref) for ref in self._refs] if network in giving else []
+            task = {"kind": "condition", "images": refs, "out": str(self._folder(network)), **self._build(network)}
+            tasks.setdefault(network.source, []).append((network, task))
+        self._measurer.progress.stage(f"numerics: conditioning weights on {len(self._refs)} images")
+
+        def handle(network: _Network, event: Mapping[str, Any]) -> None:
+            if event["event"] == "conditioned":
+                self._built[network] = event
+                for name, why in event["undecodable"]:
+                    self._measurer.fail(network.source, network.model, "numerics", f"{name} was left out: {why}")
+
+        self._run(tasks, handle)
+
+    def _match(self) -> dict[Pair, list[tuple[trace.Layer, trace.Layer]] | str]:
+        """Pairs of layers, or why the correspondence cannot be told; b's state is written on the way."""
+        matched: dict[Pair, list[tuple[trace.Layer, trace.Layer]] | str] = {}
+        for pair in self._pairs:
+            a, b = _first(pair), _second(pair)
+            if a not in self._built or b not in self._built:
+                continue
+            try:
+                layers = layer_matching.match(self._structure(a), self._structure(b), self._shapes(a), self._shapes(b))
+            except layer_matching.CorrespondenceError as error:
+                matched[pair] = str(error)
+                continue
+            moved = layer_matching.transfer(layers, load(self._folder(a) / "state.npz"))
+            folder = self._pair_folder(pair)
+            folder.mkdir(parents=True)
+            np.savez(folder / "state.npz", **{**load(self._folder(b) / "own.npz"), **moved})  # type: ignore[arg-type]
+            matched[pair] = layers
+        return matched
+
+    def _apply(self, pairs: Sequence[Pair]) -> dict[Pair, dict[str, float]]:
+        """How the logits of b with a's weights differ from those of a; what failed is left out."""
+        tasks: dict[Source, list[tuple[Pair, dict[str, Any]]]] = {}
+        for pair in pairs:
+            out = self._pair_folder(pair) / "logits.npy"
+            state = self._pair_folder(pair) / "state.npz"
+            task = {"kind": "apply", "out": str(out), **self._with_state(_second(pair), pair, state)}
+            tasks.setdefault(pair.b, []).append((pair, task))
+        self._measurer.progress.stage(f"numerics: the same weights in {len(pairs)} other networks")
+        self._run(tasks, lambda _pair, _event: None)
+        found = {}
+        for pair in pairs:
+            own, other = self._folder(_first(pair)) / "logits.npy", self._pair_folder(pair) / "logits.npy"
+            if other.is_file():
+                found[pair] = difference_of_logits(*(np.load(path, allow_pickle=False) for path in (own, other)))
+        return found
+
+    def _trace(self, pairs: Sequence[Pair]) -> set[Pair]:
+        """Every operation's output on one image, of both networks of each pair."""
+        tasks: dict[Source, list[tuple[Pair, dict[str, Any]]]] = {}
+        given: set[_Network] = set()
+        for pair in pairs:
+            a, b = _first(pair), _second(pair)
+            if a not in given:
+                given.add(a)
+                own = {"kind": "trace", "out": str(self._folder(a) / "trace")}
+                task = {**own, **self._with_state(a, pair, self._folder(a) / "state.npz")}
+                tasks.setdefault(pair.a, []).append((pair, task))
+            other = {"kind": "trace", "out": str(self._pair_folder(pair) / "trace")}
+            task = {**other, **self._with_state(b, pair, self._pair_folder(pair) / "state.npz")}
+            tasks.setdefault(pair.b, []).append((pair, task))
+        if pairs:
+            self._measurer.progress.stage(
+                f"numerics: tracing {len(pairs)} pair{'s' * (len(pairs) != 1)} to where they part"
+            )
+        failed: set[Pair] = set()
+        self._run(tasks, lambda pair, event: failed.add(pair) if event["event"] == "failed" else None)
+        return set(pairs) - failed
+
+    # -- what came out ---------------------------------------------------------------------------
+
+    def _result(
+        self,
+        pair: Pair,
+        matched: list[tuple[trace.Layer, trace.Layer]] | str,
+        measured: Mapping[str, float] | None,
+        traced: bool,
+    ) -> PairResult:
+        a, b = self._structure(_first(pair)), self._structure(_second(pair))
+        inventories = (graph.inventory(a), graph.inventory(b))
+        size = int(self._built[_first(pair)]["input_size"])
+        if isinstance(matched, str):
+            return PairResult(
+                pair.a, pair.b, pair.model, size, 0, "no_correspondence", reason=matched, inventories=inventories
+            )
+        assert measured is not None
+        apart = measured["relative"] > ROUNDING
+        first, layers = None, []
+        if apart and traced:
+            own = trace.read(self._folder(_first(pair)) / "trace")
+            other = trace.read(self._pair_folder(pair) / "trace")
+            first = divergence.first_divergence(own, other, matched)
+            layers = [(name, value) for name, value in divergence.profile(own, other, matched) if np.isfinite(value)]
+        rewired = graph.wiring_differences(a, b, matched)
+        return PairResult(
+            pair.a,
+            pair.b,
+            pair.model,
+            size,
+            int(measured["images"]),
+            "different_function" if apart else "same_function",
+            max_abs_diff=_finite(measured["max_abs_diff"]),
+            relative_diff=_finite(measured["relative"]),
+            top1_agreement=measured["top1_agreement"],
+            top5_agreement=measured["top5_agreement"],
+            divergence={**dataclasses.asdict(first), "difference": _finite(first.difference)} if first else None,
+            layers=tuple(layers),
+            wiring=tuple(dataclasses.asdict(difference) for difference in rewired),
+            inventories=inventories,
+        )
+
+    # -- plumbing --------------------------------------------------------------------------------
+
+    def _build(self, network: _Network) -> dict[str, Any]:
+        return {
+            "documented": network.model,
+            "seed": _SEED,
+            "input_size": network.input_size,
+            "batch_size": self._measurer.batch_size,
+        }
+
+    def _with_state(self, network: _Network, pair: Pair, state: Path) -> dict[str, Any]:
+        inputs = self._folder(_first(pair)) / "inputs.npy"
+        return {"state": str(state), "inputs": str(inputs), **self._build(network)}
+
+    def _folder(self, network: _Network) -> Path:
+        return self._scratch / f"{network.source}" / f"{network.model}@{network.input_size}"
+
+    def _pair_folder(self, pair: Pair) -> Path:
+        return self._scratch / f"{pair.a} in {pair.b}" / f"{pair.model}@{pair.input_size}"
+
+    def _structure(self, network: _Network) -> trace.Trace:
+        return trace.read(self._folder(network))
+
+    def _shapes(self, network: _Network) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(shape) for name, shape in self._built[network]["shapes"].items()}
+
+    def _run(
+        self,
+        tasks: Mapping[Source, Sequence[tuple[K, dict[str, Any]]]],
+        handle: Callable[[K, Mapping[str, Any]], None],
+    ) -> None:
+        sources = {source for pair in self._pairs for source in (pair.a, pair.b)}
+        self._measurer.side_by_side(self._installed, tasks, "numerics", handle, len(sources))
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None  # JSON has no other numbers
+
+
+def difference_of_logits(a: trace.Array, b: trace.Array) -> dict[str, float]:
+    """Both (N, classes): largest and relative difference, and the shares of images with the same best classes."""
+    best_a, best_b = (np.argsort(-logits, axis=1, kind="stable") for logits in (a, b))
+    return {
+        "images": len(a),
+        "max_abs_diff": float(np.abs(a.astype(np.float64) - b).max()) if a.shape == b.shape else float("inf"),
+        "relative": divergence.relative(a, b),
+        "top1_agreement": float((best_a[:, 0] == best_b[:, 0]).mean()),
+        "top5_agreement": float((best_a[:, :5] == best_b[:, :5]).all(axis=1).mean()),
+    }
+
+
+def _first(pair: Pair) -> _Network:
+    return _Network(pair.a, pair.model, pair.input_size)
+
+
+def _second(pair: Pair) -> _Network:
+    return _Network(pair.b, pair.model, pair.input_size)
+
+
+def _to_json(result: PairResult) -> dict[str, Any]:
+    fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    return {name: value for name, value in fields.items() if name not in ("a", "b")}
+
+
+def _from_json(pair: Pair, known: Mapping[str, Any]) -> PairResult:
+    lists = {name: tuple(known[name]) for name in ("wiring", "inventories")}
+    layers = tuple((name, value) for name, value in known["layers"])
+    return PairResult(pair.a, pair.b, **{**known, **lists, "layers": layers})

@@ -1,0 +1,95 @@
+"""What the sources that document one model say of each other: weights, files and predictions compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.checks import verdicts
+from harness.checks.accuracy import demonstration
+from harness.checks.counts.run import Built
+from harness.checks.equivalence import numerics, paired_accuracy, preprocessing_runner
+from harness.checks.equivalence.preprocessing import Comparison
+from harness.core.errors import MeasurementError
+from harness.core.paths import place
+from harness.core.records import Finding, PairResult, Row, Run, Source
+from harness.dataset.image_set import ImageSet
+from harness.execution import environments
+from harness.execution.environments import Installed
+from harness.execution.session import Measurer
+from harness.execution.store import Predictions
+from harness.plan.plan import Options, Plan
+
+
+@dataclass(frozen=True)
+class PairedRuns:
+    """Two sources, each with its own weights, over the same images."""
+
+    a: Run
+    b: Run
+    paired: paired_accuracy.Paired
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the sources say of each other."""
+
+    pairs: tuple[PairResult, ...] = ()
+    preprocessing: tuple[Comparison, ...] = ()
+    page: tuple[Finding, ...] = ()  #: each source's preprocessing against the page's recipe
+
+
+def compare_sources(
+    planned: Plan,
+    options: Options,
+    built: Built,
+    installed: Mapping[Source, Installed],
+    images: ImageSet | None,
+    measurer: Measurer,
+) -> Compared:
+    """The same weights and the same files in every two sources of a model, on the given images or on photographs."""
+    checks = [check for check in ("numerics", "preprocessing") if check in options.checks]
+    if not checks:
+        return Compared()
+    wanted = planned.pairs()
+    if not wanted:
+        measurer.fail(
+            None, None, "numerics", "no two of the requested sources document the same model; name more of them"
+        )
+    pairs = [pair for pair in wanted if pair.a in installed and pair.b in installed]
+    try:
+        shown = images or demonstration.photographs(environments.cache())
+    except (MeasurementError, OSError) as error:
+        measurer.fail(None, None, "numerics", f"no images to compare the sources on: {error}. Pass --data")
+        return Compared()
+    found = numerics.compare(pairs, installed, shown, measurer) if "numerics" in checks else []
+    prepared: list[Comparison] = []
+    page: list[Finding] = []
+    if "preprocessing" in checks:
+        networks = {
+            (t.source, t.row.model, t.row.input_size): planned.page(t.row)
+            for t in planned.targets
+            if t.source in installed
+        }
+        prepared, page = preprocessing_runner.compare(networks, pairs, installed, shown, measurer)
+        statics = {(str(source), row.model): static for (row, source), static in built.items()}
+        prepared = preprocessing_runner.describe(prepared, statics)
+    return Compared(tuple(verdicts.apply_known_pairs(found, planned.known_pairs)), tuple(prepared), tuple(page))
+
+
+def paired_runs(
+    planned: Plan, runs: Mapping[tuple[Row, Source], list[Run]], images: ImageSet | None
+) -> list[PairedRuns]:
+    """Runs of one model in two sources over the same images, image by image."""
+    if images is None:
+        return []
+    labels = {ref.name: ref.label for ref in images.images}
+    found = []
+    every = [run for row_runs in runs.values() for run in row_runs]
+    for pair in planned.pairs():
+        for a in (run for run in every if (run.source, run.documented_model) == (pair.a, pair.model)):
+            for b in (run for run in every if (run.source, run.documented_model) == (pair.b, pair.model)):
+                if a.input_size == b.input_size and a.images and b.images:
+                    read = [Predictions(place(run.predictions)).read() for run in (a, b)]
+                    found.append(PairedRuns(a, b, paired_accuracy.compare(read[0], read[1], labels)))
+    return found

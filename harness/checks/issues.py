@@ -1,0 +1,133 @@
+"""Every cell that is wrong or may be, the gravest first, and what each file and all files come to. Pure functions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.core.records import Claim, Finding, Outcome, Verdict
+from harness.tables.claims import Table
+
+SEVERITIES = ("error", "warning", "note")
+#: outcomes of cells about which the network itself was asked
+_MEASURED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.CONTRADICTED, Outcome.KNOWN_GAP)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something to be mended: a cell, or a row where `claim` is None."""
+
+    severity: Literal["error", "warning", "note"]
+    kind: str
+    file: str
+    line: int  #: 1-based
+    source: str
+    model: str
+    claim: Claim | None
+    corrected: str | None  #: as the document would print it, in the unit of the claim; None where nothing tells
+    cause: str
+
+
+def entries(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[Entry]:
+    """Contradicted cells and what is found besides, each cell once, with every cause that was found."""
+    verdicts = list(verdicts)
+    judged = {verdict.claim for verdict in verdicts if verdict.outcome in _MEASURED}
+    found = [
+        _contradicted(verdict, [other for other in verdicts if other.claim == verdict.claim])
+        for verdict in verdicts
+        if verdict.outcome is Outcome.CONTRADICTED
+    ]
+    for finding in findings:
+        if finding.kind == "flops_per_parameter" and all(suspect.claim in judged for suspect in finding.suspects):
+            continue  # the network itself was counted
+        found += _of(finding)
+    merged: dict[Hashable, Entry] = {}
+    for entry in sorted(found, key=_gravity):
+        key = entry.claim or (entry.kind, entry.file, entry.line, entry.cause)
+        first = merged.get(key)
+        merged[key] = entry if first is None else _both(first, entry)
+    return sorted(merged.values(), key=lambda entry: (_gravity(entry), entry.file, entry.line))
+
+
+def _gravity(entry: Entry) -> int:
+    return SEVERITIES.index(entry.severity)
+
+
+def _contradicted(verdict: Verdict, releases: Sequence[Verdict]) -> Entry:
+    """`releases` are the verdicts on the same cell, with each release that was asked."""
+    claim, evidence = verdict.claim, verdict.evidence
+    # how FLOPs are counted only other rows can tell
+    known = claim.metric != "flops" or evidence.get("expected_as_in_rows") or evidence.keys() & {"slipped", "exchanged"}
+    known = known and len({str(one.evidence.get("expected")) for one in releases}) == 1
+    return Entry(
+        "error",
+        f"contradicted_{claim.metric}",
+        claim.row.file,
+        claim.row.line,
+        str(verdict.source),
+        claim.row.model,
+        claim,
+        evidence.get("expected") if known else None,
+        verdict.cause or "no convention reproduces it",
+    )
+
+
+def _of(finding: Finding) -> list[Entry]:
+    plain = Entry(finding.severity, finding.kind, "", 0, finding.source, finding.model, None, None, finding.text)
+    if finding.suspects:
+        return [
+            dataclasses.replace(
+                plain, file=one.claim.row.file, line=one.claim.row.line, claim=one.claim, corrected=one.corrected
+            )
+            for one in finding.suspects
+        ]
+    return [dataclasses.replace(plain, file=finding.row.file, line=finding.row.line)] if finding.row else []
+
+
+def _both(first: Entry, other: Entry) -> Entry:
+    """The graver entry with the other's cause, and its correction where it has none of its own."""
+    cause = first.cause if other.cause in first.cause else f"{first.cause.rstrip('.')}. {other.cause}"
+    corrected = first.corrected if first.corrected is not None else other.corrected
+    return dataclasses.replace(first, cause=cause, corrected=corrected)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a file comes to, or all of them."""
+
+    file: str
+    rows: int
+    cells: int
+    outcomes: Counter[Outcome]
+    severities: Counter[str]
+    unread: int  #: places that could not be read
+
+
+def summaries(table: Table, verdicts: Sequence[Verdict], found: Sequence[Entry]) -> list[Summary]:
+    """One for each file, in their order."""
+    return [
+        Summary(
+            file,
+            len({row.number for row in table.rows if row.file == file}),
+            sum(verdict.claim.row.file == file for verdict in verdicts),
+            Counter(verdict.outcome for verdict in verdicts if verdict.claim.row.file == file),
+            Counter(entry.severity for entry in found if entry.file == file),
+            sum(problem.file == file for problem in table.problems),
+        )
+        for file in table.files
+    ]
+
+
+def total(files: Sequence[Summary]) -> Summary:
+    """All files together."""
+    return Summary(
+        f"{len(files)} files",
+        sum(one.rows for one in files),
+        sum(one.cells for one in files),
+        sum((one.outcomes for one in files), Counter()),
+        sum((one.severities for one in files), Counter()),
+        sum(one.unread for one in files),
+    )

@@ -1,0 +1,80 @@
+"""Verdicts on cells that no measurement speaks to, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from harness.checks.accuracy.judge import judge_accuracy
+from harness.core.records import Claim, Failure, Outcome, Row, Run, Source, Verdict
+from harness.dataset.image_set import ImageSet
+from harness.plan.plan import Options, Plan
+
+
+def accuracy_verdicts(
+    claims: Iterable[tuple[Claim, Source]],
+    runs: Mapping[tuple[Row, Source], list[Run]],
+    images: ImageSet | None,
+    options: Options,
+    choice: str,
+    failures: Sequence[Failure],
+    population: Callable[[Row], int | None],
+) -> list[Verdict]:
+    judged = []
+    for claim, source in claims:
+        if claim.metric not in ("top1", "top5"):
+            continue
+        if images is not None and runs.get((claim.row, source)):
+            about = runs[claim.row, source]
+            judged.append(judge_accuracy(claim, source, about, population(claim.row), images.identity))
+        elif "accuracy" not in options.checks:
+            judged.append(_not_asked(claim, source, "accuracy is not in --checks"))
+        elif images is None:
+            judged.append(_not_asked(claim, source, "no data set was given: pass --data with ImageNet val"))
+        elif choice == "none":
+            judged.append(_not_asked(claim, source, "no weights were asked for: pass --weights auto or a folder"))
+        else:
+            judged.append(Verdict(claim, source, Outcome.ERROR, cause=_why_failed(claim, source, failures)))
+    return judged
+
+
+def unmeasured(
+    claims: Iterable[tuple[Claim, Source]],
+    judged: Sequence[Verdict],
+    options: Options,
+    failures: Sequence[Failure],
+) -> list[Verdict]:
+    """Static claims that no measurement speaks to."""
+    done = {(verdict.claim, verdict.source) for verdict in judged}
+    found = []
+    for claim, source in claims:
+        if (claim, source) not in done:
+            if "static" in options.checks:
+                found.append(Verdict(claim, source, Outcome.ERROR, cause=_why_failed(claim, source, failures)))
+            else:
+                found.append(_not_asked(claim, source, "static is not in --checks"))
+    return found
+
+
+def _not_asked(claim: Claim, source: Source, reason: str) -> Verdict:
+    return Verdict(claim, source, Outcome.NOT_MEASURED, cause=reason, requested=False)
+
+
+def _why_failed(claim: Claim, source: Source, failures: Sequence[Failure]) -> str:
+    own = [f for f in failures if f.source == str(source) and f.model in (None, claim.row.model)]
+    resolved = [f for f in failures if f.source == str(source) and f.stage == "static"]
+    return (own or resolved or [Failure("", None, "static", "it was not measured")])[0].message
+
+
+def foreign(planned: Plan) -> list[Verdict]:
+    """Cells whose source has no adapter, or is not named."""
+    rows = set(planned.foreign)
+    known = ", ".join(sorted(planned.known))
+    found = []
+    for claim in planned.table.claims:
+        if claim.row in rows and claim.row.source:
+            reason = f"there is no adapter for {claim.row.source}; known: {known}"
+            found.append(_not_asked(claim, Source(claim.row.source, claim.row.version or "unknown"), reason))
+        elif claim.row in rows:
+            reason = f"the table names no source; say whose figures they are with --sources ({known})"
+            found.append(_not_asked(claim, Source("unnamed", "unknown"), reason))
+    return found

@@ -1,0 +1,54 @@
+"""The environment of every source that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.core.cancellation import side_by_side
+from harness.core.errors import MeasurementError
+from harness.core.records import Finding, Source
+from harness.execution import environments
+from harness.execution.environments import Installed
+from harness.execution.session import Measurer
+from harness.plan.plan import Plan
+
+
+def prepare(
+    planned: Plan, asked: Sequence[str], measurer: Measurer
+) -> tuple[Plan, dict[Source, Installed], list[Finding]]:
+    """The environment of every source; one that cannot be made leaves the others running.
+
+    A release that the table names and that cannot be installed any more gives way to the one that the adapter was
+    written for, which is said. `asked` are the sources as they were asked for.
+    """
+
+    def one(source: Source) -> Installed | MeasurementError:
+        what = (planned.known[source.name], source.version, measurer.runtime)
+        try:
+            if not environments.is_prepared(*what):
+                measurer.progress.stage(f"{source}: making its environment, which may take minutes")
+            return environments.prepare(*what)
+        except MeasurementError as error:
+            return error
+
+    def all_of(sources: Sequence[Source]) -> dict[Source, Installed | MeasurementError]:
+        return dict(zip(sources, side_by_side(one, sources), strict=True))
+
+    ready = all_of(planned.sources)
+    said = []
+    for source, error in list(ready.items()):
+        own = Source(source.name, planned.known[source.name].default_version)
+        if isinstance(error, Installed) or own == source or str(source) in asked:
+            continue
+        del ready[source]
+        planned = planned.with_release(source, own)
+        text = f"{source}, which the table names, cannot be installed here; its rows are checked against {own}. {error}"
+        said.append(Finding("another_release", "warning", str(own), "", text, {"documented": str(source)}))
+    ready |= all_of([source for source in planned.sources if source not in ready])
+    installed = {}
+    for source, found in ready.items():
+        if isinstance(found, Installed):
+            installed[source] = found
+        else:
+            measurer.fail(source, None, "environment", str(found))
+    return planned, installed, said

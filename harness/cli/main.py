@@ -1,0 +1,91 @@
+"""The console script: parity run, compare, audit, doctor and documents."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import shtab
+
+from harness.cli import compare, doctor, documents, run, terminal
+
+EXAMPLES = """\
+examples:
+  parity audit README.md                  the counts of a page's models, without weights and images
+  parity run --data imagenet/val          the CSPNet table with its accuracies
+  parity compare before/ after/           what changed between two reports
+  parity doctor --data imagenet/val       is everything there that a run needs?
+"""
+
+
+AUDIT = """\
+examples:
+  parity audit README.md                  one page
+  parity audit README.md docs/ --fix      pages and folders of them, and corrected copies in OUT/fixed
+  parity audit 'zoo/**/*.md' --annotate   what is wrong, beside the lines on GitHub
+"""
+COMPARE = """\
+examples:
+  parity compare before/ after/                    two --out folders, in Markdown
+  parity compare before/ after/ --format json      for a program
+
+exit status:
+  0  nothing became worse
+  1  something did
+  2  a report could not be read
+"""
+DOCTOR = """\
+examples:
+  parity doctor                                              the CSPNet table, without a data set
+  parity doctor --data imagenet/val --weights checkpoints/   with accuracies
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    whole = argparse.ArgumentParser(
+        prog="parity",
+        description="Proves or refutes published tables of ImageNet classifiers, cell by cell.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    shtab.add_argument_to(whole, ["--print-completion"], help="print the shell's completion script")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, what: str, examples: str = "") -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=what,
+            description=what,
+            epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    run.add_arguments(command("run", run.DESCRIPTION, run.EXAMPLES.replace("python -m harness.run", "parity run")))
+    audit = command(
+        "audit", "Checks FLOPs and parameters of pages, and what they say of themselves, without weights.", AUDIT
+    )
+    audit.add_argument("pages", type=Path, nargs="+", metavar="PAGE", help="Markdown or CSV files, folders, patterns")
+    run.add_arguments(audit)
+    compare.add_arguments(command("compare", "What changed between two reports.", COMPARE))
+    run.add_arguments(command("doctor", "Looks at everything that a run with the same options needs.", DOCTOR))
+    documents.add_arguments(command("documents", "What a source's package says of its own models, as a page."))
+    return whole
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
+    if given.command == "compare":
+        return compare.show(given)
+    if given.command == "documents":
+        return documents.write(given)
+    if given.command == "audit":
+        given.tables, given.checks = given.pages, ("static",)
+    options = run.options_of(given)
+    if given.command == "doctor":
+        found = doctor.examine(options)
+        terminal.show_diagnoses(found)
+        return 2 if any(one.state == "bad" for one in found) else 0
+    return run.run(options, given.dry_run, given.quiet)

@@ -1,0 +1,295 @@
+"""pytest's face of the harness: options, one test per documented cell, and outcomes translated; nothing is judged here.
+
+A module gets its tests by having a function that takes `parity_cell`:
+
+    @pytest.mark.parity
+    def test_parity(parity_cell): parity_cell.check()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness import report
+from harness.checks.equivalence.numerics import Pair
+from harness.checks.not_measured import foreign
+from harness.checks.results import Results
+from harness.checks.run import execute
+from harness.checks.verdicts import pair_sentence
+from harness.cli.run import names_of
+from harness.cli.terminal import Silent
+from harness.core.cancellation import interruptible
+from harness.core.errors import InputError
+from harness.core.paths import place
+from harness.core.records import Claim, Outcome, Source, Verdict
+from harness.plan.plan import CHECKS, PRECISIONS, RUNTIMES, Options, Plan, plan
+from harness.plan.preview import ahead
+from harness.report.junit import sentence
+from harness.report.markdown import unmeasured as unmeasured_reasons
+from harness.report.report_json import cell
+from harness.tables.cells import shown_file
+
+_RESULTS = pytest.StashKey[Results]()
+_PLAN = pytest.StashKey[Plan]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    default = Options()
+    group = parser.getgroup("parity", "checking a published table of models")
+    group.addoption(
+        "--parity-table",
+        type=Path,
+        action="append",
+        metavar="PATH",
+        help="Markdown file with the documented table, or a folder or pattern of them; may be repeated",
+    )
+    group.addoption(
+        "--parity-upstream",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="document that a source publishes, besides those in its package; may be repeated",
+    )
+    group.addoption("--parity-sources", type=names_of, default=(), help="sources to check: NAME[==VERSION],…")
+    group.addoption("--parity-models", type=names_of, default=(), help="models to check: NAME,…")
+    group.addoption("--parity-data", type=place, default=None, help="labelled images, see python -m harness.run --help")
+    group.addoption("--parity-labels", type=Path, default=None, help="label file of --parity-data")
+    group.addoption("--parity-weights", default=None, help="DIR, auto or none")
+    group.addoption("--parity-checks", type=names_of, default=default.checks, help=f"of {', '.join(CHECKS)}")
+    group.addoption("--parity-why", action="store_true", help="why an accuracy differs; takes --parity-data")
+    group.addoption("--parity-stop-early", action="store_true", help="end an evaluation once its row is decided")
+    group.addoption("--parity-runtime", default=default.runtime, help=f"of {', '.join(RUNTIMES)}")
+    group.addoption("--parity-precision", default=default.precision, help=f"of {', '.join(PRECISIONS)}")
+    group.addoption("--parity-out", type=Path, default=default.out, help="folder of the reports and the store")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "parity: checks one documented cell against the implementation")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One documented cell and the run that judges it."""
+
+    claim: Claim
+    source: Source
+    config: pytest.Config
+
+    def check(self) -> None:
+        """Passes, fails, skips or xfails as the verdict says; fails, too, where the table itself shows an error."""
+        verdict = self._verdict()
+        if verdict.outcome in (Outcome.CONTRADICTED, Outcome.ERROR):
+            pytest.fail(sentence(verdict), pytrace=False)
+        if wrong := _results(self.config).wrong.get(self.claim):
+            pytest.fail("\n".join(wrong), pytrace=False)
+        if verdict.outcome is Outcome.NOT_MEASURED:
+            pytest.skip(f"not measured: {verdict.cause}")
+        if verdict.outcome is Outcome.KNOWN_GAP:
+            # a gap that closed is an error verdict by then, so this is as strict as xfail(strict=True)
+            pytest.xfail(f"known gap: {verdict.evidence['known_gap']['reason']} {verdict.evidence['known_gap']['url']}")
+
+    def _verdict(self) -> Verdict:
+        of_claim = [verdict for verdict in _results(self.config).verdicts if verdict.claim == self.claim]
+        # a release that cannot be installed gives way to another
+        same_name = [verdict for verdict in of_claim if verdict.source.name == self.source.name]
+        return next((verdict for verdict in of_claim if verdict.source == self.source), same_name[0])
+
+    def properties(self) -> list[tuple[str, object]]:
+        """Documented and measured values for JUnit."""
+        entry = cell(self._verdict())
+        return [(name, entry[name]) for name in ("documented", "measured", "unit", "outcome", "convention")]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A place of the table that is no claim though it seems to be one, or a table without anything to check."""
+
+    text: str
+
+    def check(self) -> None:
+        """Fails: what cannot be read is not proven."""
+        pytest.fail(self.text, pytrace=False)
+
+    def properties(self) -> list[tuple[str, object]]:
+        return []
+
+
+@pytest.fixture
+def parity_cell(request: pytest.FixtureRequest) -> Cell | Unread:
+    """The cell that this test is about; its values go into JUnit as properties."""
+    found: Cell | Unread = request.param
+    request.node.user_properties.extend(found.properties())  # record_property would warn under xunit2
+    return found
+
+
+@dataclass(frozen=True)
+class PairOfSources:
+    """Two sources of one model, and the run that says whether they are the same function."""
+
+    pair: Pair
+    config: pytest.Config
+
+    def check(self) -> None:
+        """Passes, fails or xfails as the comparison says; fails too where it could not be made."""
+        results = _results(self.config)
+        mine = self.pair
+        compared = [pair for pair in results.pairs if pair.model == mine.model]
+        found = next((pair for pair in compared if (pair.a, pair.b) == (mine.a, mine.b)), None)
+        # a release that cannot be installed gives way to another
+        names = (mine.a.name, mine.b.name)
+        found = found or next((pair for pair in compared if (pair.a.name, pair.b.name) == names), None)
+        if found is None:
+            reasons = "; ".join(failure.message for failure in results.failures) or "no reason is known"
+            pytest.fail(f"{self.pair.a} and {self.pair.b}, {self.pair.model}: not compared: {reasons}", pytrace=False)
+        if found.outcome == "different_function" and found.known_gap:
+            pytest.xfail(f"known gap: {found.known_gap['reason']} {found.known_gap['url']}")
+        if found.outcome != "same_function":
+            pytest.fail(pair_sentence(found), pytrace=False)
+
+
+@dataclass(frozen=True)
+class PreparedSource:
+    """One source's preprocessing of one model against what the page says."""
+
+    source: Source
+    model: str
+    config: pytest.Config
+
+    def check(self) -> None:
+        """Fails where the page's recipe is not what the source does."""
+        found = [
+            finding
+            for finding in _results(self.config).findings
+            if finding.kind == "preprocessing_parity"
+            and (finding.source, finding.model) == (str(self.source), self.model)
+        ]
+        if not found:
+            pytest.skip("the page says nothing about the preprocessing, or it could not be measured")
+        wrong = [finding.text for finding in found if finding.severity != "note"]
+        if wrong:
+            pytest.fail("\n".join(wrong), pytrace=False)
+
+
+@pytest.fixture
+def parity_pair(request: pytest.FixtureRequest) -> PairOfSources:
+    """The two sources that this test is about."""
+    found: PairOfSources = request.param
+    return found
+
+
+@pytest.fixture
+def parity_preprocessing(request: pytest.FixtureRequest) -> PreparedSource:
+    """The source and model whose preprocessing this test is about."""
+    found: PreparedSource = request.param
+    return found
+
+
+def _parametrize_comparisons(metafunc: pytest.Metafunc) -> None:
+    """One test per pair and per prepared source where these checks were asked for, else none."""
+    config = metafunc.config
+    checks = _options(config).checks
+    if "parity_pair" in metafunc.fixturenames:
+        pairs = _plan(config).pairs() if "numerics" in checks else []
+        ids = [f"{pair.a}-{pair.b}-{pair.model}" for pair in pairs]
+        metafunc.parametrize("parity_pair", [PairOfSources(pair, config) for pair in pairs], ids=ids, indirect=True)
+    if "parity_preprocessing" in metafunc.fixturenames:
+        targets = _plan(config).targets if "preprocessing" in checks else ()
+        prepared = list(dict.fromkeys((target.source, target.row.model) for target in targets))
+        metafunc.parametrize(
+            "parity_preprocessing",
+            [PreparedSource(source, model, config) for source, model in prepared],
+            ids=[f"{source}-{model}" for source, model in prepared],
+            indirect=True,
+        )
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m and -k choose among the tests
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where a table is given and no test of the repository is about its cells, they are tests all the same.
+
+    A comparison that nobody asked for is no test; pytest would show it as skipped.
+    """
+    comparisons = {"parity_pair", "parity_preprocessing"}
+    ours = {"parity_cell", *comparisons}
+    has_ours = any(isinstance(item, pytest.Function) and ours & set(item.fixturenames) for item in items)
+    if config.getoption("--parity-table") and not has_ours:
+        file = Path(__file__).with_name("default_tests.py")
+        items += session.genitems(pytest.Module.from_parent(session, path=file, nodeid="parity"))
+    items[:] = [
+        item
+        for item in items
+        if not (
+            isinstance(item, pytest.Function) and comparisons & set(item.fixturenames) and item.callspec.id == "NOTSET"
+        )
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    try:
+        _parametrize_comparisons(metafunc)
+    except InputError as error:
+        pytest.exit(f"parity: {error}", returncode=2)
+    if "parity_cell" not in metafunc.fixturenames:
+        return
+    try:
+        planned = _plan(metafunc.config)
+    except InputError as error:
+        pytest.exit(f"parity: {error}", returncode=2)
+    cells = [Cell(claim, source, metafunc.config) for claim, source in planned.claims()]
+    names = [f"{c.source.name}-{c.claim.row.model}-{c.claim.metric}" for c in cells]
+    versions = {(c.claim.row, c.claim.metric): 0 for c in cells}
+    for one in cells:
+        versions[one.claim.row, one.claim.metric] += 1
+    ids = []
+    for one, name in zip(cells, names, strict=True):
+        several = versions[one.claim.row, one.claim.metric] > 1
+        label = f"{one.source}-{one.claim.row.model}-{one.claim.metric}" if several else name
+        # two rows of one model and source differ by their line alone
+        ids.append(f"{label}-line{one.claim.row.line}" if names.count(name) > 1 and not several else label)
+    unread = [(f"{shown_file(one.file)}:{one.line}", Unread(str(one))) for one in planned.table.problems]
+    if not cells:
+        reasons = "; ".join(f"{reason}: {of}" for reason, of in unmeasured_reasons(foreign(planned)))
+        unread.append(("nothing", Unread(f"no cell can be checked. {reasons}")))
+    metafunc.parametrize(
+        "parity_cell", [*cells, *(one for _, one in unread)], ids=[*ids, *(name for name, _ in unread)], indirect=True
+    )
+
+
+def _options(config: pytest.Config) -> Options:
+    get = config.getoption
+    return Options(
+        tables=tuple(get("--parity-table") or Options().tables),
+        upstream=tuple(get("--parity-upstream") or ()),
+        sources=get("--parity-sources"),
+        models=get("--parity-models"),
+        data=get("--parity-data"),
+        labels=get("--parity-labels"),
+        weights=get("--parity-weights"),
+        checks=get("--parity-checks"),
+        why=get("--parity-why"),
+        stop_early=get("--parity-stop-early"),
+        runtime=get("--parity-runtime"),
+        precision=get("--parity-precision"),
+        out=get("--parity-out"),
+    )
+
+
+def _plan(config: pytest.Config) -> Plan:
+    if _PLAN not in config.stash:
+        config.stash[_PLAN] = plan(_options(config))
+    return config.stash[_PLAN]
+
+
+def _results(config: pytest.Config) -> Results:
+    """Everything is measured once, when the first cell asks for it."""
+    if _RESULTS not in config.stash:
+        options = _options(config)
+        try:
+            config.stash[_RESULTS] = interruptible(lambda: execute(ahead(options), Silent()))
+            report.write(config.stash[_RESULTS], options.out)
+        except InputError as error:
+            pytest.exit(f"parity: {error}", returncode=2)
+    return config.stash[_RESULTS]

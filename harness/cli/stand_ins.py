@@ -1,0 +1,81 @@
+"""Stand-in checkpoints, where the official ones cannot be had: python -m harness.standins.
+
+They exercise the whole chain far from chance accuracy, and are marked inside the file and in its name, so that
+no report ever takes them for evidence. How they are made is in `worker.make_stand_in`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.checks.verdicts import Target
+from harness.core.errors import InputError, MeasurementError
+from harness.core.records import Source
+from harness.dataset.image_set import ImageSet, open_images
+from harness.execution import environments, process
+from harness.plan.plan import Options, plan
+
+#: images over which the normalisation statistics are calibrated
+CALIBRATION_IMAGES = 32
+CLASSES = 1000
+
+
+def make(targets: Sequence[Target], images: ImageSet, folder: Path, seed: int = 0, batch_size: int = 32) -> list[Path]:
+    """One checkpoint per row, `<source>/<model>-stand-in` in `folder`, in the source's own format.
+
+    Raises MeasurementError for the first one that cannot be made.
+    """
+    made: list[Path] = []
+    known = environments.sources()
+    by_source: dict[Source, list[Target]] = {}
+    for target in targets:
+        by_source.setdefault(target.source, []).append(target)
+    for source, rows in by_source.items():
+        installed = environments.prepare(known[source.name], source.version)
+        for target in rows:
+            task: dict[str, Any] = {
+                "kind": "stand_in",
+                "documented": target.row.model,
+                "seed": seed,
+                "classes": CLASSES,
+                "calibration_images": CALIBRATION_IMAGES,
+                "batch_size": batch_size,
+                "images": [dataclasses.astuple(ref) for ref in images.images],
+                "out": str((folder / source.name / f"{target.row.model}-stand-in").absolute()),
+            }
+            failures: list[str] = []
+
+            def handle(_: int, event: Mapping[str, Any], failures: list[str] = failures) -> None:
+                if event["event"] == "failed":
+                    failures.append(event["message"])
+                elif event["event"] == "saved":
+                    made.append(Path(event["file"]))
+
+            # one process each: some networks cannot be built twice in one
+            process.run(installed, [task], handle, folder / "logs" / f"{source.name}.log")
+            if failures:
+                raise MeasurementError(f"no stand-in for {source} {target.row.model}: {failures[0]}")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m harness.standins", description=__doc__)
+    parser.add_argument("--table", type=Path, dest="tables", nargs="+", default=Options().tables)
+    parser.add_argument("--data", type=Path, required=True, help="labelled images, as for python -m harness.run")
+    parser.add_argument("--labels", type=Path)
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--out", type=Path, required=True, help="folder for --weights")
+    given = parser.parse_args(arguments)
+    try:
+        targets = plan(Options(tables=tuple(given.tables))).targets
+        for path in make(targets, open_images(given.data, given.labels, given.limit), given.out):
+            print(path)
+    except (InputError, MeasurementError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,242 @@
+"""Every noun of the harness. All are frozen; the field comments give units.
+
+Only the standard library is imported here, because workers read these in bare environments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+Metric = Literal["top1", "top5", "flops", "params"]
+METRICS: tuple[Metric, ...] = ("top1", "top5", "flops", "params")
+
+#: unit sign -> scalars it stands for, per decimal convention of the tables
+UNITS: Mapping[str, float] = {"": 1.0, "%": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "万": 1e4, "亿": 1e8}
+
+
+class Outcome(StrEnum):
+    """What became of a documented cell; the design of the report explains each."""
+
+    REPRODUCED = "reproduced"
+    EXPLAINED = "explained"
+    CONTRADICTED = "contradicted"
+    KNOWN_GAP = "known_gap"
+    NOT_MEASURED = "not_measured"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model row of a documented table."""
+
+    file: str  #: path of the table as the user gave it
+    line: int  #: 1-based line in that file
+    number: int  #: 1-based row in the table
+    source: str  #: framework name as documented, lower case; "" where the table says none
+    version: str | None  #: the release that the source's link names, without "v"
+    link: str | None
+    model: str  #: as documented
+    input_size: int | None  #: pixels, square; None where the table does not say
+    table: int = 0  #: 1-based line of the heading of its table in that file
+
+    @property
+    def documented_source(self) -> str:
+        """The framework, with the release that the document names, if it names one."""
+        return f"{self.source}=={self.version}" if self.version else self.source
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One documented number. For top1 and top5 the value is in percent, for flops and params a count."""
+
+    row: Row
+    metric: Metric
+    text: str  #: as printed, e.g. "10.038"
+    unit: str  #: sign of the unit it is printed in, a key of UNITS
+    value: float  #: percent, or plain count
+    step: float  #: one unit of the last printed digit, in the unit of `value`
+    header: str = ""  #: the column's heading as printed
+    multiply_adds: bool = False  #: the heading says MACs, so that one multiply-add counts as one
+    column: int = 0  #: 0-based position of its cell in the row
+    counted_at: int | None = None  #: pixels that the heading or the cell says the figure is of; None is the input size
+
+    @property
+    def digits(self) -> int:
+        """Significant digits printed."""
+        return len(self.text.replace(".", "").lstrip("0")) or 1
+
+    @property
+    def decimals(self) -> int:
+        return len(self.text.partition(".")[2])
+
+    def printed(self, value: float) -> str:
+        """`value` (percent or count) rounded as the document prints it, in its unit."""
+        return f"{value / UNITS[self.unit]:.{self.decimals}f}"
+
+    def agrees(self, value: float) -> bool:
+        """Whether `value` (percent or count) rounds to the documented figure; half a step either way."""
+        return abs(value - self.value) <= self.step / 2 * (1 + 1e-9)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A framework at a version, as requested or as documented."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name}=={self.version}"
+
+
+@dataclass(frozen=True)
+class Static:
+    """What a built network is, without data: counts are of scalars, multiply-adds are per image."""
+
+    source: Source
+    model: str  #: the source's own name
+    input_size: int  #: pixels, as the source defines it
+    preprocessing: Mapping[str, Any]  #: fields of harness.adapters.base.Preprocessing
+    plain_counter: str  #: key of multiply_adds that counts convolutions and matrix products alone
+    parameters: Mapping[str, Any]  #: fields of harness.adapters.base.Parameters
+    multiply_adds: Mapping[int, Mapping[str, int]]  #: pixels -> counter -> multiply-adds
+    failed_counters: Mapping[str, str]  #: counter -> why it could not count
+    operators: Mapping[str, int]  #: kind of operation -> how often a forward pass runs it
+    last_operators: tuple[str, ...]  #: the final kinds in execution order, the head among them
+    checkpoint_url: str | None
+
+
+@dataclass(frozen=True)
+class CheckpointUsed:
+    """The weights behind a run."""
+
+    file: str
+    sha256: str
+    verified: str | None  #: what the digest was checked against
+    stand_in: str | None  #: how a made-up checkpoint was made; None for real weights
+    origin: str = ""
+    match: Literal["name", "order"] = "name"  #: how its entries find their place
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What a faster runtime or precision did, and why the predictions of a run are the native network's all the same.
+
+    Deviations are changes of the gap between two classes, in logits; see harness.checks.accuracy.certificate.
+    """
+
+    runtime: str
+    precision: str
+    engine: str  #: what ran the faster network, in words
+    checked: int  #: images that both ran, whatever their margins
+    deviation: float  #: the largest on these
+    relative: float  #: root mean square of the difference over that of the native logits
+    margin: float  #: what the deciding gaps of an image have to exceed
+    rerun: int  #: images whose do not, so that the native network decided
+    sure: int  #: images among the checked whose do
+    differing: int  #: of these, how many the native network decides otherwise
+    fallback: str | None  #: why the native network decided on every image; None where it did not have to
+    top1_count: int | None  #: right by the faster network alone, none of them run again; None where it is not known
+    top5_count: int | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network over one data set."""
+
+    source: Source
+    model: str  #: the source's own name
+    documented_model: str
+    input_size: int  #: pixels
+    preprocessing: Mapping[str, Any]
+    checkpoint: CheckpointUsed
+    images: int  #: scored
+    top1_count: int
+    top5_count: int
+    decode_errors: Mapping[str, str]  #: image -> why it could not be decoded; never scored
+    seconds: float  #: of the part measured now; 0 where everything was on disk
+    measured_now: int  #: images of this run that were not on disk already
+    label_note: str | None = None  #: what the predictions say about the labels
+    predictions: str = ""  #: folder of the stored predictions, one row per image
+    runtime: str = "native"
+    precision: str = "fp32"
+    engine: str = ""  #: what ran the network, in words
+    planned: int = 0  #: images of the set; more than were scored where a run was stopped early
+    certificate: Certificate | None = None  #: None where nothing but the native network ran
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """Two implementations of one model with the same weights, on the same prepared images."""
+
+    a: Source
+    b: Source
+    model: str  #: as documented
+    input_size: int  #: pixels
+    images: int
+    outcome: Literal["same_function", "different_function", "no_correspondence", "stale_gap"]
+    max_abs_diff: float | None = None  #: of the logits, which are conditioned to spread by about 3 over the images
+    relative_diff: float | None = None  #: 2-norm of the difference of all logits over that of a's
+    top1_agreement: float | None = None  #: share of images with the same best class
+    top5_agreement: float | None = None  #: share of images with the same five best classes in the same order
+    divergence: Mapping[str, Any] | None = None  #: fields of divergence.Divergence
+    layers: tuple[
+        tuple[str, float], ...
+    ] = ()  #: relative difference after each layer with weights; see divergence.profile
+    wiring: tuple[Mapping[str, str], ...] = ()  #: fields of wiring.WiringDifference
+    inventories: tuple[Mapping[str, int], ...] = ()  #: kind of operation -> count, of a and of b
+    reason: str | None = None  #: why there is no correspondence, or what is stale
+    known_gap: Mapping[str, str] | None = None  #: reason and url, where the difference is listed
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something asked for that could not be measured."""
+
+    source: str
+    model: str | None  #: None where the whole source failed
+    stage: Literal["environment", "build", "weights", "evaluate", "static", "numerics", "preprocessing", "why", "name"]
+    message: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement on one claim."""
+
+    claim: Claim
+    source: Source
+    outcome: Outcome
+    measured: float | None = None  #: under the plain meaning of the column; percent or count
+    convention: str | None = None
+    cause: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    requested: bool = True  #: False where the cell was not asked for, so that it cannot fail a run
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A cell that a finding says is wrong, or may be."""
+
+    claim: Claim
+    corrected: str | None = None  #: as the document would print it, in the unit of the claim; None where nothing tells
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a source, a model or a table that is worth saying beside the cells."""
+
+    kind: str
+    severity: Literal["error", "warning", "note"]
+    source: str
+    model: str
+    text: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    suspects: tuple[Suspect, ...] = ()
+    row: Row | None = None  #: where it is, if it is about a row

@@ -1,0 +1,1 @@
+"""Everything a measurement needs: environments, checkpoints, worker processes, the store."""

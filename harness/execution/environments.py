@@ -1,0 +1,258 @@
+"""Requirement file -> environment of its own for each source, made by uv on first use and kept.
+
+A source is found by its entry point in the group `parity.adapters`, whose value names its module; the files
+beside the module say what it runs in: `<source>.txt` (the source itself first), and where needed
+`<source>.overrides.txt`, `<source>.build-constraints.txt` and a `constraints.txt` shared by a folder. Where another
+runtime is to run its networks, `<source>.<runtime>.txt` or `<runtime>.txt` says what is needed besides.
+The module itself is never imported here, because that would import a framework.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from harness import adapters
+from harness.core.cancellation import locked
+from harness.core.errors import InputError, MeasurementError
+from harness.core.records import Source
+from harness.execution import installer
+
+GROUP = "parity.adapters"
+ADAPTERS = Path(str(adapters.__file__)).parent
+#: the interpreter with which the pinned versions were seen working
+PYTHON = "3.11"
+_REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;#]+)")
+
+
+def cache() -> Path:
+    """Where environments and downloads are kept; the variable PARITY_CACHE moves it."""
+    return Path(os.environ.get("PARITY_CACHE") or platformdirs.user_cache_dir("parity-harness")).absolute()
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """A source as its files describe it."""
+
+    name: str
+    module: str  #: import name of the adapter
+    folder: Path  #: where the adapter and its requirement files are
+    distribution: str  #: the package that the source is
+    default_version: str
+
+    def file(self, suffix: str) -> Path | None:
+        path = self.folder / f"{self.name}{suffix}"
+        return path if path.is_file() else None
+
+    def requirements(self, version: str) -> str:
+        """The requirement file with the source at `version`."""
+        text = (self.folder / f"{self.name}.txt").read_text(encoding="utf-8")
+        pattern = rf"(?m)^{re.escape(self.distribution)}==[^\s;#]+"
+        return re.sub(pattern, f"{self.distribution}=={version}", text, count=1)
+
+    def runtime_requirements(self, runtime: str) -> str | None:
+        """What another runtime needs besides: as the source has it, its folder, or the harness; None if nobody does."""
+        beside = self.file(f".{runtime}.txt") or self.folder / f"{runtime}.txt"
+        for path in (beside, ADAPTERS / f"{runtime}.txt"):
+            if path.is_file():
+                return path.read_text(encoding="utf-8")
+        return None
+
+    def code_digest(self) -> str:
+        """Digest of the code that measures, so that a changed adapter never reuses an old measurement."""
+        digest = hashlib.sha256()
+        files: list[Path] = []
+        for folder in dict.fromkeys((self.folder, ADAPTERS)):  # others' adapters build on those here
+            files += sorted(folder.glob("*.py")) + sorted(folder.glob("*.toml"))
+        if "." in self.module and self.folder != ADAPTERS:  # and on whatever is in their own package
+            files += sorted(path for path in self.package.rglob("*") if path.is_file() and path.suffix != ".pyc")
+        for path in files:
+            digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()
+
+    @property
+    def package(self) -> Path:
+        """The folder of the topmost package that the adapter is in; its own where it is in none."""
+        return [self.folder, *self.folder.parents][max(0, self.module.count(".") - 1)]
+
+
+def sources() -> dict[str, SourceSpec]:
+    """Every registered source by name."""
+    return {point.name: _spec(point) for point in importlib.metadata.entry_points(group=GROUP)}
+
+
+def _spec(point: importlib.metadata.EntryPoint) -> SourceSpec:
+    try:
+        found = importlib.util.find_spec(point.value)
+    except ImportError:  # a package above the module is missing
+        found = None
+    if found is None or found.origin is None:
+        raise InputError(f"source {point.name}: its entry point names {point.value}, which is no module")
+    folder = Path(found.origin).parent
+    requirement_file = folder / f"{point.name}.txt"
+    try:
+        lines = requirement_file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"source {point.name}: cannot read its requirement file: {error}") from error
+    asked = [line.strip() for line in lines if line.strip() and not line.strip().startswith(("#", "-"))]
+    first = _REQUIREMENT.match(asked[0]) if asked else None
+    if first is None:
+        raise InputError(f"{requirement_file}: expected a first requirement like 'name==version', the source itself")
+    return SourceSpec(point.name, point.value, folder, first.group(1), first.group(2))
+
+
+def parse_source(text: str, known: Mapping[str, SourceSpec]) -> tuple[str, str | None]:
+    """`timm` or `timm==0.6.13` -> name and version. Raises InputError for an unknown name."""
+    name, _, version = (part.strip() for part in text.partition("=="))
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise InputError(f"--sources: unknown source {name!r}; {hint}known: {', '.join(sorted(known))}")
+    if "==" in text and not re.fullmatch(r"\d+(\.\w+)*", version):
+        raise InputError(
+            f"--sources: {text!r} is no version; expected something like {name}=={known[name].default_version}"
+        )
+    return name, version or None
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment that is ready."""
+
+    spec: SourceSpec
+    source: Source
+    python: Path
+    packages: tuple[str, ...]  #: name==version of everything that is installed there
+    python_version: str  #: of the interpreter in it
+    runtime: str = "native"  #: which it has beside the source
+
+    @property
+    def packages_digest(self) -> str:
+        return hashlib.sha256("\n".join(self.packages).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How an environment is made, and where it is once it has been."""
+
+    folder: Path
+    requirements: str
+    options: tuple[str, ...]  #: of the installation
+
+    @property
+    def complete(self) -> bool:
+        return (self.folder / "complete").is_file()
+
+
+def _recipe(spec: SourceSpec, version: str, runtime: str) -> _Recipe:
+    requirements = spec.requirements(version)
+    name = f"{spec.name}-{version}"
+    if runtime != "native":
+        more = spec.runtime_requirements(runtime)
+        if more is None:
+            source = Source(spec.name, version)
+            raise MeasurementError(f"{source}: no requirement file {spec.name}.{runtime}.txt or {runtime}.txt")
+        requirements = f"{requirements.rstrip()}\n{more}"
+        name += f"-{runtime}"
+    parts = [requirements, PYTHON]
+    options: list[str] = []
+    for flag, path in (
+        ("--constraints", spec.folder / "constraints.txt"),
+        ("--overrides", spec.file(".overrides.txt")),
+        ("--build-constraints", spec.file(".build-constraints.txt")),
+    ):
+        if path is not None and path.is_file():
+            options += [flag, str(path)]
+            parts.append(path.read_text(encoding="utf-8"))
+    backend = os.environ.get("UV_TORCH_BACKEND", "")
+    settings = installer.settings()
+    parts += [backend, settings] if settings else [backend]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return _Recipe(cache() / "environments" / f"{name}-{key}", requirements, tuple(options))
+
+
+def is_prepared(spec: SourceSpec, version: str, runtime: str = "native") -> bool:
+    """Whether the environment is there already. Raises MeasurementError where there can be none."""
+    return _recipe(spec, version, runtime).complete
+
+
+def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installed:
+    """The environment of a source at a version, with what another runtime needs, made if it is not there yet.
+
+    Raises MeasurementError that says which requirement could not be installed.
+    """
+    source = Source(spec.name, version)
+    recipe = _recipe(spec, version, runtime)
+    folder = recipe.folder
+    python = folder / "bin" / "python"
+    with _locked(folder.with_suffix(".lock")):
+        if not recipe.complete:
+            shutil.rmtree(folder, ignore_errors=True)
+            _uv(source, "venv", "--quiet", "--no-project", "--python", PYTHON, str(folder))
+            asked = folder / "requirements.txt"
+            asked.write_text(recipe.requirements, encoding="utf-8")
+            _uv(
+                source,
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                str(python),
+                "--requirements",
+                str(asked),
+                *recipe.options,
+            )
+            frozen = _uv(source, "pip", "freeze", "--quiet", "--python", str(python))
+            version_line = _python_version(folder)
+            (folder / "complete").write_text(f"{version_line}\n{frozen}", encoding="utf-8")
+        python_version, *packages = (folder / "complete").read_text(encoding="utf-8").split("\n")
+    return Installed(spec, source, python, tuple(line for line in packages if line), python_version, runtime)
+
+
+def _python_version(folder: Path) -> str:
+    """The interpreter's release, as a virtual environment notes it."""
+    for line in (folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition("=")
+        if name.strip() in ("version", "version_info"):
+            return value.strip()
+    return "unknown"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Only one process makes an environment; the others wait and find it there."""
+    with contextlib.ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(path))
+        except OSError as error:
+            raise MeasurementError(
+                f"cannot write to the cache: {error}. Free the folder or set PARITY_CACHE to another one"
+            ) from error
+        yield
+
+
+def _uv(source: Source, *arguments: str) -> str:
+    done = installer.run(*arguments)
+    if done.returncode:
+        raise MeasurementError(f"the environment of {source} could not be made. {_reason(done.stderr)}")
+    return done.stdout
+
+
+def _reason(stderr: str) -> str:
+    """What uv says is wrong, without its progress lines and frames."""
+    lines = [line.strip(" │╰─▶├×·") for line in stderr.splitlines()]
+    kept: Sequence[str] = [line for line in lines if line and not line.lower().startswith(("resolved", "using python"))]
+    return "uv says: " + " ".join(kept[:12])

@@ -1,0 +1,220 @@
+"""The parent's side of a worker: starts it in the source's environment and reads what it reports."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import harness
+from harness.core import cancellation
+from harness.execution.environments import ADAPTERS, Installed, SourceSpec
+
+#: glibc gives large activations back to the kernel after every layer and takes them anew, page by page; keeping
+#: them halves the time of a forward pass on a CPU and changes no result.
+_KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_TOP_PAD_": str(2**26)}
+
+#: packages of the harness that can be imported in a worker
+IN_WORKERS = ("core", "worker")
+
+Event = Mapping[str, Any]
+Handle = Callable[[int, Event], None]
+
+
+def run(
+    installed: Installed,
+    tasks: Sequence[Mapping[str, Any]],
+    handle: Handle,
+    log: Path,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> None:
+    """Runs the tasks in order and hands every event to `handle(task index, event)`.
+
+    A worker that dies takes only the task it was at with it: that task fails with the reason and a new worker
+    goes on with the next. What it had sent before was handled already. `threads` bounds the frameworks' own
+    threads, for workers that run side by side.
+    """
+    with Worker(installed, log, device, threads) as worker:
+        for index, task in enumerate(tasks):
+
+            def handled(event: Event, index: int = index) -> None:
+                handle(index, event)
+
+            death = worker.do(task, handled)
+            if death is None:
+                continue
+            useless = not (worker.was_ready or worker.was_killed)  # it would get to none of the others either
+            for lost in range(index, len(tasks) if useless else index + 1):
+                handle(lost, {"event": "failed", "error": "WorkerDied", "message": death})
+            if useless:
+                break
+
+
+class Worker:
+    """A process in a source's environment that does one task after the other; started when the first one comes."""
+
+    def __init__(self, installed: Installed, log: Path, device: str = "cpu", threads: int | None = None) -> None:
+        self._installed = installed
+        self._log = self._written = log
+        self._device = device
+        self._threads = threads
+        self._process: subprocess.Popen[str] | None = None
+        self._cancellation = cancellation.current()
+        self._path: tempfile.TemporaryDirectory[str] | None = None
+        self._log_start = 0
+        self.was_ready = False  #: whether the adapter of the present or last process could be imported
+        self.was_killed = False  #: whether a signal ended the last process
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        if self._process is not None:
+            if kind is not None:
+                self._process.terminate()
+            self._end()
+
+    def do(self, task: Mapping[str, Any], handle: Callable[[Event], None]) -> str | None:
+        """Hands every event of the task to `handle`, "done" or "failed" last.
+
+        Returns None, or how the process died before the task came to its end; the next task starts a new one.
+        """
+        process = self._process or self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            # one that died before it read its task has an exit status that says how
+            with contextlib.suppress(BrokenPipeError):
+                _tell(process, json.dumps(task))
+            for line in process.stdout:
+                if not line.endswith("\n"):
+                    break  # it died while it wrote this one
+                event = json.loads(line)
+                if event["event"] == "ready":
+                    self.was_ready = True
+                    continue
+                handle(event)
+                if event["event"] in ("done", "failed"):
+                    return None
+                if event["event"] == "predictions":
+                    with contextlib.suppress(BrokenPipeError):
+                        _tell(process, "")  # they are stored
+        except BaseException:
+            process.terminate()
+            self._end()
+            raise
+        cancellation.check()  # it may have been ended because nobody waits any more
+        return _describe(self._installed, self._end(), self._written, self._log_start)
+
+    def _start(self) -> subprocess.Popen[str]:
+        self.was_ready = False
+        self._cancellation = cancellation.current()
+        with self._open_log() as stderr:
+            self._path = tempfile.TemporaryDirectory(prefix="parity-path-")
+            self._log_start = stderr.tell()
+            # a folder of its own: Python imports what lies in the folder that it is started in before anything else
+            own = Path(self._path.name) / "working"
+            own.mkdir()
+            self._process = self._cancellation.start(
+                [str(self._installed.python), "-m", "harness.worker"],
+                cwd=own,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=_environment(self._installed, Path(self._path.name) / "path", self._threads),
+                text=True,
+                encoding="utf-8",
+            )
+        with contextlib.suppress(BrokenPipeError):
+            _tell(self._process, json.dumps({"module": self._installed.spec.module, "device": self._device}))
+        return self._process
+
+    def _open_log(self) -> BinaryIO:
+        """The log, or the next to it that no worker of another run writes to: its last words are to be its own."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        number, self._written = 1, self._log
+        while True:
+            file = self._written.open("ab")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the worker inherits it
+            except BlockingIOError:
+                file.close()
+                number += 1
+                self._written = self._log.with_suffix(f".{number}{self._log.suffix}")
+            except OSError:  # not every file system has locks
+                return file
+            else:
+                return file
+
+    def _end(self) -> int:
+        """Waits for the process to end and returns its status."""
+        process, self._process = self._process, None
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        status = process.wait()
+        process.stdout.close()  # not before: a worker whose events nobody reads takes its parent for dead
+        self.was_killed = status < 0
+        self._cancellation.ended(process)
+        if self._path is not None:
+            self._path.cleanup()
+        return status
+
+
+def _tell(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+
+
+def make_path(spec: SourceSpec, path: Path, packages: Sequence[str] = IN_WORKERS) -> None:
+    """Makes the folder of what can be imported in a worker: parts of the harness, the adapters and the source's own.
+
+    The harness's own libraries are not there, whatever environment they are installed in.
+    """
+    root = Path(str(harness.__file__)).parent
+    (path / root.name).mkdir(parents=True)
+    for name in ("__init__.py", *packages):
+        (path / root.name / name).symlink_to(root / name)
+    (path / root.name / ADAPTERS.name).symlink_to(ADAPTERS)
+    top, *inside = spec.module.split(".")
+    if inside and top != root.name:
+        (path / top).symlink_to(spec.package)
+    elif not inside:
+        (path / f"{top}.py").symlink_to(spec.package / f"{top}.py")
+
+
+def _environment(installed: Installed, path: Path, threads: int | None) -> dict[str, str]:
+    make_path(installed.spec, path)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS") if threads}
+    # Paddle takes one thread where nothing is said, the others as many as there are
+    processors = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
+    python = {"PYTHONPATH": str(path), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    return {**_KEEP_MEMORY, **processors, **inherited, **limits, **python}
+
+
+def _describe(installed: Installed, status: int, log: Path, start: int) -> str:
+    """How a worker died, with the end of what it wrote to its log."""
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = "; the machine may have run out of memory, try a smaller --batch-size" if name == "SIGKILL" else ""
+        how = f"was killed by {name}{hint}"
+    else:
+        how = f"ended with status {status}"
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    last = lines[-1].strip() if lines else "it wrote nothing"
+    return f"the worker of {installed.source} {how}. Its last words: {last[:300]}. Full log: {log}"

@@ -1,0 +1,156 @@
+"""What a page claims beside its table, kept as TOML beside it, and whether the built networks agree."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.checks.equivalence.trace import SAME_KIND
+from harness.core.errors import InputError
+from harness.core.records import Finding, Row, Source, Static
+from harness.dataset.image_set import ImageSet
+from harness.execution.checkpoints import WeightSource
+from harness.tables.cells import shown_file
+
+_SECTIONS = {"data", "preprocessing", "head", "operators", "weights"}
+#: what reshapes without computing does not count as part of a head
+_RESHAPING = {"Flatten", "view", "reshape", "squeeze", "Slice"}
+
+
+@dataclass(frozen=True)
+class DocumentedData:
+    """Images other than ImageNet val that a page's accuracies are about."""
+
+    name: str
+    digest: str  #: as in ImageSet: hex SHA-256 over names, labels and bytes
+
+
+@dataclass(frozen=True)
+class Page:
+    """Claims of a page about all of its models."""
+
+    file: str | None = None
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)  #: ratio, short_side, mean, std
+    head: tuple[str, ...] = ()  #: kinds of operation that end the network, in order
+    operators: tuple[str, ...] = ()  #: kinds of operation said to be common to the models
+    weights: Mapping[str, WeightSource] = field(default_factory=dict)  #: documented model -> where its weights are
+    data: DocumentedData | None = None  #: what the accuracies were measured on; None is ImageNet val
+
+    def is_about(self, images: ImageSet) -> bool:
+        """Whether the page's accuracies were measured on just these images."""
+        return images.digest == self.data.digest if self.data else images.is_imagenet_val
+
+
+def read_page(table: Path) -> Page:
+    """The TOML file beside a table; an empty page where there is none.
+
+    Raises InputError for a file that is not as described in reference/README.md.
+    """
+    path = table.with_suffix(".toml")
+    if not path.is_file():
+        return Page()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        unknown = sorted(content.keys() - _SECTIONS)
+        if unknown:
+            raise ValueError(f"unknown section {unknown[0]!r}; expected {', '.join(sorted(_SECTIONS))}")
+        return Page(
+            file=str(path),
+            preprocessing=dict(content.get("preprocessing", {})),
+            head=_kinds(content.get("head", {}).get("operators", [])),
+            operators=_kinds(content.get("operators", {}).get("common", [])),
+            data=DocumentedData(**content["data"]) if "data" in content else None,
+            weights={model: WeightSource(**entry) for model, entry in content.get("weights", {}).items()},
+        )
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: cannot read the claims beside the table: {error}") from error
+
+
+def _kinds(listed: Any) -> tuple[str, ...]:
+    if not isinstance(listed, list):
+        raise ValueError(f"{listed!r} is no list of operators")
+    return tuple(listed)
+
+
+def check_page(page: Page, statics: Iterable[tuple[Row, Source, Static]]) -> list[Finding]:
+    """Findings where a built network or a source's preprocessing is not what the page says."""
+    found = _self_contradictions(page)
+    for row, source, static in statics:
+        found += _operators(page, row, source, static)
+        found += _preprocessing(page, row, source, static)
+    return found
+
+
+def _self_contradictions(page: Page) -> list[Finding]:
+    ratio = page.preprocessing.get("ratio")
+    wrong = {
+        int(size): (stated, math.floor(int(size) / ratio))
+        for size, stated in page.preprocessing.get("short_side", {}).items()
+        if ratio and math.floor(int(size) / ratio) != stated
+    }
+    return [
+        Finding(
+            "page_contradicts_itself", "warning", "", "",
+            f"The page resizes the short side to floor(input / {ratio}) and gives {stated} for an input of {size}, "
+            f"but floor({size} / {ratio}) is {computed}.",
+            {"file": shown_file(page.file or ""), "input_size": size, "stated": stated, "computed": computed},
+        )
+        for size, (stated, computed) in wrong.items()
+    ]  # fmt: skip
+
+
+def _operators(page: Page, row: Row, source: Source, static: Static) -> list[Finding]:
+    found = []
+    built = {SAME_KIND.get(kind, kind) for kind in static.operators}
+    missing = [kind for kind in page.operators if kind not in built]
+    if missing and static.operators:
+        activations = {kind: n for kind, n in static.operators.items() if kind.endswith(("LU", "LU6", "wish"))}
+        found.append(
+            Finding(
+                "operator_claim", "warning", str(source), row.model,
+                f"The page names {', '.join(missing)} among the common operators, but {row.model} as built by "
+                f"{source} runs none. Activations that it runs: "
+                f"{', '.join(f'{n} x {kind}' for kind, n in activations.items()) or 'none'}.",
+                {"missing": missing, "operators": dict(static.operators)},
+            )
+        )  # fmt: skip
+    head = tuple(SAME_KIND.get(kind, kind) for kind in static.last_operators if kind not in _RESHAPING)
+    if page.head and static.last_operators and head[-len(page.head) :] != page.head:
+        found.append(
+            Finding(
+                "head_claim", "warning", str(source), row.model,
+                f"The page says that the head is {' and '.join(page.head)}; {row.model} as built by {source} ends in "
+                f"{', '.join(head)}.",
+                {"claimed": list(page.head), "built": list(head)},
+            )
+        )  # fmt: skip
+    return found
+
+
+def _preprocessing(page: Page, row: Row, source: Source, static: Static) -> list[Finding]:
+    claimed, own = page.preprocessing, static.preprocessing
+    differences = []
+    if claimed.get("ratio") and math.floor(own["crop"] / claimed["ratio"]) != own["short_side"]:
+        computed = math.floor(own["crop"] / claimed["ratio"])
+        differences.append(
+            f"short side {own['short_side']} for a crop of {own['crop']}, where floor({own['crop']} / "
+            f"{claimed['ratio']}) is {computed}"
+        )
+    for name in ("mean", "std"):
+        if name in claimed and any(abs(a - b) > 5e-4 for a, b in zip(claimed[name], own[name], strict=True)):
+            differences.append(f"{name} {tuple(own[name])}, claimed {tuple(claimed[name])}")
+    if row.input_size and row.input_size != own["crop"]:
+        differences.append(f"an input of {own['crop']} pixels by default, where the row says {row.input_size}")
+    if not differences:
+        return []
+    return [
+        Finding(
+            "preprocessing_claim", "note", str(source), row.model,
+            f"{source} prepares images for {row.model} with {'; '.join(differences)}.",
+            {"claimed": dict(claimed), "own": dict(own)},
+        )
+    ]  # fmt: skip

@@ -1,0 +1,68 @@
+"""What a run will do, before it does anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.core.errors import InputError, MeasurementError
+from harness.core.records import Source
+from harness.dataset.image_set import ImageSet, open_images
+from harness.execution import environments
+from harness.plan.plan import Options, Plan, plan
+
+
+@dataclass(frozen=True)
+class Part:
+    """What will be done with one source."""
+
+    source: Source
+    prepared: bool  #: its environment is there already
+    models: int
+    networks: int  #: to be evaluated: a model at another size than its own is one more
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """All of it."""
+
+    options: Options
+    planned: Plan
+    images: ImageSet | None
+    weights: str  #: where checkpoints come from: auto, none or a folder
+    parts: tuple[Part, ...]
+
+    @property
+    def forward_passes(self) -> int:
+        """Images, each counted once for every network that will see it."""
+        return sum(part.networks for part in self.parts) * (len(self.images.images) if self.images else 0)
+
+
+def ahead(options: Options) -> Ahead:
+    """Reads the table and the data set. Raises InputError where anything that was asked for is not there."""
+    planned = plan(options)
+    weights = _weights(options)
+    images = open_images(options.data, options.labels, options.limit) if options.data else None
+    evaluated = images is not None and "accuracy" in options.checks and weights != "none"
+    parts = []
+    for source in planned.sources:
+        models = {(t.row.model, t.row.input_size) for t in planned.targets if t.source == source}
+        try:
+            prepared = environments.is_prepared(planned.known[source.name], source.version, options.runtime)
+        except MeasurementError:
+            prepared = False
+        parts.append(Part(source, prepared, len({model for model, _ in models}), len(models) if evaluated else 0))
+    return Ahead(options, planned, images, weights, tuple(parts))
+
+
+def _weights(options: Options) -> str:
+    if options.weights is None:
+        return "auto" if options.data else "none"
+    if options.weights not in ("auto", "none"):
+        if not Path(options.weights).is_dir():
+            raise InputError(
+                f"--weights {options.weights}: no such folder; expected auto, none or a folder of checkpoints"
+            )
+        if options.data is None:
+            raise InputError("--weights: give --data as well, the images to evaluate them on")
+    return options.weights

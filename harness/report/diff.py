@@ -1,0 +1,250 @@
+"""What changed between two runs, for a pull request: python -m harness.compare BEFORE AFTER.
+
+Exit status: 0, nothing became worse; 1, something did; 2, a report could not be read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.core.errors import InputError
+from harness.core.paths import is_url, place
+from harness.core.records import Outcome
+from harness.execution.store import Predictions
+from harness.report import report_json
+from harness.report.markdown import SIGNS, render
+
+Entry = Mapping[str, Any]  #: an entry of one of the lists of report.json
+Direction = Literal["worse", "better", "changed"]
+
+DIRECTIONS: tuple[Direction, ...] = ("worse", "better", "changed")
+#: outcomes of cells and of pairs, from what is best to what is worst
+RANKS = {
+    "cells": [str(one) for one in (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.KNOWN_GAP, Outcome.NOT_MEASURED,
+                                   Outcome.ERROR, Outcome.CONTRADICTED)],
+    "pairs": ["same_function", "equivalent", "undecided", "different", "no_correspondence", "different_function"],
+}  # fmt: skip
+
+
+#: outcomes that make an entry worse which was not there before
+_GRAVE = {"cells": ("contradicted", "error"), "pairs": ("different_function", "different")}
+_UNTOLD = ("not_measured", "error", "no_correspondence", "undecided")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the entries of a list are recognised in another report, and what may change of them."""
+
+    identity: tuple[str, ...]
+    loose: tuple[str, ...]  #: parts of the identity that may be another, where it stays clear which entry is meant
+    telling: tuple[str, ...]  #: fields that are compared; another release is told of its source once
+
+
+KINDS = {
+    "sources": Kind(("name", "version"), ("version",), ("version", "python", "packages")),
+    "cells": Kind(
+        ("file", "source", "version", "model", "input_size", "metric"),
+        ("file", "version", "input_size"),
+        ("input_size", "documented", "unit", "measured", "outcome", "convention"),
+    ),
+    "runs": Kind(
+        ("source", "version", "model", "input_size", "runtime", "precision"),
+        ("version", "input_size"),
+        ("input_size", "images", "top1_count", "top5_count", "decode_errors", "checkpoint"),
+    ),
+    "pairs": Kind(
+        ("a", "b", "model", "input_size", "same_weights"),
+        ("a", "b", "input_size"),
+        ("images", "max_abs_diff", "top1_agreement", "outcome", "first_divergence"),
+    ),
+    "findings": Kind(("kind", "severity", "source", "model", "text"), ("source", "text"), ("text",)),
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report.json and where it lies."""
+
+    file: Path
+    content: Mapping[str, Any]
+
+    def entries(self, name: str) -> list[Entry]:
+        return list(self.content.get(name) or [])
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Two runs of one network, image by image."""
+
+    images: int  #: that both scored
+    best: tuple[str, ...]  #: names of the images with another best class
+    five: int  #: images with another set of five best
+
+
+@dataclass(frozen=True)
+class Change:
+    """An entry that is not the same in both reports; `before` or `after` is None where it is in one alone."""
+
+    direction: Direction
+    before: Entry | None
+    after: Entry | None
+    fields: tuple[str, ...] = ()  #: that differ, of an entry in both
+    flips: Flips | None = None  #: of a run
+    no_flips: str | None = None  #: why the images of a run could not be compared
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that differs."""
+
+    before: str  #: file
+    after: str
+    data: tuple[Entry | None, Entry | None] | None  #: the images, where they are not the same
+    changes: Mapping[str, tuple[Change, ...]]  #: by list of report.json, what became worse first
+    same_cells: int
+
+    def count(self, direction: Direction) -> int:
+        return sum(change.direction == direction for changes in self.changes.values() for change in changes)
+
+    @property
+    def exit_status(self) -> int:
+        return 1 if self.count("worse") else 0
+
+
+def read(path: Path) -> Report:
+    """`path` is a report.json or a folder with one. Raises InputError where it is none."""
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: no such file; expected a report.json, or the --out folder of a run") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: cannot be read as a report: {error}; expected a report.json") from error
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != report_json.SCHEMA:
+        raise InputError(f"{file}: its schema is {schema}, expected {report_json.SCHEMA}; make the report again")
+    return Report(file, content)
+
+
+def compare(before: Report, after: Report) -> Comparison:
+    """What differs. A row is recognised although its file, its release or its input size was changed."""
+    found: dict[str, list[Change]] = {}
+    same = 0
+    for name, kind in KINDS.items():
+        found[name] = []
+        for old, new in _matched(before.entries(name), after.entries(name), kind):
+            change = _change(name, kind, old, new)
+            if name == "runs" and old is not None and new is not None:
+                change = _with_flips(change, before, after, old, new)
+            if change is not None:
+                found[name].append(change)
+            else:
+                same += name == "cells"
+    if not before.entries("cells") or not after.entries("cells"):
+        raise InputError(f"{before.file}, {after.file}: one of them has no cells, so that nothing can be compared")
+    data = before.content.get("data"), after.content.get("data")
+    identity = [one and (one["images"], one["digest"]) for one in data]
+    return Comparison(
+        str(before.file),
+        str(after.file),
+        data if identity[0] != identity[1] else None,
+        {name: tuple(sorted(changes, key=_gravity)) for name, changes in found.items()},
+        same,
+    )
+
+
+def _gravity(change: Change) -> int:
+    return DIRECTIONS.index(change.direction)
+
+
+def _matched(before: Sequence[Entry], after: Sequence[Entry], kind: Kind) -> list[tuple[Entry | None, Entry | None]]:
+    """The entries of both reports, each beside its own in the other, in the order of the later report."""
+    left, right = list(before), list(after)
+    found: list[tuple[Entry, Entry]] = []
+    for loose in ((), *((one,) for one in kind.loose), kind.loose):
+        old, new = _grouped(left, kind.identity, loose), _grouped(right, kind.identity, loose)
+        for key, ours in old.items():
+            theirs = new.get(key, [])
+            if not loose or len(ours) == len(theirs) == 1:
+                found += zip(ours, theirs, strict=False)
+        taken = {id(one) for two in found for one in two}
+        left, right = ([one for one in side if id(one) not in taken] for side in (left, right))
+    position = {id(one): number for number, one in enumerate(after)}
+    found.sort(key=lambda two: position[id(two[1])])
+    return [*found, *((one, None) for one in left), *((None, one) for one in right)]
+
+
+def _grouped(entries: Iterable[Entry], identity: Sequence[str], loose: Sequence[str]) -> dict[Hashable, list[Entry]]:
+    found: dict[Hashable, list[Entry]] = {}
+    for one in entries:
+        values = {name: str(one.get(name)) for name in identity}
+        # of a source with its release, the source stays
+        values |= {name: values[name].partition("==")[0] if "==" in values[name] else "" for name in loose}
+        found.setdefault(tuple(values.values()), []).append(one)
+    return found
+
+
+def _change(name: str, kind: Kind, before: Entry | None, after: Entry | None) -> Change | None:
+    if before is None or after is None:
+        one = before or after or {}
+        grave = one.get("severity") == "error" or one.get("outcome") in _GRAVE.get(name, ())
+        # a row that is gone is no better for it, a finding that is gone is
+        gone: Direction = "better" if name == "findings" else "changed"
+        return Change("changed" if not grave else "worse" if before is None else gone, before, after)
+    fields = tuple(field for field in kind.telling if before.get(field) != after.get(field))
+    if not fields:
+        return None
+    order = RANKS.get(name, [])
+    ranks = [order.index(one["outcome"]) if one.get("outcome") in order else len(order) for one in (before, after)]
+    direction: Direction = "worse" if ranks[1] > ranks[0] else "better" if ranks[1] < ranks[0] else "changed"
+    if direction == "better" and after.get("outcome") in _UNTOLD:
+        direction = "changed"  # what is not measured any more is no better for it
+    return Change(direction, before, after, fields)
+
+
+def _with_flips(change: Change | None, before: Report, after: Report, old: Entry, new: Entry) -> Change | None:
+    try:
+        flips = _flips((before, old), (after, new))
+    except Exception as error:  # every file system of a URL has exceptions of its own
+        flips = f"the predictions cannot be read: {error}"
+    if isinstance(flips, str):
+        return change and dataclasses.replace(change, no_flips=flips)
+    if change is None and not flips.best and not flips.five:
+        return None
+    return dataclasses.replace(change or Change("changed", old, new), flips=flips)
+
+
+def _flips(*runs: tuple[Report, Entry]) -> Flips | str:
+    """The images on which two runs disagree, or why that is not known."""
+    tables = []
+    for report, run in runs:
+        where = run.get("predictions")
+        if not where:
+            return f"{report.file} does not say where its predictions are"
+        folder = place(where) if is_url(where) else report.file.parent / where
+        if not folder.is_dir():
+            return f"the predictions of {report.file} are not where they were"
+        table = Predictions(folder).read()
+        tables.append(table[table["error"].isna()].set_index("image")["classes"])
+    names = tables[0].index.intersection(tables[1].index)
+    old, new = ([list(classes) for classes in table.loc[names]] for table in tables)
+    best = tuple(str(name) for name, a, b in zip(names, old, new, strict=True) if a[0] != b[0])
+    return Flips(len(names), best, sum(set(a[:5]) != set(b[:5]) for a, b in zip(old, new, strict=True)))
+
+
+def markdown(found: Comparison) -> str:
+    """For a pull request: what became worse first."""
+    return render("compare.md.j2", found=found, signs={str(outcome): sign for outcome, sign in SIGNS.items()},
+                  packages=_packages)  # fmt: skip
+
+
+def _packages(change: Change) -> list[tuple[str, str, str]]:
+    """Packages of a source of which another release, or none, was installed."""
+    old, new = (one["packages"] if one else {} for one in (change.before, change.after))
+    names = sorted({*old, *new}) if change.before and change.after else []
+    return [(name, old.get(name, "–"), new.get(name, "–")) for name in names if old.get(name) != new.get(name)]

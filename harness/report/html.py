@@ -1,0 +1,85 @@
+"""report.html: the report in one file for a browser, which asks for nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from harness.checks.results import Results
+from harness.core.records import Verdict
+from harness.report import gallery
+from harness.report import markdown as page
+from harness.report.plots import Plot
+
+#: evidence that stands in the words of the cause already, or is for machines
+_SAID = ("known_gap", "nearest", "other_rows", "one_digit", "exchanged", "expected", "expected_convention")
+
+
+def html(results: Results, figures: Sequence[Plot] = ()) -> str:
+    """The page. All text of the table and of the sources is escaped; nothing of it can become markup or script."""
+    environment = page.templates(autoescape=True)
+    environment.filters["words"] = lambda text: str(text).replace("_", " ")
+    context = page.context(results)
+    script = _asset("report.js")
+    corrected = {entry.claim: f"{entry.corrected} {entry.claim.unit}".rstrip() for entry in results.entries
+                 if entry.claim is not None and entry.corrected is not None}  # fmt: skip
+    return environment.get_template("report.html.j2").render(
+        **{**context, "rows": _numbered(context["rows"])},
+        style=Markup(_asset("report.css")),
+        script=Markup(script),
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        sections=Markup(_rendered(page.render("sections.md.j2", **context, collapsed=False))),
+        evidence=evidence,
+        albums=gallery.albums(results),
+        figures=[(figure, Markup(figure.inline)) for figure in figures],
+        corrected=lambda verdict: corrected.get(verdict.claim),
+        repeat=lambda verdict: page.cell_command(results, verdict),
+    )
+
+
+def _rendered(markdown: str) -> str:
+    """Markdown as HTML; raw HTML in it stays text, and wide tables can be scrolled by keyboard, too."""
+    renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
+    renderer.add_render_rule("table_open", lambda *_: '<div class="wide" tabindex="0"><table>')
+    renderer.add_render_rule("table_close", lambda *_: "</table></div>")
+    return str(renderer.render(markdown))
+
+
+def evidence(verdict: Verdict) -> list[tuple[str, str]]:
+    """What a verdict rests on, as names and values for a reader."""
+    shown = [(key.replace("_", " "), _value(value)) for key, value in verdict.evidence.items() if key not in _SAID]
+    nearest = verdict.evidence.get("nearest") or []
+    shown += [("nearest", f"{one['value']}: {one['convention']}") for one in nearest]
+    if other := verdict.evidence.get("other_rows"):
+        shown.append(("as the other rows are counted", f"{other['value']}: {other['convention']}"))
+    if gap := verdict.evidence.get("known_gap"):
+        shown.append(("known gap", f"{gap['reason']} {gap['url']}"))
+    return shown
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "; ".join(map(_value, value)) or "none"
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_value(one)}" for key, one in value.items())
+    return str(value)
+
+
+def _numbered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each cell with an id that a link can name."""
+    return [
+        {**row, "ids": {metric: f"cell-{number}-{metric}" for metric in row["cells"]}}
+        for number, row in enumerate(rows, 1)
+    ]
+
+
+def _asset(name: str) -> str:
+    return (resources.files("harness.report") / "templates" / name).read_text(encoding="utf-8")

@@ -1,0 +1,277 @@
+"""report.md, made for a maintainer who has ten seconds, and what every form of the report says."""
+
+from __future__ import annotations
+
+import dataclasses
+import html as html_escape
+import os
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from harness import __version__
+from harness.checks import issues
+from harness.checks.accuracy import certificate
+from harness.checks.accuracy.judge import accuracy
+from harness.checks.diagnosis.attribution import Agreement
+from harness.checks.equivalence import preprocessing
+from harness.checks.results import Results
+from harness.core.paths import Place
+from harness.core.records import METRICS, Outcome, Row, Run, Source, Verdict
+from harness.plan.plan import Options
+from harness.report import report_json
+from harness.report.plots import FOLDER, Plot
+from harness.tables.cells import shown_file
+
+SIGNS = {
+    Outcome.REPRODUCED: "✓",
+    Outcome.EXPLAINED: "≈",
+    Outcome.CONTRADICTED: "✗",
+    Outcome.KNOWN_GAP: "⚑",
+    Outcome.NOT_MEASURED: "–",
+    Outcome.ERROR: "!",
+}
+#: packages whose release can change a number
+TELLING = ("torch", "torchvision", "timm", "mmcls", "mmcv", "paddlepaddle", "paddleclas", "numpy", "pillow",
+           "opencv-python", "opencv-python-headless", "thop", "fvcore", "ptflops", "torchinfo")  # fmt: skip
+
+
+#: what decides stands first
+_STATUSES = ("control", "fits", "undecided", "refuted", "not tried")
+
+
+def markdown(results: Results, figures: Sequence[Plot] = ()) -> str:
+    """The report as GitHub-flavoured Markdown, with the figures that lie beside it."""
+    return render("report.md.j2", **context(results), figures=figures, folder=FOLDER, collapsed=True)
+
+
+def context(results: Results) -> dict[str, Any]:
+    """What the templates of the report show."""
+    besides = report_json.findings(results, of_rows=False)
+    files = issues.summaries(results.plan.table, results.verdicts, results.entries)
+    return {
+        "results": results,
+        "table": report_json.named(results),
+        "version": __version__,
+        "counts": Counter(verdict.outcome for verdict in results.verdicts),
+        "summary": summary(results),
+        "outcomes": list(Outcome),
+        "signs": SIGNS,
+        "metrics": [m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)],
+        "rows": rows(results),
+        "paragraphs": alike(results.verdicts),
+        "entries": results.entries,
+        "files": [*files, issues.total(files)] if len(files) > 1 else [],
+        "mapped": mapped(results),
+        "unmeasured": unmeasured(results.verdicts),
+        "findings": besides,
+        "runs": [run_line(run) for run in results.runs],
+        "pairs": results.pairs,
+        "preprocessing": [(comparison, preprocessing.sentence(comparison)) for comparison in results.preprocessing],
+        "beside": [
+            found
+            for found in besides
+            # these have a section of their own
+            if found["severity"] != "error" and found["kind"] != "attribution"
+        ],
+        "attributions": [(one, _deciding_first(one.evidence)) for one in results.attributions],
+        "paired": [report_json.paired_entry(runs) for runs in results.paired],
+        "demonstration": run_line(results.demonstration) if results.demonstration else None,
+        "data": report_json.data(results),
+        "sources": [
+            (source, installed.python_version, [p for p in installed.packages if p.split("==")[0] in TELLING])
+            for source, installed in results.installed.items()
+        ],
+        "command": command_of(results.options),
+        "printed": printed,
+        "safety": f"{certificate.SAFETY:g}",
+    }
+
+
+def templates(autoescape: bool) -> Environment:
+    """The templates of this package."""
+    environment = Environment(
+        loader=PackageLoader("harness.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=autoescape,
+    )
+    environment.filters["place"] = lambda row: f"{shown_file(row.file)}:{row.line}"
+    environment.filters["name"] = shown_file
+    environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
+    return environment
+
+
+def render(template: str, **context: Any) -> str:
+    """A template of this package as Markdown."""
+    # the output is Markdown; escape() below is what keeps table text from becoming markup
+    environment = templates(autoescape=False)
+    environment.filters["md"] = escape
+    return re.sub(r"\n{3,}", "\n\n", environment.get_template(template).render(**context))
+
+
+def alike(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """The cells that are not plainly reproduced; those of a column together that are explained by the same."""
+    found: dict[object, list[Verdict]] = {}
+    for verdict in verdicts:
+        row, metric = verdict.claim.row, verdict.claim.metric
+        if verdict.outcome is Outcome.EXPLAINED:
+            column = (verdict.source, row.file, row.table, metric, verdict.convention)
+            found.setdefault(column, []).append(verdict)
+        elif verdict.outcome not in (Outcome.REPRODUCED, Outcome.NOT_MEASURED):
+            found[verdict.claim, verdict.source] = [verdict]
+    return list(found.values())
+
+
+def mapped(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Of each source the documented names that are not its own, with its own."""
+    found: dict[str, dict[str, str]] = {}
+    for (row, source), static in results.statics.items():
+        if static.model != row.model:
+            found.setdefault(str(source), {})[row.model] = static.model
+    return [(source, list(names.items())) for source, names in found.items()]
+
+
+def _deciding_first(evidence: Sequence[Any]) -> list[Any]:
+    """What is taken over from another source on top of each other stays in that order."""
+    if any(isinstance(swap, Agreement) for swap in evidence):
+        return list(evidence)
+    return sorted(evidence, key=lambda swap: _STATUSES.index(swap.status))
+
+
+def summary(results: Results) -> str:
+    """The first sentences: how much was checked, and whether the table is true."""
+    cells = _cells_summary(results)
+    if not results.pairs:
+        return cells
+    same = sum(pair.outcome == "same_function" for pair in results.pairs)
+    pairs = f"{same} of {len(results.pairs)} pairs of implementations run the same function."
+    asked = {"static", "accuracy"} & set(results.options.checks)
+    return f"{cells} {pairs}" if asked else pairs
+
+
+def _cells_summary(results: Results) -> str:
+    counts = Counter(verdict.outcome for verdict in results.verdicts)
+    checked = sum(counts[outcome] for outcome in Outcome if outcome not in (Outcome.NOT_MEASURED, Outcome.ERROR))
+    wrong = counts[Outcome.CONTRADICTED] + counts[Outcome.KNOWN_GAP]
+    more = len(results.wrong)
+    besides = f" {more} {'is' if more == 1 else 'are'} wrong whatever is measured." if more else ""
+    if not checked:
+        return f"None of the {len(results.verdicts)} documented cells could be checked.{besides}"
+    verdict = f"{wrong} of them {'is' if wrong == 1 else 'are'} wrong" if wrong else "none of them is contradicted"
+    return f"{checked} of {len(results.verdicts)} documented cells were checked; {verdict}.{besides}"
+
+
+def rows(results: Results) -> list[dict[str, Any]]:
+    """The documented table, a verdict in each cell."""
+    found: dict[tuple[Row, Source], dict[str, Any]] = {}
+    for verdict in results.verdicts:
+        row = found.setdefault(
+            (verdict.claim.row, verdict.source),
+            {"row": verdict.claim.row, "source": verdict.source, "cells": {}},
+        )
+        row["cells"][verdict.claim.metric] = verdict
+    return list(found.values())
+
+
+def unmeasured(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
+    """Reason -> the cells it keeps from being measured, as text."""
+    reasons: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        if verdict.outcome is Outcome.NOT_MEASURED:
+            cell = f"{verdict.source.name} {verdict.claim.row.model} {verdict.claim.metric}"
+            reasons.setdefault(verdict.cause or "no reason given", []).append(cell)
+    return [(reason, ", ".join(cells)) for reason, cells in reasons.items()]
+
+
+def run_line(run: Run) -> dict[str, Any]:
+    """What the table of evaluations shows of a run."""
+    entry = report_json.run_entry(run)
+    return {
+        **entry,
+        "top1": _percent(accuracy(run, "top1")),
+        "top5": _percent(accuracy(run, "top5")),
+        "interval": f"{entry['interval95'][0]:.1f} to {entry['interval95'][1]:.1f}",
+        "interval5": f"{entry['interval95_top5'][0]:.1f} to {entry['interval95_top5'][1]:.1f}",
+        "weights": "stand-in" if run.checkpoint.stand_in else "real",
+        "stand_in_text": run.checkpoint.stand_in,
+        "verified": run.checkpoint.verified or "nothing to check it against",
+        "rate": f"{entry['images_per_second']:.1f}" if entry["images_per_second"] else "on disk",
+    }
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def printed(verdict: Verdict) -> str:
+    """The plain measured value with enough digits to be compared, in the document's unit."""
+    if verdict.measured is None:
+        return "nothing"
+    return f"{verdict.claim.printed(verdict.measured)} {verdict.claim.unit}".strip()
+
+
+def command_of(options: Options) -> str:
+    """What was asked for, as a command."""
+    parts = ["python -m harness.run"]
+    parts += [f"--table {' '.join(map(_quoted, options.tables))}"] if options.tables != Options().tables else []
+    parts += [f"--sources {shlex.quote(','.join(options.sources))}"] if options.sources else []
+    parts += [f"--models {shlex.quote(','.join(options.models))}"] if options.models else []
+    parts += [f"--data {_quoted(options.data)}"] if options.data else []
+    parts += [f"--labels {_quoted(options.labels)}"] if options.labels else []
+    parts += [f"--weights {_shown_weights(options.weights)}"] if options.weights else []
+    parts += [f"--checks {','.join(options.checks)}"]
+    parts += ["--why"] if options.why else []
+    parts += [f"--limit {options.limit}"] if options.limit else []
+    parts += ["--gallery"] if options.gallery else []
+    parts += ["--stop-early"] if options.stop_early else []
+    parts += [f"--batch-size {options.batch_size}"] if options.batch_size != Options().batch_size else []
+    parts += [f"--device {options.device}"] if options.device != Options().device else []
+    parts += [f"--runtime {options.runtime}"] if options.runtime != Options().runtime else []
+    parts += [f"--precision {options.precision}"] if options.precision != Options().precision else []
+    parts += [f"--engine {options.engine}"] if options.engine != Options().engine else []
+    return " ".join(parts)
+
+
+def _shown_weights(weights: str) -> str:
+    return weights if weights in ("auto", "none") else _quoted(Path(weights))
+
+
+def _quoted(path: Place) -> str:
+    """For a shell."""
+    return shlex.quote(shown_path(path))
+
+
+def shown_path(path: Place) -> str:
+    """A path as somebody elsewhere can use it: relative to here, or its name alone; a URL as it is."""
+    if not isinstance(path, Path):
+        return str(path)
+    relative = os.path.relpath(path)
+    return path.name if relative.startswith("../../..") else relative
+
+
+def escape(text: object) -> str:
+    """Text that stays text in Markdown, inside a table cell too."""
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", html_escape.escape(" ".join(str(text).split()), quote=False))
+
+
+def cell_command(results: Results, verdict: Verdict) -> str:
+    """What checks a cell again; empty where there is nobody to ask.
+
+    Counts are judged column by column, so that they take the other rows of their source.
+    """
+    if verdict.source.name not in results.plan.known:
+        return ""
+    options, tables = results.options, (Path(verdict.claim.row.file),)
+    sources = (str(verdict.source),)
+    if verdict.claim.metric in ("flops", "params"):
+        return command_of(Options(tables=tables, sources=sources, checks=("static",)))
+    models = (verdict.claim.row.model,)
+    return command_of(dataclasses.replace(options, tables=tables, sources=sources, models=models, checks=("accuracy",)))

@@ -1,0 +1,1 @@
+"""Documents -> claims: tables are found, read and understood; nothing is measured."""

@@ -1,0 +1,98 @@
+"""The tables that a text writes in HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+from harness.tables.cells import Cell
+
+Rows = list[tuple[int, tuple[Cell, ...]]]  #: 1-based line and cells, the heading first
+
+
+def read(text: str) -> list[Rows]:
+    """Every HTML table in a text. A cell over several rows stands in each of them, one over columns in the first."""
+    reader = _Reader()
+    reader.feed(text.replace("<![", "&lt;!["))  # which Markdown may write, and the parser takes for a broken section
+    reader.close()
+    found = [list(_spread(table)) for table in reader.tables]
+    return [rows for rows in found if rows and any(cell.text for cell in rows[0][1])]
+
+
+@dataclass
+class _Writing:
+    """A cell while it is read."""
+
+    across: int
+    down: int
+    text: str = ""
+    links: list[tuple[str, str]] = field(default_factory=list)
+
+
+_WIDEST = 1000  # cells, as browsers have it
+_Table = list[tuple[int, list[_Writing]]]
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables: list[_Table] = []
+        self._open: list[_Table] = []
+        self._cell: _Writing | None = None
+
+    def set_cdata_mode(self, elem: str, *, escapable: bool = False) -> None:
+        """Not entered: a sentence that mentions <script> would hide all tables below it."""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "table":
+            self.tables.append([])
+            self._open.append(self.tables[-1])
+        elif tag == "tr" and self._open:
+            self._open[-1].append((self.getpos()[0], []))
+            self._cell = None
+        elif tag in ("td", "th") and self._open and self._open[-1]:
+            self._cell = _Writing(_span(given.get("colspan")), _span(given.get("rowspan")))
+            self._open[-1][-1][1].append(self._cell)
+        elif self._cell and tag == "a":
+            self._cell.links.append(("", given.get("href", "")))
+        elif self._cell and tag in ("br", "sup"):
+            self._cell.text += {"br": " ", "sup": "^"}[tag]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th", "tr", "table"):
+            self._cell = None
+        if tag == "table" and self._open:
+            self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self._cell:
+            self._cell.text += data
+            if self._cell.links and self._cell.links[-1][0] == "":
+                self._cell.links[-1] = (data.strip(), self._cell.links[-1][1])
+
+
+def _span(given: str | None) -> int:
+    return min(max(1, int(given)), _WIDEST) if given and given.isdecimal() else 1
+
+
+def _spread(table: _Table) -> Iterator[tuple[int, tuple[Cell, ...]]]:
+    """The rows with every cell in its column."""
+    below: dict[int, tuple[int, Cell]] = {}  # column -> how many more rows a cell from above spans
+    for line, written in table:
+        cells: list[Cell] = []
+        left = list(reversed(written))
+        while left or len(cells) in below:
+            if len(cells) in below:
+                down, cell = below.pop(len(cells))
+                across = 1
+            else:
+                new = left.pop()
+                cell = Cell(" ".join(new.text.split()), tuple(new.links))
+                across, down = new.across, new.down
+            for each in [cell, *[Cell("")] * (across - 1)]:
+                if down > 1:
+                    below[len(cells)] = (down - 1, each)
+                cells.append(each)
+        yield line, tuple(cells)

@@ -1,0 +1,149 @@
+"""The tables of a Markdown file, those included that a strict parser takes for HTML, code or text."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from markdown_it import MarkdownIt
+
+from harness.tables import html
+from harness.tables.cells import Cell, Problem, Sheet
+
+_PARSER = MarkdownIt("commonmark").enable("table")
+_COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.DOTALL)
+#: HTML whose content is shown as it stands, or not at all
+_VERBATIM = re.compile(r"\s*<(?:!--|pre|script|style|textarea)", re.IGNORECASE)
+_PIPE = re.compile(r"(?<!\\)\|")
+_DELIMITER = re.compile(r":?-+:?")
+_CONTAINER = re.compile(r"^[\s>]*")
+_FIRST_IN_CONTAINER = re.compile(r"^(?:[\s>]|[-+*]\s|\d+[.)]\s)*")
+
+
+class _Line(NamedTuple):
+    """A line with cells in it."""
+
+    number: int  #: 1-based
+    cells: list[str]  #: as written
+    framed: bool  #: between two pipes, as no sentence is
+
+
+def read(file: str, text: str) -> tuple[list[Sheet], list[Problem]]:
+    """Every table of a Markdown text, HTML tables among them, in the order of their lines.
+
+    Tables in comments and in fenced code document nothing. Rows that an empty line cuts off from their table are
+    problems.
+    """
+    env: dict[str, Any] = {}
+    text = _without_what_is_not_shown(text.replace("\r\n", "\n").replace("\r", "\n"))
+    sheets: list[Sheet] = []
+    problems = []
+    for lines in _blocks(text, env):
+        headings = _headings(lines)
+        above = lines[: headings[0] if headings else len(lines)]
+        cut_off = _cut_off(above, len(sheets[-1].heading) if sheets else 0)
+        problems += [
+            Problem(file, line.number, f"{' | '.join(line.cells)!r} looks like a row of the table above; join the two")
+            for line in cut_off
+        ]
+        tables = list(_tables(lines, headings))
+        if not cut_off and len(above) > 1 and all(line.framed for line in above):
+            tables.insert(0, above)  # without its line of dashes
+        for table in tables:
+            rows = [(line.number, tuple(_cell(written, env) for written in line.cells)) for line in table]
+            sheets.append(Sheet(file, rows[0][0], rows[0][1], tuple(rows[1:])))
+    sheets += [Sheet(file, rows[0][0], rows[0][1], tuple(rows[1:])) for rows in html.read(text)]
+    return sorted(sheets, key=lambda sheet: sheet.line), problems
+
+
+def _without_what_is_not_shown(text: str) -> str:
+    """Fenced code and comments become empty lines, so that all others keep their numbers."""
+    lines = text.split("\n")
+    for token in _PARSER.parse(text):
+        if token.type == "fence" and token.map:
+            lines[slice(*token.map)] = [""] * (token.map[1] - token.map[0])
+    return _COMMENT.sub(lambda comment: "\n" * comment.group(0).count("\n"), "\n".join(lines))
+
+
+def _blocks(text: str, env: dict[str, Any], before: int = 0) -> Iterator[list[_Line]]:
+    """The lines of every table and paragraph, and of those within HTML and within indented text."""
+    lines = text.split("\n")
+    for token in _PARSER.parse(text, env):
+        start, end = token.map or (0, 0)
+        if token.type in ("table_open", "paragraph_open"):
+            yield [
+                _line(before + i + 1, lines[i], _FIRST_IN_CONTAINER if i == start else _CONTAINER)
+                for i in range(start, end)
+                if _PIPE.search(lines[i])
+            ]
+        elif token.type == "code_block":
+            yield from _blocks(token.content, env, before + start)
+        elif token.type == "html_block" and not _VERBATIM.match(token.content):
+            _, *others = token.content.split("\n")  # the first line is what made it HTML
+            yield from _blocks("\n".join(["", *others]), env, before + start)
+
+
+def cell_spans(written: str, container: re.Pattern[str] = _CONTAINER) -> list[tuple[int, int]]:
+    """Where the cells of a line of a table start and end, without the spaces around them."""
+    within = container.match(written)
+    pipes = list(_PIPE.finditer(written))
+    starts = [within.end() if within else 0, *(pipe.end() for pipe in pipes)]
+    ends = [*(pipe.start() for pipe in pipes), len(written)]
+    spans = [_stripped(written, start, end) for start, end in zip(starts, ends, strict=True)]
+    opened, closed = (start == end for start, end in (spans[0], spans[-1]))
+    return spans[opened : len(spans) - closed]
+
+
+def _stripped(written: str, start: int, end: int) -> tuple[int, int]:
+    cell = written[start:end]
+    start += len(cell) - len(cell.lstrip())
+    return start, max(start, end - len(cell) + len(cell.rstrip()))
+
+
+def _line(number: int, written: str, container: re.Pattern[str]) -> _Line:
+    spans = cell_spans(written, container)
+    cells = [written[start:end].replace(r"\|", "|") for start, end in spans]
+    return _Line(number, cells, len(spans) < len(_PIPE.findall(written)))
+
+
+def _tables(lines: list[_Line], headings: list[int]) -> Iterator[list[_Line]]:
+    """The tables of a block, heading first: Markdown takes those without an empty line between them for one."""
+    for start, end in itertools.pairwise([*headings, len(lines)]):
+        yield [lines[start], *lines[start + 2 : end]]
+
+
+def _headings(lines: list[_Line]) -> list[int]:
+    """Where the headings are: above a line of dashes."""
+    found: list[int] = []
+    for i in range(1, len(lines)):
+        written = [cell for cell in lines[i].cells if cell]
+        # a row of single dashes below the heading's own says that nothing is known
+        says_so = not found or any("--" in cell or ":" in cell for cell in written)
+        if says_so and written and all(_DELIMITER.fullmatch(cell) for cell in written):
+            found.append(i - 1)
+    return found
+
+
+def _cut_off(lines: list[_Line], width: int) -> list[_Line]:
+    """Lines without a heading that have as many cells as the table above them."""
+    return [line for line in lines if 1 < len(line.cells) == width and (line.framed or width > 2)]
+
+
+def _cell(written: str, env: Mapping[str, Any]) -> Cell:
+    children = _PARSER.parseInline(written, dict(env))[0].children or []
+    links = []
+    for i, child in enumerate(children):
+        if child.type == "link_open":
+            within = itertools.takewhile(lambda one: one.type != "link_close", children[i + 1 :])
+            links.append((" ".join(one.content for one in within).strip(), str(child.attrs["href"])))
+    text = ""
+    for child in children:
+        if child.type in ("text", "code_inline"):
+            text += child.content
+        elif child.type == "html_inline" and child.content.lower().startswith("<sup"):
+            text += "^"
+        elif child.type in ("softbreak", "hardbreak", "html_inline"):
+            text += " "
+    return Cell(" ".join(text.split()), tuple(links))

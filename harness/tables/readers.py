@@ -1,0 +1,56 @@
+"""Files -> tables as text, whatever the files are written in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+from harness.core.errors import InputError
+from harness.tables import markdown
+from harness.tables.cells import Cell, Problem, Sheet
+
+__all__ = ["Cell", "Problem", "Sheet", "cell_spans", "parse", "read"]
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+
+
+def read(path: Path) -> tuple[list[Sheet], list[Problem]]:
+    """The tables of a file: one in a .csv or .tsv, any number in any other, which is Markdown.
+
+    Raises InputError where the file cannot be read.
+    """
+    try:
+        return parse(str(path), path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot read the table: {error}") from error
+
+
+def parse(file: str, text: str) -> tuple[list[Sheet], list[Problem]]:
+    """The tables of what stands in a file. Raises csv.Error where that is a .csv or .tsv that cannot be read."""
+    separator = _separator(file)
+    return markdown.read(file, text) if separator is None else (_separated(file, text, separator), [])
+
+
+def cell_spans(file: str, line: str) -> list[tuple[int, int]]:
+    """Where the cells of a line of a table start and end; of a cell over several lines what this one has of it."""
+    separator = _separator(file)
+    if separator is None:
+        return markdown.cell_spans(line)
+    cells = re.finditer(rf'(?:^|{separator})("(?:[^"]|"")*"|[^{separator}]*)', line)
+    return [cell.span(1) for cell in cells]
+
+
+def _separator(file: str) -> str | None:
+    return _SEPARATORS.get(Path(file).suffix.lower())
+
+
+def _separated(file: str, text: str, separator: str) -> list[Sheet]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows, before = [], 0
+    for cells in reader:
+        if any(cell.strip() for cell in cells):
+            rows.append((before + 1, tuple(Cell(" ".join(cell.split())) for cell in cells)))
+        before = reader.line_num  # a quoted cell may go over several lines
+    return [Sheet(file, rows[0][0], rows[0][1], tuple(rows[1:]))] if rows else []

@@ -1,0 +1,1 @@
+"""Runs inside a source's environment: standard library, NumPy and the adapter alone."""

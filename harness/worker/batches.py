@@ -1,0 +1,83 @@
+"""Runs inside a source's environment: from encoded images to batches, and from logits to the best classes."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.worker.images import ImageRef, read_image, truncation
+
+Array = npt.NDArray[np.float32]
+#: image name, its best classes, their logits
+Prediction = tuple[str, list[int], list[float]]
+
+#: classes kept per image; enough for top1 and top5, the sixth tells how close the fifth was
+KEPT = 6
+
+
+def attempt(prepare: Callable[[bytes], Any], ref: ImageRef) -> Any:
+    """What `prepare` makes of the image, or a text that says why it cannot be decoded."""
+    image = read_image(ref)  # what cannot be read says nothing about the image, so it ends the task
+    if cut := truncation(image):
+        return cut
+    try:
+        return prepare(image)
+    except MemoryError:
+        raise  # which says nothing about the image either
+    except Exception as error:  # a decoder may raise anything; what it says is reported with the image
+        return str(error) or type(error).__name__
+
+
+def ahead(
+    chunks: Iterable[tuple[Callable[[bytes], Any], Sequence[ImageRef]]],
+) -> Iterator[list[tuple[ImageRef, Any]]]:
+    """Of each (prepare, images) the images with what attempt() makes of them, one chunk ahead of whoever takes them."""
+    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
+        waiting: deque[tuple[Sequence[ImageRef], list[Future[Any]]]] = deque()
+        for prepare, refs in chunks:
+            waiting.append((refs, [pool.submit(attempt, prepare, ref) for ref in refs]))
+            if len(waiting) == 2:
+                yield _results(*waiting.popleft())
+        while waiting:
+            yield _results(*waiting.popleft())
+
+
+def _results(refs: Sequence[ImageRef], futures: Sequence[Future[Any]]) -> list[tuple[ImageRef, Any]]:
+    return [(ref, future.result()) for ref, future in zip(refs, futures, strict=True)]
+
+
+def in_chunks(
+    prepare: Callable[[bytes], Any], refs: Sequence[ImageRef], size: int
+) -> Iterator[tuple[Callable[[bytes], Any], Sequence[ImageRef]]]:
+    """Chunks of `size` images, as ahead() takes them."""
+    return ((prepare, refs[start : start + size]) for start in range(0, len(refs), size))
+
+
+def batches(
+    network: Any, refs: Sequence[ImageRef], size: int
+) -> Iterator[tuple[list[str], Array, list[tuple[str, str]]]]:
+    """Names, images (N, 3, H, W) and undecodable files of consecutive batches."""
+    for chunk in ahead(in_chunks(network.preprocess, refs, size)):
+        names = [ref.name for ref, image in chunk if not isinstance(image, str)]
+        images = [image for _, image in chunk if not isinstance(image, str)]
+        undecodable = [(ref.name, why) for ref, why in chunk if isinstance(why, str)]
+        yield names, np.stack(images) if images else np.empty((0, 3, 0, 0), np.float32), undecodable
+
+
+def predictions(names: Sequence[str], logits: Array, kept: int = KEPT, whole: Collection[str] = ()) -> list[Prediction]:
+    """The `kept` best classes of each image, and all classes of the images named in `whole`.
+
+    Raises ValueError for logits (N, classes) that are not all finite.
+    """
+    if broken := [name for name, row in zip(names, logits, strict=True) if not np.isfinite(row).all()]:
+        raise ValueError(f"the network gives logits that are not all finite numbers for {broken[0]}")
+    order = np.argsort(-logits, axis=1, kind="stable")
+    best = np.take_along_axis(logits, order, axis=1)
+    cut = [None if name in whole else kept for name in names]
+    return [(name, o[:n].tolist(), b[:n].tolist()) for name, n, o, b in zip(names, cut, order, best, strict=True)]

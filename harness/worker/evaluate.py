@@ -1,0 +1,164 @@
+"""Runs inside a source's environment: best classes of every image, of several networks that share the decoding.
+
+A task is {"images", "runs"}, a run {"model", "checkpoint", "match", "input_size", "runtime", "precision",
+"conversion", "sha256", "batches", "whole"}: sha256 is that of the checkpoint, batches are lists of positions of images,
+whole the positions of which all logits are wanted. Nothing here knows a claim.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.adapters import runtimes
+from harness.core.errors import InputError, MeasurementError
+from harness.worker.batches import KEPT, Array, ahead, attempt, predictions
+from harness.worker.images import ImageRef
+
+Emit = Callable[[dict[str, Any]], None]
+#: images that a network is tried on before it is used, and on which two preparations must be equal to be shared
+_TRIED = 2
+
+
+class Networks:
+    """The networks of one worker, each built and converted once however many tasks need it."""
+
+    def __init__(self, adapter: Any) -> None:
+        self.adapter = adapter
+        self._built: dict[tuple[Any, ...], Any] = {}
+        self._inferences: dict[tuple[Any, ...], Any] = {}
+
+    def network(self, run: Mapping[str, Any]) -> Any:
+        key = tuple(run[name] for name in ("model", "checkpoint", "match", "input_size"))
+        if key not in self._built:
+            checkpoint = Path(run["checkpoint"]) if run["checkpoint"] else None
+            if checkpoint and run.get("sha256"):
+                _unchanged(checkpoint, run["sha256"])
+            self._built[key] = self.adapter.build(run["model"], checkpoint, run["match"], input_size=run["input_size"])
+        return self._built[key]
+
+    def inference(self, run: Mapping[str, Any], example: Array) -> Any:
+        """See harness.adapters.base.Inference."""
+        key = tuple(
+            run[name] for name in ("model", "checkpoint", "match", "input_size", "runtime", "precision", "conversion")
+        )
+        if key not in self._inferences:
+            folder = Path(run["conversion"] or "")
+            network = self.network(run)
+            self._inferences[key] = runtimes.inference(network, run["runtime"], run["precision"], folder, example)
+        return self._inferences[key]
+
+
+def _unchanged(checkpoint: Path, sha256: str) -> None:
+    """Raises MeasurementError where a file is not what its predictions will be stored under."""
+    with checkpoint.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise MeasurementError(f"{checkpoint} was changed after the run began: its SHA-256 was {sha256}, it is {found}")
+
+
+def evaluate(networks: Networks, task: Mapping[str, Any], send: Emit, stored: Callable[[int | None], None]) -> None:
+    """Sends {"event": "network", "run", ...} of each run that can be started, {"event": "predictions", "run", "rows",
+    "undecodable", "seconds"} of each of its batches, and {"event": "run_failed", "run", "message"} where it breaks.
+
+    `stored(run)` returns once the parent has stored all that was sent of the run, of every run for None, so that
+    whatever happens at most one batch of each network has to be done again.
+    """
+    refs = [ImageRef(*fields) for fields in task["images"]]
+    whole = [{refs[position].name for position in run["whole"]} for run in task["runs"]]
+    failed: set[int] = set()
+
+    def fail(run: int, error: Exception) -> None:
+        failed.add(run)
+        send({"event": "run_failed", "run": run, "message": str(error) or type(error).__name__})
+
+    forward: dict[int, Callable[[Array], Array]] = {}
+    prepared_by: dict[int, Any] = {}
+    for index, run in enumerate(task["runs"]):
+        try:
+            network = networks.network(run)
+            prepared_by[index] = _shared_preparation(network, prepared_by.values(), refs)
+            example = _example(network, refs)
+            inference = networks.inference(run, example) if example is not None else None
+            forward[index] = inference.forward if inference else network.forward
+            stand_in = networks.adapter.stand_in(Path(run["checkpoint"])) if run["checkpoint"] else "random weights"
+            send(
+                {
+                    "event": "network",
+                    "run": index,
+                    "input_size": network.input_size,
+                    "preprocessing": dataclasses.asdict(network.preprocessing),
+                    "stand_in": stand_in,
+                    "engine": inference.engine if inference else "",
+                }
+            )
+        except InputError:
+            raise  # an image that cannot be read says nothing about a network
+        except Exception as error:  # one network's failure is that network's alone
+            fail(index, error)
+    for indices, names, batch, undecodable, waited in _batches(task["runs"], forward, prepared_by, refs):
+        for run in indices:
+            if run in failed:
+                continue
+            stored(run)
+            started = time.perf_counter()
+            try:
+                rows = predictions(names, forward[run](batch), KEPT, whole[run]) if names else []
+            except Exception as error:
+                fail(run, error)
+                continue
+            seconds = time.perf_counter() - started + waited / len(indices)
+            send({"event": "predictions", "run": run, "rows": rows, "undecodable": undecodable, "seconds": seconds})
+    stored(None)
+
+
+def _example(network: Any, refs: Sequence[ImageRef]) -> Array | None:
+    """The first few images that can be decoded (N, 3, H, W); None where there are none."""
+    found: list[Array] = []
+    for ref in refs:
+        image = attempt(network.preprocess, ref)
+        found += [] if isinstance(image, str) else [image]
+        if len(found) == _TRIED:
+            break
+    return np.stack(found) if found else None
+
+
+def _shared_preparation(network: Any, others: Iterator[Any] | Any, refs: Sequence[ImageRef]) -> Any:
+    """The network whose preprocess() serves this one too: one that says the same of itself and gives the same."""
+    for other in others:
+        if other is network:
+            return other
+        if other.preprocessing == network.preprocessing:
+            a, b = _example(other, refs), _example(network, refs)
+            if a is not None and b is not None and np.array_equal(a, b):
+                return other
+    return network
+
+
+def _batches(
+    runs: Sequence[Mapping[str, Any]],
+    forward: Mapping[int, Any],
+    prepared_by: Mapping[int, Any],
+    refs: Sequence[ImageRef],
+) -> Iterator[tuple[list[int], list[str], Array, list[tuple[str, str]], float]]:
+    """Runs that take a batch, its names, images (N, 3, H, W), undecodable files, and the seconds it was waited for."""
+    takers: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+    for index in forward:
+        for batch in runs[index]["batches"]:
+            takers.setdefault((id(prepared_by[index]), tuple(batch)), []).append(index)
+    order = sorted(takers, key=lambda key: key[1][0])
+    chunks = [(prepared_by[takers[key][0]].preprocess, [refs[i] for i in key[1]]) for key in order]
+    started = time.perf_counter()
+    for key, chunk in zip(order, ahead(chunks), strict=True):
+        names = [ref.name for ref, image in chunk if not isinstance(image, str)]
+        images = [image for _, image in chunk if not isinstance(image, str)]
+        undecodable = [(ref.name, why) for ref, why in chunk if isinstance(why, str)]
+        batch = np.stack(images) if images else np.empty((0, 3, 0, 0), np.float32)
+        yield takers[key], names, batch, undecodable, time.perf_counter() - started
+        started = time.perf_counter()

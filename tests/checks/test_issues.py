@@ -1,0 +1,193 @@
+"""What is to be mended: each cell once with all its causes, the gravest first, and what files come to."""
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from builders import claim, row, verdict
+
+from harness.checks.issues import Entry, Summary, entries, summaries, total
+from harness.core.records import Claim, Finding, Outcome, Row, Source, Suspect
+from harness.tables.cells import Problem
+from harness.tables.claims import Table
+
+FLOPS = claim("10.038")
+PARAMS = claim("21.62", "params")
+
+
+def contradicted(of: Claim = FLOPS, expected: str | None = "9.035", cause: str | None = "no convention") -> Any:
+    evidence = {"expected": expected, "expected_as_in_rows": 3} if expected else {}
+    return verdict(Outcome.CONTRADICTED, of, cause=cause, evidence=evidence)
+
+
+def finding(
+    *suspects: Claim | Suspect,
+    kind: str = "impossible",
+    severity: Literal["error", "warning", "note"] = "warning",
+    text: str = "It cannot be.",
+    of: Row | None = None,
+) -> Finding:
+    cells = tuple(one if isinstance(one, Suspect) else Suspect(one) for one in suspects)
+    return Finding(kind, severity, "timm==0.6.5", "network", text, {}, cells, of)
+
+
+def test_a_contradicted_cell_is_an_error_with_what_it_should_be() -> None:
+    assert entries([contradicted()], []) == [
+        Entry("error", "contradicted_flops", "table.md", 5, "timm==0.6.5", "network", FLOPS, "9.035", "no convention")
+    ]
+    [unknown] = entries([contradicted(expected=None, cause=None)], [])
+    assert (unknown.corrected, unknown.cause) == (None, "no convention reproduces it")
+
+
+@pytest.mark.parametrize("outcome", [one for one in Outcome if one is not Outcome.CONTRADICTED])
+def test_no_other_outcome_is_to_be_mended(outcome: Outcome) -> None:
+    assert entries([verdict(outcome, FLOPS)], []) == []
+
+
+def test_each_suspect_of_a_finding_is_an_entry() -> None:
+    found = entries([], [finding(Suspect(FLOPS, "9.035"), PARAMS)])
+    assert [(one.claim, one.corrected, one.severity, one.kind, one.line) for one in found] == [
+        (FLOPS, "9.035", "warning", "impossible", 5),
+        (PARAMS, None, "warning", "impossible", 5),
+    ]
+
+
+def test_a_finding_about_a_row_is_one_entry_and_one_about_no_place_is_none() -> None:
+    [of_row] = entries([], [finding(of=row(3))])
+    assert (of_row.claim, of_row.file, of_row.line, of_row.cause) == (None, "table.md", 7, "It cannot be.")
+    assert entries([], [finding()]) == []
+
+
+def test_a_cell_stands_there_once_with_every_cause_and_the_gravest_severity() -> None:
+    found = entries(
+        [contradicted(expected=None)],
+        [
+            finding(Suspect(FLOPS, "9.035"), severity="note", text="A note."),
+            finding(FLOPS, text="A warning."),
+            finding(FLOPS, text="A warning."),
+        ],
+    )
+    assert found == [
+        Entry(
+            *("error", "contradicted_flops", "table.md", 5, "timm==0.6.5", "network", FLOPS, "9.035"),
+            "no convention. A warning. A note.",
+        )
+    ]
+
+
+def test_a_graver_entry_keeps_its_own_correction() -> None:
+    [one] = entries([contradicted(expected="9.035")], [finding(Suspect(FLOPS, "1.000"))])
+    assert one.corrected == "9.035"
+
+
+def test_rows_are_told_apart_by_place_kind_and_cause() -> None:
+    same = finding(of=row(1))
+    others = [finding(of=row(2)), finding(of=row(1), kind="other"), finding(of=row(1), text="Otherwise.")]
+    assert len(entries([], [same, same])) == 1
+    assert len(entries([], [same, *others])) == 4
+
+
+def test_the_gravest_come_first_and_then_file_and_line() -> None:
+    def at(line: int, file: str = "b.md") -> Row:
+        return dataclasses.replace(row(), file=file, line=line)
+
+    given = [
+        finding(of=at(1), severity="note"),
+        finding(of=at(9), severity="error"),
+        finding(of=at(3)),
+        finding(of=at(10), severity="error"),
+        finding(of=at(2)),
+        finding(of=at(8, "a.md")),
+    ]
+    assert [(one.severity, one.file, one.line) for one in entries([], given)] == [
+        ("error", "b.md", 9),
+        ("error", "b.md", 10),
+        ("warning", "a.md", 8),
+        ("warning", "b.md", 2),
+        ("warning", "b.md", 3),
+        ("note", "b.md", 1),
+    ]
+
+
+MEASURED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.KNOWN_GAP)
+
+
+@pytest.mark.parametrize("outcome", MEASURED)
+def test_a_ratio_of_figures_says_nothing_where_the_network_was_measured(outcome: Outcome) -> None:
+    ratio = finding(FLOPS, PARAMS, kind="flops_per_parameter")
+    judged = [verdict(outcome, FLOPS), verdict(Outcome.REPRODUCED, PARAMS)]
+    assert entries(judged, [ratio]) == []
+    assert len(entries(judged, [finding(FLOPS, PARAMS)])) == 2
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_MEASURED, Outcome.ERROR])
+def test_a_ratio_of_figures_stays_where_one_of_them_was_not_measured(outcome: Outcome) -> None:
+    ratio = finding(FLOPS, PARAMS, kind="flops_per_parameter")
+    assert len(entries([verdict(Outcome.REPRODUCED, FLOPS), verdict(outcome, PARAMS)], [ratio])) == 2
+    assert len(entries([], [ratio])) == 2
+
+
+# --- what files come to
+
+
+def in_file(file: str, number: int) -> Row:
+    return dataclasses.replace(row(number), file=file)
+
+
+def table() -> tuple[Table, list[Claim]]:
+    rows = [in_file("a.md", 1), in_file("a.md", 2), dataclasses.replace(in_file("a.md", 2), source="mmcls")]
+    rows.append(in_file("b.md", 3))
+    claims = [claim("10.038", of=one) for one in rows]
+    problems = (Problem("b.md", 9, "?"), Problem("c.md", 1, "?"), Problem("b.md", 10, "?"))
+    return Table(("b.md", "a.md", "c.md"), tuple(rows), tuple(claims), problems), claims
+
+
+def test_every_file_is_summed_up_in_its_order() -> None:
+    read, claims = table()
+    judged = [
+        verdict(Outcome.REPRODUCED, claims[0]),
+        contradicted(claims[1]),
+        verdict(Outcome.REPRODUCED, claims[2]),
+        contradicted(claims[3]),
+    ]
+    found = entries(judged, [finding(of=in_file("b.md", 3))])
+    outcomes = Counter({Outcome.REPRODUCED: 2, Outcome.CONTRADICTED: 1})
+    assert summaries(read, judged, found) == [
+        Summary("b.md", 1, 1, Counter({Outcome.CONTRADICTED: 1}), Counter({"error": 1, "warning": 1}), 2),
+        Summary("a.md", 2, 3, outcomes, Counter({"error": 1}), 0),
+        Summary("c.md", 0, 0, Counter(), Counter(), 1),
+    ]
+    assert total(summaries(read, judged, found)) == Summary(
+        *("3 files", 3, 4, Counter({Outcome.REPRODUCED: 2, Outcome.CONTRADICTED: 2})),
+        *(Counter({"error": 2, "warning": 1}), 3),
+    )
+
+
+def test_no_file_at_all_comes_to_nothing() -> None:
+    assert total([]) == Summary("0 files", 0, 0, Counter(), Counter(), 0)
+
+
+def test_names_of_files_are_as_they_were_given() -> None:
+    of = dataclasses.replace(FLOPS, row=in_file(str(Path("zoo") / "a.md"), 1))
+    assert entries([contradicted(of)], [])[0].file == "zoo/a.md"
+
+
+def test_how_flops_are_counted_is_no_correction_where_no_other_row_tells() -> None:
+    guess = verdict(Outcome.CONTRADICTED, FLOPS, cause="no", evidence={"expected": "9.035", "expected_as_in_rows": 0})
+    [one] = entries([guess], [])
+    assert one.corrected is None
+    slipped = dataclasses.replace(guess, evidence={**guess.evidence, "slipped": True})
+    assert entries([slipped], [])[0].corrected == "9.035"
+    params = claim("21.616", "params")
+    assert entries([dataclasses.replace(guess, claim=params)], [])[0].corrected == "9.035"
+
+
+def test_releases_that_disagree_correct_nothing() -> None:
+    newer = dataclasses.replace(contradicted(), source=Source("timm", "0.6.13"))
+    assert entries([contradicted(), newer], [])[0].corrected == "9.035"
+    other = dataclasses.replace(newer, evidence={"expected": "9.1", "expected_as_in_rows": 3})
+    assert entries([contradicted(), other], [])[0].corrected is None
+    holds = dataclasses.replace(newer, outcome=Outcome.REPRODUCED, evidence={})
+    assert entries([contradicted(), holds], [])[0].corrected is None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.interleaved import Contestant
-from harness.execution import environments
+from harness.execution import environments, registry
 
 SERVE = Path(__file__).parent / "evaluators" / "serve.py"
 #: what somebody who has installed a framework and runs its evaluation has not set
@@ -37,7 +37,7 @@ def contestant(
     `model` is the source's own name of it, `variables` comes on top of a plain environment, `options` into the job:
     "workers", "input_size" (pixels). Raises MeasurementError where the environment cannot be made.
     """
-    spec = environments.sources()[source]
+    spec = registry.sources()[source]
     ready = environments.prepare(spec, spec.default_version)
     job = {"model": model, "checkpoint": str(checkpoint), "images": images, "batch_size": batch_size, **options}
     return Contestant(

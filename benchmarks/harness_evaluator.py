@@ -43,7 +43,7 @@ from harness.checks.accuracy.group import Evaluation, Together
 from harness.checks.accuracy.network_evaluation import Candidate
 from harness.core.records import Run
 from harness.dataset.image_set import ImageSet, shuffled
-from harness.execution import environments
+from harness.execution import environments, registry
 from harness.execution.checkpoints import Checkpoint
 from harness.execution.engine import Handle, Local, Work
 from harness.execution.environments import Installed
@@ -60,7 +60,7 @@ class Evaluator:
         self._counted = as_data_set(job["images"][: job["counted"]])
         self._warm_up = as_data_set(job["images"][job["counted"] :])
         self._upto = 0
-        spec = environments.sources()[job["source"]]
+        spec = registry.sources()[job["source"]]
         self._installed = environments.prepare(spec, job["version"], job["runtime"])
         self._worker = KeptWorker()
         self._clock = Clock()

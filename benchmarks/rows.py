@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cli.terminal import Silent
+from harness.cli.progress import Silent
 from harness.core.errors import MeasurementError
 from harness.execution import checkpoints, environments
 from harness.execution.checkpoints import Checkpoint
 from harness.execution.session import Measurer
 from harness.execution.store import Store
-from harness.plan.plan import Options, plan
+from harness.plan.options import Options
+from harness.plan.plan import plan
 
 
 @dataclass(frozen=True)

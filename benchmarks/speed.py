@@ -22,7 +22,7 @@ from benchmarks.rows import Row, rows
 from benchmarks.speed_report import RowTimes, SourceTime, markdown
 from benchmarks.told import Told
 from harness.core.errors import InputError, MeasurementError
-from harness.execution import environments
+from harness.execution import environments, registry
 
 PEAK = Path(__file__).with_name("peak.py")
 #: images that every contestant runs before any counts
@@ -169,7 +169,7 @@ def evaluator(
 
 def measured_peak() -> dict[str, Any]:
     """What peak.py says, in timm's environment with OpenVINO beside it."""
-    spec = environments.sources()["timm"]
+    spec = registry.sources()["timm"]
     ready = environments.prepare(spec, spec.default_version, "openvino")
     command = [str(ready.python), str(PEAK)]
     done = subprocess.run(command, env=frameworks.plain_environment(), capture_output=True, text=True)

@@ -10,8 +10,8 @@ import pytest
 from folders import ROOT
 
 import harness
-from harness.execution.environments import SourceSpec
 from harness.execution.process import IN_WORKERS, make_path
+from harness.execution.registry import SourceSpec
 
 FRAMEWORKS = (
     "torch", "torchvision", "timm", "mmcv", "mmcls", "paddle", "ppcls", "paddleclas", "onnxruntime", "openvino",

@@ -17,9 +17,10 @@ from folders import ROOT
 
 from harness.checks import verdicts
 from harness.cli import main, run
-from harness.execution import checkpoints, environments
-from harness.execution.environments import Installed, SourceSpec
+from harness.execution import checkpoints, environments, registry
+from harness.execution.environments import Installed
 from harness.execution.process import Worker
+from harness.execution.registry import SourceSpec
 
 PAGES = [
     "README.md",
@@ -68,7 +69,7 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
     known = {
         name: dataclasses.replace(spec, module="any_model_adapter", folder=SPEC.folder)
-        for name, spec in environments.sources().items()
+        for name, spec in registry.sources().items()
     }
 
     def prepare(spec: SourceSpec, version: str, _: str = "native") -> Installed:

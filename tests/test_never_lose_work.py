@@ -20,7 +20,7 @@ import pytest
 from fakes import VERSION, best, contents, save_checkpoint, write_images
 from folders import ROOT, SUPPORT
 
-from harness.execution.store import Predictions
+from harness.execution.predictions import Predictions
 
 IMAGES, BATCH = 240, 8
 TABLE = """\

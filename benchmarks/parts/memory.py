@@ -13,7 +13,7 @@ from benchmarks.interleaved import Failed, Outcome
 from benchmarks.rows import Row
 from benchmarks.speed_report import markdown
 from benchmarks.told import Told
-from harness.execution import environments
+from harness.execution import environments, registry
 from harness.execution.checkpoints import Checkpoint
 from harness.execution.engine import BLOCK
 
@@ -47,7 +47,7 @@ def _run(row: Row, number: int, given: argparse.Namespace) -> Outcome:
 
 
 def _row(folder: Path) -> Row:
-    spec = environments.sources()[SOURCE]
+    spec = registry.sources()[SOURCE]
     ready = environments.prepare(spec, spec.default_version)
     file = folder / f"{MODEL}.pth"
     command = [str(ready.python), "-c", _SAVE, MODEL, str(file)]

@@ -19,7 +19,7 @@ from benchmarks.harness_contestant import ROOT
 from benchmarks.images import as_data_set
 from benchmarks.speed_report import markdown
 from harness.checks.accuracy.group import Evaluation, evaluate
-from harness.cli.terminal import Silent
+from harness.cli.progress import Silent
 from harness.execution.session import Measurer
 from harness.execution.store import Store
 

@@ -12,7 +12,7 @@ from benchmarks.interleaved import Contestant, Failed
 from benchmarks.rows import rows
 from benchmarks.speed_report import markdown
 from benchmarks.told import Told
-from harness.execution import environments
+from harness.execution import environments, registry
 
 SOURCE, MODEL = "timm", "cspresnet50"
 #: images that both run before any counts
@@ -22,7 +22,7 @@ WARM_UP = 64
 def measure(given: argparse.Namespace) -> str:
     [row] = rows(given.weights.absolute(), [SOURCE], [MODEL])
     listed = images.labelled(given.images + WARM_UP, given.data, given.labels)
-    spec = environments.sources()[row.source]
+    spec = registry.sources()[row.source]
     ready = environments.prepare(spec, row.version)
     job = {
         "adapter": spec.module,

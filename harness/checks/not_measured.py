@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from harness.checks.accuracy.judge import judge_accuracy
-from harness.core.records import Claim, Failure, Outcome, Row, Run, Source, Verdict
-from harness.dataset.image_set import ImageSet
-from harness.plan.plan import Options, Plan
-
-
-def accuracy_verdicts(
-    claims: Iterable[tuple[Claim, Source]],
-    runs: Mapping[tuple[Row, Source], list[Run]],
-    images: ImageSet | None,
-    options: Options,
-    choice: str,
-    failures: Sequence[Failure],
-    population: Callable[[Row], int | None],
-) -> list[Verdict]:
-    judged = []
-    for claim, source in claims:
-        if claim.metric not in ("top1", "top5"):
-            continue
-        if images is not None and runs.get((claim.row, source)):
-            about = runs[claim.row, source]
-            judged.append(judge_accuracy(claim, source, about, population(claim.row), images.identity))
-        elif "accuracy" not in options.checks:
-            judged.append(_not_asked(claim, source, "accuracy is not in --checks"))
-        elif images is None:
-            judged.append(_not_asked(claim, source, "no data set was given: pass --data with ImageNet val"))
-        elif choice == "none":
-            judged.append(_not_asked(claim, source, "no weights were asked for: pass --weights auto or a folder"))
-        else:
-            judged.append(Verdict(claim, source, Outcome.ERROR, cause=_why_failed(claim, source, failures)))
-    return judged
+from harness.core.records import Claim, Failure, Outcome, Source, Verdict
+from harness.plan.options import Options
+from harness.plan.plan import Plan
 
 
 def unmeasured(

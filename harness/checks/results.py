@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.checks import issues, verdicts
+from harness.checks import issues, results
 from harness.checks.diagnosis.attribution import Attribution
 from harness.checks.equivalence.preprocessing import Comparison
 from harness.checks.equivalence.run import PairedRuns
 from harness.core.records import Claim, Failure, Finding, Outcome, PairResult, Row, Run, Source, Static, Verdict
 from harness.dataset.image_set import ImageSet
 from harness.execution.environments import Installed
-from harness.plan.plan import Options, Plan
+from harness.plan.options import Options
+from harness.plan.plan import Plan
 from harness.tables.claims import Problem
 
 
@@ -49,7 +50,7 @@ class Results:
     def wrong(self) -> dict[Claim, list[str]]:
         """Claims that are wrong though no measurement contradicts them, and why."""
         contradicted = {verdict.claim for verdict in self.verdicts if verdict.outcome is Outcome.CONTRADICTED}
-        found = verdicts.wrong_by_themselves(self.findings)
+        found = results.wrong_by_themselves(self.findings)
         return {claim: texts for claim, texts in found.items() if claim not in contradicted}
 
     @property
@@ -57,4 +58,37 @@ class Results:
         """See verdicts.exit_status; a table of which no row is of a source that can be asked does not pass either."""
         nothing = bool(self.verdicts) and not self.plan.targets
         failures = len(self.failures) + len(self.problems) + nothing
-        return verdicts.exit_status(self.verdicts, failures, self.pairs, self.findings)
+        return results.exit_status(self.verdicts, failures, self.pairs, self.findings)
+
+
+def exit_status(
+    verdicts: Sequence[Verdict], failures: int, pairs: Sequence[PairResult] = (), findings: Iterable[Finding] = ()
+) -> int:
+    """0: every cell holds, or was not asked for; 1: something is contradicted; 2: something could not be measured.
+
+    Two sources that document one model and run different functions contradict each other, and so does a row that
+    cannot be true, whatever is measured.
+
+    A run without a single cell has proven nothing and does not pass.
+    """
+    if any(verdict.outcome is Outcome.CONTRADICTED for verdict in verdicts):
+        return 1
+    if wrong_by_themselves(findings):
+        return 1
+    if any(pair.outcome == "different_function" and not pair.known_gap for pair in pairs):
+        return 1
+    if any(pair.outcome in ("no_correspondence", "stale_gap") for pair in pairs):
+        return 2
+    if failures or not verdicts or any(verdict.outcome is Outcome.ERROR for verdict in verdicts):
+        return 2
+    return 0
+
+
+def wrong_by_themselves(findings: Iterable[Finding]) -> dict[Claim, list[str]]:
+    """The claims of rows that cannot be true whatever is measured, or are not what the source publishes, and why."""
+    found: dict[Claim, list[str]] = {}
+    for finding in findings:
+        if finding.severity == "error" and finding.row is not None:
+            for suspect in finding.suspects:
+                found.setdefault(suspect.claim, []).append(finding.text)
+    return found

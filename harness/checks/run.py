@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
-from harness.checks import not_measured, prepare, verdicts
-from harness.checks.accuracy import demonstration
+from harness.checks import not_measured, prepare
+from harness.checks.accuracy import demonstration, judge
 from harness.checks.accuracy import run as rows
+from harness.checks.accuracy.run import _official
+from harness.checks.counts import findings
 from harness.checks.counts import run as counting
 from harness.checks.diagnosis import run as inquiry
 from harness.checks.diagnosis import wording
 from harness.checks.diagnosis.attribution import Attribution
-from harness.checks.documents import duplicates, plausibility, upstream, upstream_documents
+from harness.checks.documents import duplicates, upstream, upstream_documents
+from harness.checks.documents.page_claims import _pages
+from harness.checks.documents.plausibility import _impossible
+from harness.checks.documents.run import _read
+from harness.checks.equivalence import findings as equivalence_findings
 from harness.checks.equivalence import run as comparisons
 from harness.checks.results import Results
 from harness.core.errors import InputError
 from harness.core.records import Finding, Row, Run, Source, Verdict
 from harness.dataset.image_set import ImageSet
-from harness.execution.download import file_name, hash_in_name
 from harness.execution.session import Cluster, Measurer, Progress
 from harness.execution.store import Store
-from harness.plan.page import check_page
-from harness.plan.plan import Options, Plan
+from harness.plan import known_gaps
+from harness.plan.options import Options
+from harness.plan.plan import Plan
 from harness.plan.preview import Ahead
 
 
@@ -49,7 +54,7 @@ def execute(seen: Ahead, progress: Progress) -> Results:
     beside = upstream_documents.beside_the_table(planned, built, installed, documents, measurer)
     compared = comparisons.compare_sources(planned, options, built, installed, images, measurer)
     side_by_side = comparisons.paired_runs(planned, runs, images)
-    judged += not_measured.accuracy_verdicts(
+    judged += judge.accuracy_verdicts(
         planned.claims(),
         runs,
         images,
@@ -67,9 +72,9 @@ def execute(seen: Ahead, progress: Progress) -> Results:
     judged = wording.with_causes(judged, attributions)
     judged += not_measured.unmeasured(planned.claims(), judged, options, measurer.failures)
     judged += not_measured.foreign(planned)
-    judged = verdicts.apply_known_gaps(_in_order(judged, planned), planned.gaps)
+    judged = known_gaps.apply_known_gaps(_in_order(judged, planned), planned.gaps)
     found = [
-        *verdicts.findings(judged),
+        *findings.findings(judged),
         *upstream.findings(beside, [v.claim for v in judged if v.measured is not None]),
         *upstream_documents.contradicted(documents, built),
         *upstream_notes,
@@ -79,7 +84,7 @@ def execute(seen: Ahead, progress: Progress) -> Results:
         *_read(planned),
         *_images(images, runs),
         *_official(runs, built),
-        *verdicts.pair_findings(compared.pairs),
+        *equivalence_findings.pair_findings(compared.pairs),
         *wording.attribution_findings(attributions),
         *misdescribed,
         *compared.page,
@@ -112,60 +117,6 @@ def _cluster(options: Options, progress: Progress) -> Cluster | None:
     except ImportError as error:
         raise InputError(f"--engine ray: {error}. Install it with: pip install 'parity-harness[ray]'") from error
     return engine.Cluster(options.ray_address, options.ray_cpus, progress.stage, options.device)
-
-
-def _pages(planned: Plan, built: counting.Built) -> list[Finding]:
-    """What a page says besides its tables, against what was built."""
-    return [
-        finding
-        for file, page in planned.pages.items()
-        for finding in check_page(
-            page, [(row, source, static) for (row, source), static in built.items() if row.file == file]
-        )
-    ]
-
-
-def _official(runs: Mapping[tuple[Row, Source], list[Run]], built: counting.Built) -> list[Finding]:
-    """Checkpoints that are not those that the source publishes, where its file's name carries a hash."""
-    found: dict[tuple[Source, str], Finding] = {}
-    for (row, source), row_runs in runs.items():
-        url = built[row, source].checkpoint_url
-        prefix = hash_in_name(file_name(url)) if url else None
-        for run in row_runs:
-            used = run.checkpoint
-            if prefix and not used.stand_in and not used.sha256.startswith(prefix):
-                text = (
-                    f"{row.model} of {source} was evaluated with {Path(used.file).name} ({used.sha256[:16]}), which is "
-                    f"not the file that the source publishes: its SHA-256 begins with {prefix}."
-                )
-                found[source, used.sha256] = Finding("not_the_official_file", "warning", str(source), row.model, text)
-    return list(found.values())
-
-
-def _impossible(planned: Plan, images: ImageSet | None) -> list[Finding]:
-    """What cannot be true of each page, whose accuracies are about ImageNet val unless it says otherwise."""
-    found: list[Finding] = []
-    for file, page in planned.pages.items():
-        claims = [claim for claim in planned.table.claims if claim.row.file == file]
-        if page.data is None:
-            found += plausibility.impossible(claims)
-        elif images is not None and page.is_about(images):
-            found += plausibility.impossible(claims, len(images.images))
-        else:  # how many images they are of is not known
-            found += [one for one in plausibility.impossible(claims) if one.kind != "impossible_percentage"]
-    return found
-
-
-def _read(planned: Plan) -> list[Finding]:
-    """What was read otherwise than as claims, or not as it stands."""
-    return [
-        *(
-            Finding("no_model_table", "note", "", "", f"The table {other.text!r} is not about models.", other.place)
-            for other in planned.table.passed_over
-        ),
-        *(Finding("assumed_unit", "note", "", "", f"{column.text}.", column.place) for column in planned.table.assumed),
-        *(Finding("unread_column", "note", "", "", f"{column.text}.", column.place) for column in planned.table.unread),
-    ]
 
 
 def _images(images: ImageSet | None, runs: Mapping[tuple[Row, Source], list[Run]]) -> list[Finding]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from harness.core.errors import InputError
-from harness.execution.store import write_whole
+from harness.core.files import write_whole
 from harness.report.diff import compare, markdown, read
 
 

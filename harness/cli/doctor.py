@@ -15,7 +15,7 @@ import uv
 from harness.core.errors import InputError, MeasurementError
 from harness.execution import environments
 from harness.execution.checkpoints import find
-from harness.plan.plan import Options
+from harness.plan.options import Options
 from harness.plan.preview import Ahead, Part
 from harness.plan.preview import ahead as look_ahead
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import InputError, MeasurementError
+from harness.core.files import write_whole
 from harness.core.records import Source
-from harness.execution import environments, process
+from harness.execution import environments, process, registry
 from harness.execution.environments import Installed
-from harness.execution.store import write_whole
 
 
 def read(installed: Installed) -> list[Mapping[str, Any]]:
@@ -63,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def write(given: argparse.Namespace) -> int:
     """The page that was asked for. Returns the exit status."""
     try:
-        known = environments.sources()
-        name, version = environments.parse_source(given.source, known)
+        known = registry.sources()
+        name, version = registry.parse_source(given.source, known)
         source = Source(name, version or known[name].default_version)
         documents = read(environments.prepare(known[name], source.version))
         given.out.parent.mkdir(parents=True, exist_ok=True)

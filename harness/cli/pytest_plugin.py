@@ -14,23 +14,24 @@ from pathlib import Path
 import pytest
 
 from harness import report
-from harness.checks.equivalence.numerics import Pair
+from harness.checks.equivalence.findings import pair_sentence
 from harness.checks.not_measured import foreign
 from harness.checks.results import Results
 from harness.checks.run import execute
-from harness.checks.verdicts import pair_sentence
+from harness.cli.progress import Silent
 from harness.cli.run import names_of
-from harness.cli.terminal import Silent
 from harness.core.cancellation import interruptible
 from harness.core.errors import InputError
-from harness.core.paths import place
+from harness.core.paths import shown_file
 from harness.core.records import Claim, Outcome, Source, Verdict
-from harness.plan.plan import CHECKS, PRECISIONS, RUNTIMES, Options, Plan, plan
+from harness.dataset.remote import parse_location
+from harness.plan.options import CHECKS, PRECISIONS, RUNTIMES, Options
+from harness.plan.pairs import Pair
+from harness.plan.plan import Plan, plan
 from harness.plan.preview import ahead
-from harness.report.junit import sentence
-from harness.report.markdown import unmeasured as unmeasured_reasons
 from harness.report.report_json import cell
-from harness.tables.cells import shown_file
+from harness.report.wording import sentence
+from harness.report.wording import unmeasured as unmeasured_reasons
 
 _RESULTS = pytest.StashKey[Results]()
 _PLAN = pytest.StashKey[Plan]()
@@ -55,7 +56,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--parity-sources", type=names_of, default=(), help="sources to check: NAME[==VERSION],…")
     group.addoption("--parity-models", type=names_of, default=(), help="models to check: NAME,…")
-    group.addoption("--parity-data", type=place, default=None, help="labelled images, see python -m harness.run --help")
+    group.addoption(
+        "--parity-data", type=parse_location, default=None, help="labelled images, see python -m harness.run --help"
+    )
     group.addoption("--parity-labels", type=Path, default=None, help="label file of --parity-data")
     group.addoption("--parity-weights", default=None, help="DIR, auto or none")
     group.addoption("--parity-checks", type=names_of, default=default.checks, help=f"of {', '.join(CHECKS)}")

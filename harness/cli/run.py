@@ -15,11 +15,12 @@ from harness import report
 from harness.checks.results import Results
 from harness.checks.run import execute
 from harness.cli.interruption import INTERRUPTED, raising
-from harness.cli.terminal import Terminal, show, show_ahead, show_copies
+from harness.cli.progress import Terminal
+from harness.cli.terminal import show, show_ahead, show_copies
 from harness.core.cancellation import Abandoned, interruptible
 from harness.core.errors import InputError
-from harness.core.paths import place
-from harness.plan.plan import CHECKS, DEFAULT_CHECKS, DEVICES, ENGINES, PRECISIONS, RUNTIMES, Options
+from harness.dataset.remote import parse_location
+from harness.plan.options import CHECKS, DEFAULT_CHECKS, DEVICES, ENGINES, PRECISIONS, RUNTIMES, Options
 from harness.plan.preview import ahead
 from harness.report import corrected_copies
 from harness.report.annotations import annotations as annotations_of
@@ -85,7 +86,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--sources", type=names_of, default=(), metavar="NAME[==VERSION],…", help="sources to check (default: all)")
     add("--models", type=names_of, default=(), metavar="NAME,…", help="models to check (default: all)")
-    add("--data", type=place, help="ImageNet val or any labelled images: a folder per synset, a folder, or a tar")
+    add(
+        "--data",
+        type=parse_location,
+        help="ImageNet val or any labelled images: a folder per synset, a folder, or a tar",
+    )
     add("--labels", type=Path, metavar="FILE", help="lines of 'path index' for a flat folder or a tar")
     add("--weights", metavar="DIR|auto|none", help="where checkpoints come from (default: auto with --data, else none)")
     add(
@@ -124,7 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--ray-address", metavar="ADDRESS", help="the cluster (default: RAY_ADDRESS, else one on this machine)")
     add("--ray-cpus", type=int, metavar="N", help="processors for each part (default: those of the smallest node)")
-    add("--store", type=place, metavar="DIR|URL", help="where measurements are kept (default: OUT/store)")
+    add("--store", type=parse_location, metavar="DIR|URL", help="where measurements are kept (default: OUT/store)")
     add("--out", type=Path, default=default.out, metavar="DIR", help="reports and store (default: parity-report/)")
     add("--fix", action="store_true", help="write copies of the tables with the cells corrected into OUT/fixed")
     add("--gallery", action="store_true", help="show the images on which sources flip; only if they may be copied")

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.checks.verdicts import Target
 from harness.core.errors import InputError, MeasurementError
 from harness.core.records import Source
 from harness.dataset.image_set import ImageSet, open_images
-from harness.execution import environments, process
-from harness.plan.plan import Options, plan
+from harness.execution import environments, process, registry
+from harness.plan.options import Options
+from harness.plan.plan import Target, plan
 
 #: images over which the normalisation statistics are calibrated
 CALIBRATION_IMAGES = 32
@@ -31,7 +31,7 @@ def make(targets: Sequence[Target], images: ImageSet, folder: Path, seed: int = 
     Raises MeasurementError for the first one that cannot be made.
     """
     made: list[Path] = []
-    known = environments.sources()
+    known = registry.sources()
     by_source: dict[Source, list[Target]] = {}
     for target in targets:
         by_source.setdefault(target.source, []).append(target)

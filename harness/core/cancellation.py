@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import fcntl
 import os
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 #: seconds in which what is given up is to end by itself, and then, once its processes were killed, to be gone
@@ -219,19 +217,3 @@ def interruptible(work: Callable[[], T]) -> T:
     for error in errors:
         raise error
     return results[0]
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Only one process at a time is in here with this file, which is left behind. Raises OSError.
-
-    To remove it would let two processes hold locks on two files of that name.
-    """
-    with path.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                sleep(LOOK)
-        yield

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from harness.core.errors import InputError
-
 if TYPE_CHECKING:
     from upath import UPath
 
-Place: TypeAlias = "Path | UPath"
+Location: TypeAlias = "Path | UPath"
 
 
 def is_url(text: str) -> bool:
     return re.match(r"[\w+.:-]+://", text) is not None
 
 
-class PlaceError(InputError, argparse.ArgumentTypeError):
-    """A URL that nobody knows what to do with; argparse prints it as it is."""
+def shown_file(file: str) -> str:
+    """A file as a reader finds it: from the working directory where it lies below that, else as it was given.
+
+    Of a path from the root that is its name alone, since a report is no place for a machine's folders.
+    """
+    here, path = Path.cwd(), Path(os.path.abspath(file))  # noqa: PTH100 - a link stays what the repository has
+    if path.is_relative_to(here):
+        return path.relative_to(here).as_posix()
+    return path.name if Path(file).is_absolute() else file
 
 
-def place(text: str) -> Place:
-    """What `--data` and `--store` name. A listing is never taken from a cache, since others may write there, too."""
-    if not is_url(text):
-        return Path(text)
-    if text.startswith("file://"):
-        return Path(text.removeprefix("file://"))
-    from upath import UPath  # only where somebody names a URL
-
-    try:
-        return UPath(text, use_listings_cache=False)
-    except ValueError as error:
-        raise PlaceError(f"{text}: {error}. Give a path, or a URL of a file system that fsspec knows") from error
+def shown_path(path: Location) -> str:
+    """A path as somebody elsewhere can use it: relative to here, or its name alone; a URL as it is."""
+    if not isinstance(path, Path):
+        return str(path)
+    relative = os.path.relpath(path)
+    return path.name if relative.startswith("../../..") else relative

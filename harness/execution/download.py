@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import re
 import sys
@@ -15,8 +14,9 @@ from urllib.request import url2pathname
 
 import requests
 
-from harness.core import cancellation
+from harness.core import cancellation, files
 from harness.core.errors import InputError, MeasurementError
+from harness.core.files import sha256
 from harness.execution import installer
 
 #: Called with the bytes present so far and the size of the whole file in bytes, None if it is not known.
@@ -36,12 +36,6 @@ _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9._+!-]*)
 
 class _AttemptError(Exception):
     """An attempt failed in a way in which the next one may not."""
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a whole file. Raises OSError where it cannot be read."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_in_name(name: str) -> str | None:
@@ -79,7 +73,7 @@ def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
         if _is_intact(target):
             return target
         folder.mkdir(parents=True, exist_ok=True)
-        with cancellation.locked(folder / f".{name}.lock"):
+        with files.locked(folder / f".{name}.lock"):
             if not _is_intact(target):  # another process may have fetched it in the meantime
                 fetch(url, part, progress or (lambda _done, _total: None))
                 _check(url, part, name)

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from harness.dataset.remote import fetched
 from harness.execution.environments import Installed
+from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
-from harness.execution.store import Predictions
 from harness.worker.images import ImageRef
 
 #: batches after which it is decided what to do next

@@ -10,121 +10,29 @@ The module itself is never imported here, because that would import a framework.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import hashlib
-import importlib.metadata
-import importlib.util
 import os
-import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
-from harness import adapters
-from harness.core.cancellation import locked
-from harness.core.errors import InputError, MeasurementError
+from harness.core.errors import MeasurementError
+from harness.core.files import locked
 from harness.core.records import Source
 from harness.execution import installer
+from harness.execution.registry import SourceSpec
 
-GROUP = "parity.adapters"
-ADAPTERS = Path(str(adapters.__file__)).parent
 #: the interpreter with which the pinned versions were seen working
 PYTHON = "3.11"
-_REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;#]+)")
 
 
 def cache() -> Path:
     """Where environments and downloads are kept; the variable PARITY_CACHE moves it."""
     return Path(os.environ.get("PARITY_CACHE") or platformdirs.user_cache_dir("parity-harness")).absolute()
-
-
-@dataclass(frozen=True)
-class SourceSpec:
-    """A source as its files describe it."""
-
-    name: str
-    module: str  #: import name of the adapter
-    folder: Path  #: where the adapter and its requirement files are
-    distribution: str  #: the package that the source is
-    default_version: str
-
-    def file(self, suffix: str) -> Path | None:
-        path = self.folder / f"{self.name}{suffix}"
-        return path if path.is_file() else None
-
-    def requirements(self, version: str) -> str:
-        """The requirement file with the source at `version`."""
-        text = (self.folder / f"{self.name}.txt").read_text(encoding="utf-8")
-        pattern = rf"(?m)^{re.escape(self.distribution)}==[^\s;#]+"
-        return re.sub(pattern, f"{self.distribution}=={version}", text, count=1)
-
-    def runtime_requirements(self, runtime: str) -> str | None:
-        """What another runtime needs besides: as the source has it, its folder, or the harness; None if nobody does."""
-        beside = self.file(f".{runtime}.txt") or self.folder / f"{runtime}.txt"
-        for path in (beside, ADAPTERS / f"{runtime}.txt"):
-            if path.is_file():
-                return path.read_text(encoding="utf-8")
-        return None
-
-    def code_digest(self) -> str:
-        """Digest of the code that measures, so that a changed adapter never reuses an old measurement."""
-        digest = hashlib.sha256()
-        files: list[Path] = []
-        for folder in dict.fromkeys((self.folder, ADAPTERS)):  # others' adapters build on those here
-            files += sorted(folder.glob("*.py")) + sorted(folder.glob("*.toml"))
-        if "." in self.module and self.folder != ADAPTERS:  # and on whatever is in their own package
-            files += sorted(path for path in self.package.rglob("*") if path.is_file() and path.suffix != ".pyc")
-        for path in files:
-            digest.update(path.name.encode() + path.read_bytes())
-        return digest.hexdigest()
-
-    @property
-    def package(self) -> Path:
-        """The folder of the topmost package that the adapter is in; its own where it is in none."""
-        return [self.folder, *self.folder.parents][max(0, self.module.count(".") - 1)]
-
-
-def sources() -> dict[str, SourceSpec]:
-    """Every registered source by name."""
-    return {point.name: _spec(point) for point in importlib.metadata.entry_points(group=GROUP)}
-
-
-def _spec(point: importlib.metadata.EntryPoint) -> SourceSpec:
-    try:
-        found = importlib.util.find_spec(point.value)
-    except ImportError:  # a package above the module is missing
-        found = None
-    if found is None or found.origin is None:
-        raise InputError(f"source {point.name}: its entry point names {point.value}, which is no module")
-    folder = Path(found.origin).parent
-    requirement_file = folder / f"{point.name}.txt"
-    try:
-        lines = requirement_file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"source {point.name}: cannot read its requirement file: {error}") from error
-    asked = [line.strip() for line in lines if line.strip() and not line.strip().startswith(("#", "-"))]
-    first = _REQUIREMENT.match(asked[0]) if asked else None
-    if first is None:
-        raise InputError(f"{requirement_file}: expected a first requirement like 'name==version', the source itself")
-    return SourceSpec(point.name, point.value, folder, first.group(1), first.group(2))
-
-
-def parse_source(text: str, known: Mapping[str, SourceSpec]) -> tuple[str, str | None]:
-    """`timm` or `timm==0.6.13` -> name and version. Raises InputError for an unknown name."""
-    name, _, version = (part.strip() for part in text.partition("=="))
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"--sources: unknown source {name!r}; {hint}known: {', '.join(sorted(known))}")
-    if "==" in text and not re.fullmatch(r"\d+(\.\w+)*", version):
-        raise InputError(
-            f"--sources: {text!r} is no version; expected something like {name}=={known[name].default_version}"
-        )
-    return name, version or None
 
 
 @dataclass(frozen=True)

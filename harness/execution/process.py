@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 
 import harness
 from harness.core import cancellation
-from harness.execution.environments import ADAPTERS, Installed, SourceSpec
+from harness.execution.environments import Installed
+from harness.execution.registry import ADAPTERS, SourceSpec
 
 #: glibc gives large activations back to the kernel after every layer and takes them anew, page by page; keeping
 #: them halves the time of a forward pass on a CPU and changes no result.

@@ -2,59 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.checks import verdicts
-from harness.checks.equivalence.numerics import Pair, pairs_of
-from harness.checks.verdicts import Target
 from harness.core.errors import InputError
-from harness.core.paths import Place
 from harness.core.records import Claim, Row, Source
-from harness.execution import environments
-from harness.execution.environments import SourceSpec
+from harness.execution import registry
+from harness.execution.registry import SourceSpec
+from harness.plan import known_gaps
+from harness.plan.options import CHECKS, DEVICES, ENGINES, PRECISIONS, RUNTIMES, Options, _nearest
 from harness.plan.page import Page, read_page
+from harness.plan.pairs import Pair, pairs_of
 from harness.reference import FOLDER as REFERENCE
 from harness.tables.claims import Table, read_tables
-
-CHECKS = ("static", "numerics", "preprocessing", "accuracy")
-#: what is checked unless something else is asked for; the others compare sources with each other
-DEFAULT_CHECKS = ("static", "accuracy")
-DEVICES = ("cpu", "cuda")
-RUNTIMES = ("native", "openvino", "onnxruntime")
-PRECISIONS = ("fp32", "bf16")
-ENGINES = ("local", "ray")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What was asked for; see `python -m harness.run --help`."""
-
-    tables: tuple[Path, ...] = (REFERENCE / "cspnet.md",)  #: files, folders and patterns
-    upstream: tuple[Path, ...] = ()  #: documents that the sources publish, besides those in their packages
-    sources: tuple[str, ...] = ()  #: empty is every source of the table that is known
-    models: tuple[str, ...] = ()  #: empty is every model of the table
-    data: Place | None = None
-    labels: Path | None = None
-    weights: str | None = None  #: "auto", "none" or a folder; None is auto with data and none without
-    checks: tuple[str, ...] = DEFAULT_CHECKS
-    why: bool = False  #: also why an accuracy differs, one factor swapped at a time
-    limit: int | None = None
-    stop_early: bool = False  #: a row's evaluation ends once its accuracies are decided
-    batch_size: int = 32
-    device: str = "cpu"
-    runtime: str = "native"
-    precision: str = "fp32"
-    engine: str = "local"
-    ray_address: str | None = None
-    ray_cpus: int | None = None  #: processors of a node for each part; None is as many as the smallest node has
-    store: Place | None = None  #: None is a folder of `out`
-    out: Path = Path("parity-report")
-    fix: bool = False  #: also write copies of the tables with the cells corrected
-    gallery: bool = False  #: also copy images on which sources differ into the page
-    annotate: bool = False  #: also print what is wrong as annotations of the tables' lines
 
 
 @dataclass(frozen=True)
@@ -65,8 +26,8 @@ class Plan:
     pages: Mapping[str, Page]  #: file of the table -> what its page says besides
     targets: tuple[Target, ...]
     foreign: tuple[Row, ...]  #: rows of sources that have no adapter
-    gaps: tuple[verdicts.KnownGap, ...]
-    known_pairs: tuple[verdicts.KnownPair, ...]
+    gaps: tuple[known_gaps.KnownGap, ...]
+    known_pairs: tuple[known_gaps.KnownPair, ...]
     known: Mapping[str, SourceSpec]
 
     def claims(self) -> list[tuple[Claim, Source]]:
@@ -95,7 +56,7 @@ class Plan:
 
 def plan(options: Options) -> Plan:
     """Reads the table and what was asked of it. Raises InputError, with the nearest valid name where one is wrong."""
-    known = environments.sources()
+    known = registry.sources()
     for check in options.checks:
         if check not in CHECKS:
             raise InputError(f"--checks: unknown check {check!r}; {_nearest(check, CHECKS)}")
@@ -126,7 +87,7 @@ def plan(options: Options) -> Plan:
     if options.data is not None and not isinstance(options.data, Path) and (options.why or comparing):
         what = "--why" if options.why else f"--checks {','.join(comparing)}"
         raise InputError(f"{what}: {options.data} is not on this machine; copy it here, evaluations alone fetch images")
-    asked = [environments.parse_source(text, known) for text in options.sources]
+    asked = [registry.parse_source(text, known) for text in options.sources]
     table = read_tables(options.tables, but=options.out)
     named = ", ".join(table.files) if len(table.files) < 4 else f"{table.files[0]} and {len(table.files) - 1} more"
     in_table = sorted({row.source for row in table.rows if row.source})
@@ -159,12 +120,15 @@ def plan(options: Options) -> Plan:
         {file: read_page(Path(file)) for file in table.files},
         tuple(dict.fromkeys(targets)),
         foreign,
-        tuple(gap for file in listed for gap in verdicts.read_known_gaps(file)),
-        tuple(pair for file in listed for pair in verdicts.read_known_pairs(file)),
+        tuple(gap for file in listed for gap in known_gaps.read_known_gaps(file)),
+        tuple(pair for file in listed for pair in known_gaps.read_known_pairs(file)),
         known,
     )
 
 
-def _nearest(name: str, valid: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, valid, n=1)
-    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(valid)}"
+@dataclass(frozen=True)
+class Target:
+    """A row as it is to be checked: with which release of its source."""
+
+    row: Row
+    source: Source

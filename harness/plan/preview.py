@@ -9,7 +9,8 @@ from harness.core.errors import InputError, MeasurementError
 from harness.core.records import Source
 from harness.dataset.image_set import ImageSet, open_images
 from harness.execution import environments
-from harness.plan.plan import Options, Plan, plan
+from harness.plan.options import Options
+from harness.plan.plan import Plan, plan
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.checks.results import Results
 from harness.core.errors import InputError
-from harness.execution.store import write_whole
+from harness.core.files import write_whole
 from harness.report import html, junit, markdown, plots, report_json
 
 

@@ -6,7 +6,8 @@ The format and what is escaped in it are those of `command.ts` in https://github
 from collections.abc import Iterable
 
 from harness.checks.issues import Entry
-from harness.tables.cells import Problem, shown_file
+from harness.core.paths import shown_file
+from harness.tables.cells import Problem
 
 _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 _IN_MESSAGES = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})

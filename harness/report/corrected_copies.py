@@ -16,8 +16,8 @@ from typing import TypeAlias
 
 from harness.checks.issues import Entry
 from harness.core.errors import InputError
+from harness.core.files import write_whole
 from harness.core.records import UNITS, Claim, Row
-from harness.execution.store import write_whole
 from harness.tables import numbers, readers
 from harness.tables.cells import Problem
 from harness.tables.claims import claims_of

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.core.errors import InputError
-from harness.core.paths import is_url, place
+from harness.core.paths import is_url
 from harness.core.records import Outcome
-from harness.execution.store import Predictions
+from harness.dataset.remote import parse_location
+from harness.execution.predictions import Predictions
 from harness.report import report_json
-from harness.report.markdown import SIGNS, render
+from harness.report.markdown import render
+from harness.report.wording import SIGNS
 
 Entry = Mapping[str, Any]  #: an entry of one of the lists of report.json
 Direction = Literal["worse", "better", "changed"]
@@ -226,7 +228,7 @@ def _flips(*runs: tuple[Report, Entry]) -> Flips | str:
         where = run.get("predictions")
         if not where:
             return f"{report.file} does not say where its predictions are"
-        folder = place(where) if is_url(where) else report.file.parent / where
+        folder = parse_location(where) if is_url(where) else report.file.parent / where
         if not folder.is_dir():
             return f"the predictions of {report.file} are not where they were"
         table = Predictions(folder).read()

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from PIL import Image, ImageOps
 
 from harness.checks.results import Results
-from harness.core.paths import place
 from harness.dataset.labels import class_names
-from harness.execution.store import Predictions
+from harness.dataset.remote import parse_location
+from harness.execution.predictions import Predictions
 from harness.worker.images import read_image
 
 #: flipped images of two sources that are shown, those first of which both were surest
@@ -53,7 +53,9 @@ def albums(results: Results) -> list[Album]:
     for two in results.paired:
         if not two.paired.flipped:
             continue
-        classes = [Predictions(place(run.predictions)).read().set_index("image")["classes"] for run in (two.a, two.b)]
+        classes = [
+            Predictions(parse_location(run.predictions)).read().set_index("image")["classes"] for run in (two.a, two.b)
+        ]
         surest = sorted(two.paired.flipped, key=lambda name: -two.paired.margins[name])[:SHOWN]
         flips = []
         for name in surest:

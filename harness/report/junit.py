@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from harness.checks.results import Results
-from harness.core.records import Outcome, Verdict
+from harness.core.paths import shown_file
+from harness.core.records import Outcome
+from harness.core.text import clean
 from harness.report import report_json
-from harness.tables.cells import shown_file
-
-#: characters that XML 1.0 cannot hold
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from harness.report.wording import sentence
 
 
 def xml(results: Results) -> str:
@@ -61,20 +59,3 @@ _TAGS = {
     Outcome.KNOWN_GAP: ("skipped", "skipped"),
     Outcome.NOT_MEASURED: ("skipped", "skipped"),
 }
-
-
-def sentence(verdict: Verdict) -> str:
-    """What a verdict says in one line: what was documented, what was measured, and why they part."""
-    claim = verdict.claim
-    parts = [f"{claim.row.model} of {verdict.source}, {claim.metric}: documented {claim.text} {claim.unit}".rstrip()]
-    if verdict.measured is not None:
-        parts.append(f"measured {claim.printed(verdict.measured)} {claim.unit}".rstrip())
-    parts.append(str(verdict.outcome).replace("_", " "))
-    if verdict.cause:
-        parts.append(verdict.cause)
-    return "; ".join(parts)
-
-
-def clean(text: str) -> str:
-    """Without the characters that XML cannot hold."""
-    return _FORBIDDEN.sub("\ufffd", text)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html as html_escape
-import os
 import re
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,21 +19,13 @@ from harness.checks.accuracy.judge import accuracy
 from harness.checks.diagnosis.attribution import Agreement
 from harness.checks.equivalence import preprocessing
 from harness.checks.results import Results
-from harness.core.paths import Place
+from harness.core.paths import shown_file
 from harness.core.records import METRICS, Outcome, Row, Run, Source, Verdict
-from harness.plan.plan import Options
+from harness.plan.options import Options, command_of
 from harness.report import report_json
 from harness.report.plots import FOLDER, Plot
-from harness.tables.cells import shown_file
+from harness.report.wording import SIGNS, summary, unmeasured
 
-SIGNS = {
-    Outcome.REPRODUCED: "✓",
-    Outcome.EXPLAINED: "≈",
-    Outcome.CONTRADICTED: "✗",
-    Outcome.KNOWN_GAP: "⚑",
-    Outcome.NOT_MEASURED: "–",
-    Outcome.ERROR: "!",
-}
 #: packages whose release can change a number
 TELLING = ("torch", "torchvision", "timm", "mmcls", "mmcv", "paddlepaddle", "paddleclas", "numpy", "pillow",
            "opencv-python", "opencv-python-headless", "thop", "fvcore", "ptflops", "torchinfo")  # fmt: skip
@@ -146,29 +136,6 @@ def _deciding_first(evidence: Sequence[Any]) -> list[Any]:
     return sorted(evidence, key=lambda swap: _STATUSES.index(swap.status))
 
 
-def summary(results: Results) -> str:
-    """The first sentences: how much was checked, and whether the table is true."""
-    cells = _cells_summary(results)
-    if not results.pairs:
-        return cells
-    same = sum(pair.outcome == "same_function" for pair in results.pairs)
-    pairs = f"{same} of {len(results.pairs)} pairs of implementations run the same function."
-    asked = {"static", "accuracy"} & set(results.options.checks)
-    return f"{cells} {pairs}" if asked else pairs
-
-
-def _cells_summary(results: Results) -> str:
-    counts = Counter(verdict.outcome for verdict in results.verdicts)
-    checked = sum(counts[outcome] for outcome in Outcome if outcome not in (Outcome.NOT_MEASURED, Outcome.ERROR))
-    wrong = counts[Outcome.CONTRADICTED] + counts[Outcome.KNOWN_GAP]
-    more = len(results.wrong)
-    besides = f" {more} {'is' if more == 1 else 'are'} wrong whatever is measured." if more else ""
-    if not checked:
-        return f"None of the {len(results.verdicts)} documented cells could be checked.{besides}"
-    verdict = f"{wrong} of them {'is' if wrong == 1 else 'are'} wrong" if wrong else "none of them is contradicted"
-    return f"{checked} of {len(results.verdicts)} documented cells were checked; {verdict}.{besides}"
-
-
 def rows(results: Results) -> list[dict[str, Any]]:
     """The documented table, a verdict in each cell."""
     found: dict[tuple[Row, Source], dict[str, Any]] = {}
@@ -179,16 +146,6 @@ def rows(results: Results) -> list[dict[str, Any]]:
         )
         row["cells"][verdict.claim.metric] = verdict
     return list(found.values())
-
-
-def unmeasured(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
-    """Reason -> the cells it keeps from being measured, as text."""
-    reasons: dict[str, list[str]] = {}
-    for verdict in verdicts:
-        if verdict.outcome is Outcome.NOT_MEASURED:
-            cell = f"{verdict.source.name} {verdict.claim.row.model} {verdict.claim.metric}"
-            reasons.setdefault(verdict.cause or "no reason given", []).append(cell)
-    return [(reason, ", ".join(cells)) for reason, cells in reasons.items()]
 
 
 def run_line(run: Run) -> dict[str, Any]:
@@ -216,45 +173,6 @@ def printed(verdict: Verdict) -> str:
     if verdict.measured is None:
         return "nothing"
     return f"{verdict.claim.printed(verdict.measured)} {verdict.claim.unit}".strip()
-
-
-def command_of(options: Options) -> str:
-    """What was asked for, as a command."""
-    parts = ["python -m harness.run"]
-    parts += [f"--table {' '.join(map(_quoted, options.tables))}"] if options.tables != Options().tables else []
-    parts += [f"--sources {shlex.quote(','.join(options.sources))}"] if options.sources else []
-    parts += [f"--models {shlex.quote(','.join(options.models))}"] if options.models else []
-    parts += [f"--data {_quoted(options.data)}"] if options.data else []
-    parts += [f"--labels {_quoted(options.labels)}"] if options.labels else []
-    parts += [f"--weights {_shown_weights(options.weights)}"] if options.weights else []
-    parts += [f"--checks {','.join(options.checks)}"]
-    parts += ["--why"] if options.why else []
-    parts += [f"--limit {options.limit}"] if options.limit else []
-    parts += ["--gallery"] if options.gallery else []
-    parts += ["--stop-early"] if options.stop_early else []
-    parts += [f"--batch-size {options.batch_size}"] if options.batch_size != Options().batch_size else []
-    parts += [f"--device {options.device}"] if options.device != Options().device else []
-    parts += [f"--runtime {options.runtime}"] if options.runtime != Options().runtime else []
-    parts += [f"--precision {options.precision}"] if options.precision != Options().precision else []
-    parts += [f"--engine {options.engine}"] if options.engine != Options().engine else []
-    return " ".join(parts)
-
-
-def _shown_weights(weights: str) -> str:
-    return weights if weights in ("auto", "none") else _quoted(Path(weights))
-
-
-def _quoted(path: Place) -> str:
-    """For a shell."""
-    return shlex.quote(shown_path(path))
-
-
-def shown_path(path: Place) -> str:
-    """A path as somebody elsewhere can use it: relative to here, or its name alone; a URL as it is."""
-    if not isinstance(path, Path):
-        return str(path)
-    relative = os.path.relpath(path)
-    return path.name if relative.startswith("../../..") else relative
 
 
 def escape(text: object) -> str:

@@ -21,11 +21,11 @@ from harness.checks.accuracy.judge import NOISE_OF, accuracy, allowed_counts, co
 from harness.checks.counts.matching import Measured
 from harness.checks.equivalence.divergence import LAYER_ROUNDING
 from harness.checks.results import Results
-from harness.core.paths import place
 from harness.core.records import UNITS, Claim, Metric, Outcome, PairResult, Run
+from harness.core.text import clean
 from harness.dataset.image_set import ImageSet, shuffled
-from harness.execution.store import Predictions
-from harness.report.junit import clean
+from harness.dataset.remote import parse_location
+from harness.execution.predictions import Predictions
 
 #: of the files, beside report.md
 FOLDER = "plots"
@@ -198,7 +198,7 @@ def _images_seen(results: Results) -> Plot | None:
     order = [ref.name for ref in shuffled(results.images.images)]
     curves = []
     for run in _each_once(results.runs)[:_PANELS]:
-        table = Predictions(place(run.predictions)).read()
+        table = Predictions(parse_location(run.predictions)).read()
         best = {
             name: classes[0] for name, classes in zip(table["image"], table["classes"], strict=True) if len(classes)
         }

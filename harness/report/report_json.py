@@ -9,17 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scipy import stats
-
 from harness import __version__
 from harness.checks import issues
 from harness.checks.accuracy.judge import accuracy
 from harness.checks.equivalence.paired_accuracy import sentence
 from harness.checks.equivalence.run import PairedRuns
 from harness.checks.results import Results
-from harness.core.paths import is_url
+from harness.checks.statistics import interval95
+from harness.core.paths import is_url, shown_file
 from harness.core.records import UNITS, Finding, PairResult, Row, Run, Verdict
-from harness.tables.cells import shown_file
 
 SCHEMA = 1
 
@@ -201,14 +199,6 @@ def paired_entry(runs: PairedRuns) -> dict[str, Any]:
         "paired": {name: value for name, value in dataclasses.asdict(found).items() if name != "margins"},
         "sentence": sentence(found, str(runs.a.source), str(runs.b.source)),
     }
-
-
-def interval95(count: int, images: int) -> tuple[float, float]:
-    """Wilson score interval of a proportion in percent (E. B. Wilson, JASA 22, 1927); all of 0..100 without images."""
-    if not images:
-        return 0.0, 100.0
-    interval = stats.binomtest(count, images).proportion_ci(confidence_level=0.95, method="wilson")
-    return 100 * float(interval.low), 100 * float(interval.high)
 
 
 def findings(results: Results, of_rows: bool = True) -> list[dict[str, Any]]:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import re
-import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
 
-_NOTE = re.compile(r"(?:\s*(?:\[\^[^\]]*\]|\^[^\s^]+|[*†‡§¶`]))+$")
+from harness.core.paths import shown_file
 
 
 @dataclass(frozen=True)
@@ -47,35 +42,3 @@ class Problem:
     def place(self) -> dict[str, str | int]:
         """Where it is, as the evidence of a finding."""
         return {"file": shown_file(self.file), "line": self.line}
-
-
-def shown_file(file: str) -> str:
-    """A file as a reader finds it: from the working directory where it lies below that, else as it was given.
-
-    Of a path from the root that is its name alone, since a report is no place for a machine's folders.
-    """
-    here, path = Path.cwd(), Path(os.path.abspath(file))  # noqa: PTH100 - a link stays what the repository has
-    if path.is_relative_to(here):
-        return path.relative_to(here).as_posix()
-    return path.name if Path(file).is_absolute() else file
-
-
-def plain(text: str) -> str:
-    """The same text in the characters of a keyboard: one width, one dash, one kind of space, raised ones after ^."""
-    runs = itertools.groupby(text, key=_is_raised)
-    joined = "".join("^" * raised + unicodedata.normalize("NFKC", "".join(run)) for raised, run in runs)
-    kept = (char for char in joined if char.isspace() or unicodedata.category(char) not in ("Cc", "Cf"))
-    return " ".join("".join("-" if _is_dash(char) else char for char in kept).split())
-
-
-def without_notes(text: str) -> str:
-    """A text of `plain` without the signs at its end that point to a footnote."""
-    return _NOTE.sub("", text).strip("* `")
-
-
-def _is_raised(char: str) -> bool:
-    return unicodedata.decomposition(char).startswith(("<super>", "<circle>"))
-
-
-def _is_dash(char: str) -> bool:
-    return unicodedata.category(char) == "Pd" or char == "\N{MINUS SIGN}"

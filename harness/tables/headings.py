@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.core.records import UNITS
-from harness.tables.cells import plain
+from harness.core.text import plain
 
 _ACCURACY = """
     acc accuracy accuracies prec precision rate val validation eval set on of imagenet imagenet1k in1k in 1k ilsvrc

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from harness.core.records import UNITS
-from harness.tables.cells import plain, without_notes
+from harness.core.text import plain, without_notes
 
 #: figures of a column that can tell its unit
 ENOUGH = 5

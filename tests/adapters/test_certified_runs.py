@@ -10,17 +10,19 @@ import pytest
 from harness.checks.accuracy import certificate as certified
 from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.cli import stand_ins
-from harness.cli.terminal import Silent
+from harness.cli.progress import Silent
+from harness.core.files import sha256
 from harness.core.records import Run
 from harness.dataset.image_set import ImageSet
 from harness.execution import environments
 from harness.execution.checkpoints import Checkpoint, find
-from harness.execution.download import sha256
 from harness.execution.environments import Installed
+from harness.execution.predictions import Predictions
 from harness.execution.session import Measurer
-from harness.execution.store import Predictions, Store
+from harness.execution.store import Store
+from harness.plan.options import Options
 from harness.plan.page import read_page
-from harness.plan.plan import REFERENCE, Options, plan
+from harness.plan.plan import REFERENCE, plan
 
 BATCH = 16
 #: source, documented model, the source's own name of it

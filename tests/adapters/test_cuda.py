@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from harness.checks.accuracy.group import Evaluation, evaluate
-from harness.cli.terminal import Silent
+from harness.cli.progress import Silent
 from harness.dataset.image_set import ImageSet
 from harness.execution import checkpoints, environments
 from harness.execution.environments import Installed
+from harness.execution.predictions import Predictions
 from harness.execution.session import Measurer
-from harness.execution.store import Predictions, Store
+from harness.execution.store import Store
 from harness.plan.page import read_page
 from harness.plan.plan import REFERENCE
 

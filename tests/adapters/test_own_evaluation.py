@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 
 from harness.checks.accuracy.group import Evaluation, evaluate
-from harness.checks.verdicts import Target
 from harness.cli import stand_ins
-from harness.cli.terminal import Silent
+from harness.cli.progress import Silent
 from harness.core.records import Run
 from harness.dataset.image_set import ImageSet
 from harness.execution import environments
 from harness.execution.checkpoints import find
 from harness.execution.environments import Installed
+from harness.execution.predictions import key
 from harness.execution.session import Measurer
-from harness.execution.store import Store, key
+from harness.execution.store import Store
+from harness.plan.options import Options
 from harness.plan.page import read_page
-from harness.plan.plan import REFERENCE, Options, plan
+from harness.plan.plan import REFERENCE, Target, plan
 
 BATCH = 32
 OWN = Path(__file__).parent / "own_evaluation"

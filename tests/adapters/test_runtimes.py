@@ -11,7 +11,7 @@ import pytest
 from harness.adapters.base import Runtime
 
 from harness.core.errors import MeasurementError
-from harness.execution import environments
+from harness.execution import environments, registry
 from harness.execution.environments import Installed
 
 #: of those of ppcls, the first can be saved as a program of the old kind and the second as one of the new kind alone
@@ -28,7 +28,7 @@ def installed_with() -> Callable[[str, Runtime], Installed]:
     """The environment of a source for a runtime, made if need be; skips where no package index can be reached."""
 
     def prepare(name: str, runtime: Runtime) -> Installed:
-        spec = environments.sources()[name]
+        spec = registry.sources()[name]
         try:
             return environments.prepare(spec, spec.default_version, runtime)
         except MeasurementError as error:

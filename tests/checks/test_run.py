@@ -31,15 +31,14 @@ from harness.checks.accuracy import demonstration
 from harness.checks.results import Results
 from harness.checks.run import execute
 from harness.core.errors import InputError, MeasurementError
-from harness.core.records import Outcome, Source, Verdict
+from harness.core.records import Outcome, Source, Verdict, WeightSource
 from harness.dataset import image_set
 from harness.dataset.image_set import open_images
 from harness.execution import checkpoints as weights
 from harness.execution import process
-from harness.execution.checkpoints import WeightSource
 from harness.execution.process import Worker
+from harness.plan.options import Options
 from harness.plan.page import Page
-from harness.plan.plan import Options
 from harness.plan.preview import ahead
 from harness.report import report_json
 from harness.tables.claims import read_table

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 from builders import TIMM, claim, row, static, verdict
 
+from harness.checks.counts.columns import judge_static
+from harness.checks.counts.findings import findings
 from harness.checks.counts.misplaced import attribute_to_neighbours, name_copies, name_exchanged
 from harness.checks.diagnosis.attribution import DOCUMENT, NOTHING, Attribution, Swap
 from harness.checks.diagnosis.attribution import Outcome as Answer
 from harness.checks.diagnosis.wording import attribution_findings, with_causes
-from harness.checks.verdicts import KnownGap, apply_known_gaps, exit_status, findings, judge_static, read_known_gaps
+from harness.checks.results import exit_status
 from harness.core.errors import InputError
 from harness.core.records import Outcome, Row, Source, Static, Verdict
+from harness.plan.known_gaps import KnownGap, apply_known_gaps, read_known_gaps
 
 # --- FLOPs and parameters
 

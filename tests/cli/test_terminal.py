@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.cli.terminal import Terminal, duration
+from harness.cli.progress import Terminal, duration
 
 
 @pytest.mark.parametrize(

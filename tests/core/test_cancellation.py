@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from harness.core import cancellation
-from harness.core.cancellation import Abandoned, Cancellation, Cancelled, interruptible, locked, side_by_side
+from harness.core.cancellation import Abandoned, Cancellation, Cancelled, interruptible, side_by_side
+from harness.core.files import locked
 
 
 def interrupted(work: Callable[[], object], after: float = 0.1) -> float:

@@ -36,13 +36,13 @@ from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.checks.run import execute
 from harness.cli.run import main
 from harness.core.errors import InputError
-from harness.core.paths import place
 from harness.dataset.image_set import ImageSet, open_images
-from harness.dataset.remote import fetched
+from harness.dataset.remote import fetched, parse_location
+from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
 from harness.execution.session import Measurer
-from harness.execution.store import Predictions, Store
-from harness.plan.plan import Options
+from harness.execution.store import Store
+from harness.plan.options import Options
 from harness.plan.preview import ahead
 from harness.worker.images import read_image
 
@@ -187,19 +187,19 @@ def test_synset_folders(tmp_path: Path, remote: Remote, above: str, slash: str) 
     }
     local = write(tmp_path / "some data ä", files)
     url = remote.upload(local, "some data ä")
-    found = open_images(place(url + slash))
+    found = open_images(parse_location(url + slash))
     assert said(found) == said(open_images(local))
     assert len(found.images) == len(NAMES) + 1
     assert found.location == url + ("/val" if above else "")
     assert [ref.file for ref in found.images] == [f"{found.location}/{ref.name}" for ref in found.images]
-    part = open_images(place(url), limit=4)
+    part = open_images(parse_location(url), limit=4)
     assert said(part) == said(open_images(local, limit=4))
 
 
 def test_a_flat_folder_with_labels(tmp_path: Path, remote: Remote) -> None:
     local = write(tmp_path / "flat", {**{f"x/{name}": name.encode() for name in NAMES}, "left/out.jpg": b"out"})
     labels = write_labels(tmp_path / "labels.txt", {f"x/{name}": n for n, name in enumerate(NAMES)})
-    found = open_images(place(remote.upload(local, "flat")), labels)
+    found = open_images(parse_location(remote.upload(local, "flat")), labels)
     assert said(found) == said(open_images(local, labels))
     assert found.notes == ("ignored as not in labels.txt: 1 file: left/out.jpg",)
 
@@ -220,12 +220,12 @@ def test_a_tar(tmp_path: Path, remote: Remote) -> None:
     local.write_bytes(content)
     remote.put("val ä.tar", content)
     labels = write_labels(tmp_path / "labels.txt", {name: n for n, name in enumerate(NAMES)})
-    found = open_images(place(remote.url("val ä.tar")), labels)
+    found = open_images(parse_location(remote.url("val ä.tar")), labels)
     assert said(found) == said(open_images(local, labels))
     assert {ref.file for ref in found.images} == {remote.url("val ä.tar")}
     remote.put("cut.tar", content[:3000])
     with pytest.raises(InputError, match=r"cut\.tar: not a whole, uncompressed tar"):
-        open_images(place(remote.url("cut.tar")), labels)
+        open_images(parse_location(remote.url("cut.tar")), labels)
     remote.put("val ä.tar", content[: (found.images[-1].offset or 0) + 10])
     with pytest.raises(InputError, match=r"has 10 of its \d+ bytes"):
         read_image(found.images[-1])
@@ -236,7 +236,7 @@ def test_an_image_takes_one_request_and_no_more_than_itself(tmp_path: Path, monk
     remote = connected("memory", "memory://one")
     remote.put("val.tar", tar_of({"a.jpg": b"a" * 5000, "b.jpg": b"b" * 5000}))
     labels = write_labels(tmp_path / "labels.txt", {"a.jpg": 0, "b.jpg": 1})
-    found = open_images(place(remote.url("val.tar")), labels)
+    found = open_images(parse_location(remote.url("val.tar")), labels)
     system = type(remote.system)
     asked_for: list[tuple[Any, Any]] = []
     real = system.cat_file
@@ -258,7 +258,7 @@ def test_a_folder_marker_is_no_file(s3: Remote) -> None:
     s3.put(f"val/{SYNSETS[0]}/a.jpg", b"a")
     for key in (f"val/{SYNSETS[0]}/", "val/"):
         s3.system.call_s3("put_object", Bucket=s3.root.removeprefix("s3://"), Key=key)
-    found = open_images(place(s3.url("val")))
+    found = open_images(parse_location(s3.url("val")))
     assert ([ref.name for ref in found.images], found.notes) == ([f"{SYNSETS[0]}/a.jpg"], ())
 
 
@@ -266,13 +266,13 @@ def test_other_folders_are_named_as_here(tmp_path: Path, remote: Remote) -> None
     remote.put(f"data/{SYNSETS[0]}/a.jpg", b"a")
     remote.put("data/cat/a.jpg", b"a")
     with pytest.raises(InputError, match="1 of 2 folders are no ILSVRC2012 synset: cat"):
-        open_images(place(remote.url("data")))
+        open_images(parse_location(remote.url("data")))
     remote.put("flat/a.jpg", b"a")
     with pytest.raises(InputError, match="no labels; give a label file"):
-        open_images(place(remote.url("flat")))
+        open_images(parse_location(remote.url("flat")))
     labels = write_labels(tmp_path / "labels.txt", {"b.jpg": 0})
     with pytest.raises(InputError, match=r"labels\.txt:1: b\.jpg 0: not in .*flat, which paths are relative to"):
-        open_images(place(remote.url("flat")), labels)
+        open_images(parse_location(remote.url("flat")), labels)
 
 
 # --- images for workers
@@ -280,7 +280,7 @@ def test_other_folders_are_named_as_here(tmp_path: Path, remote: Remote) -> None
 
 def test_images_are_files_for_as_long_as_they_are_needed(tmp_path: Path, remote: Remote) -> None:
     local = write(tmp_path / "data", {f"{SYNSETS[0]}/{name}": name.encode() for name in NAMES})
-    there = open_images(place(remote.upload(local, "data"))).images
+    there = open_images(parse_location(remote.upload(local, "data"))).images
     here = open_images(local).images
     with fetched([there[0], here[1], *there[2:]]) as files:
         assert [ref.file == own.file for ref, own in zip(files, here, strict=True)].count(True) == 1
@@ -300,7 +300,7 @@ def test_images_are_files_for_as_long_as_they_are_needed(tmp_path: Path, remote:
 def test_what_is_inside_a_tar_is_a_file_of_its_own(tmp_path: Path, remote: Remote) -> None:
     remote.put("val.tar", tar_of({"a.jpg": b"a" * 700, "b.jpg": b"b" * 70}))
     labels = write_labels(tmp_path / "labels.txt", {"a.jpg": 0, "b.jpg": 1})
-    found = open_images(place(remote.url("val.tar")), labels)
+    found = open_images(parse_location(remote.url("val.tar")), labels)
     with fetched(found.images) as files:
         assert [(ref.offset, ref.length, read_image(ref)) for ref in files] == [
             (None, None, b"a" * 700),
@@ -310,7 +310,7 @@ def test_what_is_inside_a_tar_is_a_file_of_its_own(tmp_path: Path, remote: Remot
 
 def test_an_image_that_is_gone_fails_the_run_that_needs_it(tmp_path: Path, remote: Remote) -> None:
     url = remote.upload(write(tmp_path / "data", half_right(8)), "data")
-    images = open_images(place(url))
+    images = open_images(parse_location(url))
     remote.system.rm(images.images[3].file)
     with pytest.raises(InputError) as caught:
         evaluate(measurer(Store(tmp_path / "store")), installed(), asked(tmp_path, "tiny"), images)
@@ -334,8 +334,8 @@ def test_results_are_those_of_a_folder(
     files[sorted(files)[7]] = CUT_JPEG
     local = write(tmp_path / "data", files)
     two = asked(tmp_path, "tiny", "twin")
-    store = Store(place(remote.url("some store")), tmp_path / "local")
-    data = open_images(place(remote.upload(local, "data")))
+    store = Store(parse_location(remote.url("some store")), tmp_path / "local")
+    data = open_images(parse_location(remote.upload(local, "data")))
     found = evaluate(measurer(store, precision), installed(), two, data)
     expected = evaluate(measurer(Store(tmp_path / "store"), precision), installed(), two, open_images(local))
     assert [told(run) for run in found] == [told(run) for run in expected]
@@ -349,8 +349,8 @@ def test_results_are_those_of_a_folder(
 
 
 def test_an_interrupted_run_goes_on_from_a_store_elsewhere(tmp_path: Path, remote: Remote) -> None:
-    data = open_images(place(remote.upload(write(tmp_path / "data", half_right()), "data")))
-    first = measurer(Store(place(remote.url("store")), tmp_path / "local"))
+    data = open_images(parse_location(remote.upload(write(tmp_path / "data", half_right()), "data")))
+    first = measurer(Store(parse_location(remote.url("store")), tmp_path / "local"))
 
     def interrupt(run: str, done: int, *_: object) -> None:  # noqa: ARG001
         if done == 6:
@@ -361,7 +361,7 @@ def test_an_interrupted_run_goes_on_from_a_store_elsewhere(tmp_path: Path, remot
         evaluate(first, installed(), asked(tmp_path, "tiny"), data)
     for measured_now in (18, 0):
         forget() if remote.protocol == "s3" else None
-        store = Store(place(remote.url("store/")), tmp_path / "another machine")
+        store = Store(parse_location(remote.url("store/")), tmp_path / "another machine")
         [run] = evaluate(measurer(store), installed(), asked(tmp_path, "tiny"), data)
         assert run is not None
         assert (run.measured_now, run.images, run.top1_count) == (measured_now, 24, 12)
@@ -372,7 +372,7 @@ ROW = ("a.jpg", [1, 2, 3], [3.0, 2.0, 1.0])
 
 
 def test_what_others_store_is_seen_at_once(tmp_path: Path, remote: Remote) -> None:
-    mine = Store(place(remote.url("store")), tmp_path / "mine").predictions({"kind": "predictions"})
+    mine = Store(parse_location(remote.url("store")), tmp_path / "mine").predictions({"kind": "predictions"})
     assert predicted(mine) == []
     mine.append([ROW], [])
     assert [row[0] for row in predicted(mine)] == ["a.jpg"]
@@ -394,7 +394,7 @@ def test_what_others_store_is_seen_at_once(tmp_path: Path, remote: Remote) -> No
 def test_a_damaged_file_elsewhere_is_set_aside(
     tmp_path: Path, remote: Remote, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mine = Store(place(remote.url("store")), tmp_path / "mine").predictions({"kind": "predictions"})
+    mine = Store(parse_location(remote.url("store")), tmp_path / "mine").predictions({"kind": "predictions"})
     mine.append([ROW], [])
     (part,) = [name for name in remote.files() if name.endswith(".parquet")]
     name = part.partition("/store/")[2]
@@ -407,7 +407,7 @@ def test_a_damaged_file_elsewhere_is_set_aside(
 
 
 def test_predictions_elsewhere_travel_to_nodes(tmp_path: Path, remote: Remote) -> None:
-    mine = Store(place(remote.url("store")), tmp_path / "mine").predictions({"kind": "predictions"})
+    mine = Store(parse_location(remote.url("store")), tmp_path / "mine").predictions({"kind": "predictions"})
     mine.append([ROW], [])
     copy: Predictions = pickle.loads(pickle.dumps(mine))
     assert copy.folder == mine.folder
@@ -418,7 +418,7 @@ def test_predictions_elsewhere_travel_to_nodes(tmp_path: Path, remote: Remote) -
 
 def test_a_table_with_all_of_it_elsewhere(tmp_path: Path, remote: Remote) -> None:
     local = write(tmp_path / "data", half_right())
-    data = place(remote.upload(local, "data"))
+    data = parse_location(remote.upload(local, "data"))
     asked(tmp_path, "tiny")
     table = tmp_path / "table.md"
     table.write_text("| model | source | top1 | input size |\n| - | - | - | - |\n| tiny | fake | 50.0 | 8 |\n")
@@ -427,7 +427,7 @@ def test_a_table_with_all_of_it_elsewhere(tmp_path: Path, remote: Remote) -> Non
     given: dict[str, Any] = {"tables": (table,), "weights": str(tmp_path / "weights"), "batch_size": 6}
     given |= {"sources": ("fake==1.0", "fake==2.0")}
     far = execute(
-        ahead(Options(data=data, store=place(remote.url("store")), out=tmp_path / "far", **given)), Recorder()
+        ahead(Options(data=data, store=parse_location(remote.url("store")), out=tmp_path / "far", **given)), Recorder()
     )
     near = execute(ahead(Options(data=local, out=tmp_path / "near", **given)), Recorder())
     assert far.verdicts == near.verdicts
@@ -461,7 +461,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize("url", ["foo://bucket/val", "nonsense+x://a"])
 def test_a_url_of_nothing_known(option: str, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match="Give a path, or a URL of a file system that fsspec knows"):
-        place(url)
+        parse_location(url)
     with pytest.raises(SystemExit) as ended:
         main([option, url])
     assert ended.value.code == 2
@@ -531,7 +531,7 @@ def test_a_store_that_fails_later_ends_the_run_with_a_word(
     def refuse(*_: object) -> None:
         raise Refused("the store is gone")
 
-    monkeypatch.setattr("harness.execution.store.write_whole", refuse)
+    monkeypatch.setattr("harness.core.files.write_whole", refuse)
     monkeypatch.setattr(Worker, "do", in_a_process)
     table = tmp_path / "table.md"
     table.write_text("| model | source | params |\n| - | - | - |\n| tiny | fake | 49.009K |\n")
@@ -561,13 +561,13 @@ def test_what_takes_the_images_as_files(
 
 
 def test_what_is_a_place() -> None:
-    assert place("imagenet/val") == Path("imagenet/val")
-    assert place("file:///imagenet/val") == Path("/imagenet/val")
-    assert place("a:b") == Path("a:b")
-    assert place("://x") == Path("://x")
+    assert parse_location("imagenet/val") == Path("imagenet/val")
+    assert parse_location("file:///imagenet/val") == Path("/imagenet/val")
+    assert parse_location("a:b") == Path("a:b")
+    assert parse_location("://x") == Path("://x")
     for url in ("memory://bucket/a b/ä", "memory://bucket/c#d"):
-        found = place(url)
+        found = parse_location(url)
         assert not isinstance(found, Path)
         assert str(found) == url
-        assert place(str(found / "e")) == found / "e"
+        assert parse_location(str(found / "e")) == found / "e"
     assert VERSION

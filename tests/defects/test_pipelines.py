@@ -14,11 +14,12 @@ from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.checks.diagnosis import against_source
 from harness.checks.diagnosis.attribution import Attribution
 from harness.checks.diagnosis.variant_runner import Bench
-from harness.cli.terminal import Silent
+from harness.cli.progress import Silent
 from harness.core.records import Run, Source
 from harness.dataset.image_set import ImageSet, open_images
 from harness.execution import checkpoints, environments
-from harness.execution.environments import Installed, SourceSpec
+from harness.execution.environments import Installed
+from harness.execution.registry import SourceSpec
 from harness.execution.session import Measurer
 from harness.execution.store import Store
 from harness.plan.page import read_page

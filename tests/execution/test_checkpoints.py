@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import InputError, MeasurementError
+from harness.core.records import WeightSource
 from harness.execution import checkpoints as module
-from harness.execution.checkpoints import Checkpoint, WeightSource, find, others
+from harness.execution.checkpoints import Checkpoint, find, others
 
 CONTENT = b"weights"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

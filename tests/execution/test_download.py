@@ -23,8 +23,9 @@ import uv
 
 from harness.core import cancellation
 from harness.core.errors import InputError, MeasurementError
+from harness.core.files import sha256
 from harness.execution import download as module
-from harness.execution.download import download, file_name, from_wheel, hash_in_name, sha256
+from harness.execution.download import download, file_name, from_wheel, hash_in_name
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB, sixteen chunks
 OTHER = CONTENT[::-1]

@@ -13,8 +13,9 @@ from fakes import Here, Killed, contents, installed, logits, passes, write_image
 from harness.dataset.image_set import open_images
 from harness.execution.engine import Event, Local, Work, perform
 from harness.execution.environments import Installed
+from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
-from harness.execution.store import Predictions, Store
+from harness.execution.store import Store
 from harness.worker.images import ImageRef
 
 #: batches of ten images

@@ -20,8 +20,9 @@ from harness.adapters.base import Runtime
 from harness.core import cancellation
 from harness.core.errors import InputError, MeasurementError
 from harness.core.records import Source
-from harness.execution import environments, installer
-from harness.execution.environments import Installed, SourceSpec, cache, parse_source, prepare, sources
+from harness.execution import environments, installer, registry
+from harness.execution.environments import Installed, cache, prepare
+from harness.execution.registry import SourceSpec, parse_source, sources
 from harness.execution.session import Measurer
 from harness.execution.store import Store
 
@@ -231,7 +232,7 @@ def test_the_cache_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_environment_is_prepared_once_it_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path))
-    spec = environments.sources()["timm"]
+    spec = registry.sources()["timm"]
     assert not environments.is_prepared(spec, "0.6.5")
     folder = environments._recipe(spec, "0.6.5", "native").folder
     folder.mkdir(parents=True)
@@ -357,7 +358,7 @@ def test_another_runtime_has_an_environment_of_its_own(
     source_at(tmp_path / "harness", "")
     pythons = [prepare(spec, "1.1").python]
     for path in (
-        environments.ADAPTERS / "openvino.txt",
+        registry.ADAPTERS / "openvino.txt",
         spec.folder / "openvino.txt",
         spec.folder / "zoo.openvino.txt",
     ):

@@ -16,8 +16,9 @@ from folders import SUPPORT
 
 from harness.core.records import Source
 from harness.execution import process as workers
-from harness.execution.environments import Installed, SourceSpec
+from harness.execution.environments import Installed
 from harness.execution.process import Worker
+from harness.execution.registry import SourceSpec
 
 Heard = list[tuple[int, Mapping[str, Any]]]
 

@@ -22,11 +22,11 @@ from fakes import (
 )
 
 from harness.checks.accuracy.group import Evaluation, evaluate
+from harness.core.files import sha256
 from harness.core.records import Run, Source, Static
 from harness.dataset.image_set import ImageSet, open_images
 from harness.execution import cache_keys
 from harness.execution.checkpoints import Checkpoint
-from harness.execution.download import sha256
 from harness.execution.engine import Local, Work
 from harness.execution.environments import Installed
 from harness.execution.process import Worker

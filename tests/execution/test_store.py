@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 
 from harness.core.errors import InputError
-from harness.execution.store import Predictions, Store, key
+from harness.execution.predictions import Predictions, key
+from harness.execution.store import Store
 
 IDENTITY = {"kind": "predictions", "source": "fake", "version": "1.0", "batch_size": 32, "match": None}
 

@@ -7,11 +7,11 @@ import pytest
 from builders import TIMM, row, static
 from folders import REFERENCE
 
+from harness.checks.documents.page_claims import check_page
 from harness.core.errors import InputError
-from harness.core.records import Finding
+from harness.core.records import Finding, WeightSource
 from harness.dataset.image_set import ImageSet
-from harness.execution.checkpoints import WeightSource
-from harness.plan.page import DocumentedData, Page, check_page, read_page
+from harness.plan.page import DocumentedData, Page, read_page
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

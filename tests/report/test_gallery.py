@@ -13,8 +13,8 @@ from harness.checks.equivalence import paired_accuracy
 from harness.checks.equivalence.run import PairedRuns
 from harness.core.records import Run, Source
 from harness.dataset.image_set import ImageSet
-from harness.execution.store import Predictions
-from harness.plan.plan import Options
+from harness.execution.predictions import Predictions
+from harness.plan.options import Options
 from harness.report.gallery import Album, albums
 from harness.worker.images import ImageRef
 

@@ -15,7 +15,7 @@ from harness.checks.equivalence import paired_accuracy
 from harness.checks.equivalence.run import PairedRuns
 from harness.core.records import Outcome, PairResult, Run, Source, Static, Verdict
 from harness.dataset.image_set import ImageSet
-from harness.execution.store import Predictions
+from harness.execution.predictions import Predictions
 from harness.plan.page import Page
 from harness.report.plots import Plot, _interval, plots
 from harness.worker.images import ImageRef

@@ -9,8 +9,9 @@ import pytest
 from fakes import contents, save_checkpoint, use_fakes, write_images
 from markdown_it import MarkdownIt
 
+from harness.checks import statistics
 from harness.cli import run as command_line
-from harness.report import markdown, report_json
+from harness.report import markdown
 
 HEADING = "| model | source | top1 | top5 | flops | params | input size |\n| - | - | - | - | - | - | - |\n"
 TINY = "| tiny | fake | 52.4 | 76.2 | 97.152K | 49.009K | 8 |\n"
@@ -175,8 +176,8 @@ def test_the_interval_is_wilsons() -> None:
     # E. B. Wilson 1927, by hand for 8 of 10: centre and half-width at z = 1.959964
     z, p, n = 1.959964, 0.8, 10
     centre, half = (p + z * z / 20) / (1 + z * z / n), z * (p * 0.2 / n + z * z / 400) ** 0.5 / (1 + z * z / n)
-    assert report_json.interval95(8, 10) == pytest.approx((100 * (centre - half), 100 * (centre + half)), abs=1e-4)
-    assert report_json.interval95(0, 0) == (0.0, 100.0)
+    assert statistics.interval95(8, 10) == pytest.approx((100 * (centre - half), 100 * (centre + half)), abs=1e-4)
+    assert statistics.interval95(0, 0) == (0.0, 100.0)
 
 
 def test_an_interrupted_run_says_that_it_can_go_on(

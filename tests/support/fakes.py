@@ -17,18 +17,18 @@ from image_files import SYNSETS
 
 from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.core.errors import InputError, MeasurementError
-from harness.core.paths import place
 from harness.core.records import Run, Source
 from harness.dataset.image_set import ImageSet, open_images
+from harness.dataset.remote import parse_location
 from harness.execution import environments
 from harness.execution.checkpoints import Checkpoint
-from harness.execution.environments import Installed, SourceSpec
+from harness.execution.environments import Installed
+from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
+from harness.execution.registry import SourceSpec
 from harness.execution.session import Measurer
-from harness.execution.store import Predictions
-from harness.worker import __main__ as worker
+from harness.worker import counts, preprocess, stand_ins, traces, variants
 from harness.worker import evaluate as evaluating
-from harness.worker import variants
 from harness.worker.evaluate import Networks
 from harness.worker.evaluate import evaluate as evaluate_in_a_worker
 
@@ -197,16 +197,16 @@ def _stored(_: int | None) -> None: ...
 
 #: kind of task -> what a worker does about it
 KINDS: dict[str, Callable[[Any, dict[str, Any], Callable[[dict[str, Any]], None]], None]] = {
-    "models": worker.list_models,
-    "documents": worker.list_documents,
-    "static": worker.measure_static,
+    "models": counts.list_models,
+    "documents": counts.list_documents,
+    "static": counts.measure_static,
     "evaluate": lambda adapter, task, send: evaluating.evaluate(evaluating.Networks(adapter), task, send, _stored),
-    "prepare": worker.prepare_images,
-    "stand_in": worker.make_stand_in,
-    "condition": worker.condition_network,
-    "apply": worker.apply_state,
-    "trace": worker.trace_network,
-    "state": worker.write_state,
+    "prepare": preprocess.prepare_images,
+    "stand_in": stand_ins.make_stand_in,
+    "condition": traces.condition_network,
+    "apply": traces.apply_state,
+    "trace": traces.trace_network,
+    "state": traces.write_state,
     "identify": variants.identify,
     "vary": variants.vary,
 }
@@ -232,7 +232,7 @@ def told(run: Run | None) -> dict[str, Any]:
     fields = dataclasses.asdict(run)
     for name in ("seconds", "measured_now", "predictions"):
         del fields[name]
-    return {**fields, "predictions": predicted(Predictions(place(run.predictions)))}
+    return {**fields, "predictions": predicted(Predictions(parse_location(run.predictions)))}
 
 
 def predicted(of: Predictions) -> list[tuple[Any, ...]]:

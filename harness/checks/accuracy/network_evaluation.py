@@ -21,8 +21,8 @@ from harness.execution import environments
 from harness.execution.checkpoints import Checkpoint
 from harness.execution.engine import Work
 from harness.execution.environments import Installed
+from harness.execution.predictions import Predictions, key
 from harness.execution.session import Measurer
-from harness.execution.store import Predictions, key
 from harness.worker.batches import KEPT
 from harness.worker.images import ImageRef
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from harness.checks.accuracy import judge
 from harness.checks.accuracy.group import Enough, Evaluation, Together
+from harness.checks.counts import run as counting
 from harness.core.cancellation import side_by_side
 from harness.core.errors import MeasurementError
-from harness.core.records import Claim, Row, Run, Source, Static
+from harness.core.records import Claim, Finding, Row, Run, Source, Static
 from harness.dataset.image_set import ImageSet
 from harness.execution import checkpoints, environments
+from harness.execution.download import file_name, hash_in_name
 from harness.execution.environments import Installed
 from harness.execution.session import Measurer
+from harness.plan.options import Options
 from harness.plan.page import Page
-from harness.plan.plan import Options, Plan
+from harness.plan.plan import Plan
 from harness.worker.model_names import weights_left_out
 
 #: batches of images for which it pays to start every source once more, to tell how long it will take
@@ -122,3 +126,20 @@ def _enough(planned: Plan, options: Options, images: ImageSet, rows: Sequence[tu
         return all(judge.decided(claim, whole, seen, right[claim.metric]) for claim, whole in asked)
 
     return enough
+
+
+def _official(runs: Mapping[tuple[Row, Source], list[Run]], built: counting.Built) -> list[Finding]:
+    """Checkpoints that are not those that the source publishes, where its file's name carries a hash."""
+    found: dict[tuple[Source, str], Finding] = {}
+    for (row, source), row_runs in runs.items():
+        url = built[row, source].checkpoint_url
+        prefix = hash_in_name(file_name(url)) if url else None
+        for run in row_runs:
+            used = run.checkpoint
+            if prefix and not used.stand_in and not used.sha256.startswith(prefix):
+                text = (
+                    f"{row.model} of {source} was evaluated with {Path(used.file).name} ({used.sha256[:16]}), which is "
+                    f"not the file that the source publishes: its SHA-256 begins with {prefix}."
+                )
+                found[source, used.sha256] = Finding("not_the_official_file", "warning", str(source), row.model, text)
+    return list(found.values())

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.checks.accuracy.certificate import deciding_gap
-from harness.execution.store import Predictions, Row
+from harness.execution.predictions import Predictions, Row
 from harness.worker.batches import KEPT
 
 Flags = npt.NDArray[np.bool_]

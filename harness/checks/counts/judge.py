@@ -37,7 +37,7 @@ from harness.checks.counts.matching import (
     printed,
     tries,
 )
-from harness.core.records import Claim, Outcome, Static
+from harness.core.records import Outcome, Static
 
 #: A source is counted one way; where several of its rows agree on how, fewer rows that would need another
 #: convention have to match it this much better than chance.
@@ -136,34 +136,6 @@ def judge(
         ):
             judged[-1] = _beside(judged[-1], item, usual, agreeing)
     return judged
-
-
-def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[Static, dict[str, str], float] | None:
-    """The network of the same source whose figures a row prints, with the conventions, and the chance of error.
-
-    `claims` are the contradicted static claims of one row; candidates come likeliest first, and each one that
-    is tried makes a match by chance likelier. None where no candidate explains all of them better than chance.
-    """
-    best: tuple[Static, dict[str, str], float] | None = None
-    for tried, static in enumerate(candidates, 1):
-        chance = float(tried)
-        texts: dict[str, str] = {}
-        for claim in claims:
-            item = Measured(claim, static)
-            conventions: Sequence[Convention] = (
-                flops_conventions([static], claim.multiply_adds)
-                if claim.metric == "flops"
-                else params_conventions([static])
-            )
-            match = next((convention for convention in conventions if agrees(convention, item)), None)
-            if match is None:
-                break
-            chance *= tries(conventions, [item], match.departures) * claim.step / claim.value
-            texts[claim.metric] = match.text
-        else:
-            if chance <= CHANCE_ACCEPTED and (best is None or chance < best[2]):
-                best = (static, texts, chance)
-    return best
 
 
 # -- the search ------------------------------------------------------------------------------------

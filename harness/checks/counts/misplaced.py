@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from harness.checks.counts import judge
+from harness.checks.counts import misplaced
+from harness.checks.counts.conventions import Convention, flops_conventions, params_conventions
+from harness.checks.counts.matching import CHANCE_ACCEPTED, Measured, agrees, tries
 from harness.core.records import UNITS, Claim, Outcome, Row, Source, Static, Verdict
 
 #: A figure of fewer digits stands in two rows by chance too often to say so.
@@ -60,9 +62,9 @@ def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Sour
             flops, params = claims["flops"], claims["params"]
             in_place = [_in_place_of(flops, params), _in_place_of(params, flops)]
             with_unit = [dataclasses.replace(flops, metric="params"), dataclasses.replace(params, metric="flops")]
-            if judge.belongs_to(in_place, [statics[row, source]]) is not None:
+            if misplaced.belongs_to(in_place, [statics[row, source]]) is not None:
                 exchanged.update({(flops, source): params.text, (params, source): flops.text})
-            elif judge.belongs_to(with_unit, [statics[row, source]]) is not None:
+            elif misplaced.belongs_to(with_unit, [statics[row, source]]) is not None:
                 exchanged.update(
                     {(flops, source): _in_unit_of(params, flops), (params, source): _in_unit_of(flops, params)}
                 )
@@ -100,7 +102,7 @@ def attribute_to_neighbours(
         sets: list[list[Claim]] = [wrong] if wrong else []
         sets += [[claim] for claim in wrong] if len(wrong) > 1 else []
         for claims in sets:
-            found = judge.belongs_to(claims, candidates)
+            found = misplaced.belongs_to(claims, candidates)
             if found is not None:
                 static, texts, chance = found
                 for claim in claims:
@@ -124,3 +126,31 @@ def attribute_to_neighbours(
 
 def _is_static_miss(verdict: Verdict) -> bool:
     return verdict.claim.metric in ("flops", "params") and verdict.outcome is Outcome.CONTRADICTED
+
+
+def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[Static, dict[str, str], float] | None:
+    """The network of the same source whose figures a row prints, with the conventions, and the chance of error.
+
+    `claims` are the contradicted static claims of one row; candidates come likeliest first, and each one that
+    is tried makes a match by chance likelier. None where no candidate explains all of them better than chance.
+    """
+    best: tuple[Static, dict[str, str], float] | None = None
+    for tried, static in enumerate(candidates, 1):
+        chance = float(tried)
+        texts: dict[str, str] = {}
+        for claim in claims:
+            item = Measured(claim, static)
+            conventions: Sequence[Convention] = (
+                flops_conventions([static], claim.multiply_adds)
+                if claim.metric == "flops"
+                else params_conventions([static])
+            )
+            match = next((convention for convention in conventions if agrees(convention, item)), None)
+            if match is None:
+                break
+            chance *= tries(conventions, [item], match.departures) * claim.step / claim.value
+            texts[claim.metric] = match.text
+        else:
+            if chance <= CHANCE_ACCEPTED and (best is None or chance < best[2]):
+                best = (static, texts, chance)
+    return best

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.checks import verdicts
-from harness.checks.counts import misplaced
+from harness.checks.counts import columns, misplaced
 from harness.core.records import Claim, Outcome, Row, Source, Static, Verdict
 from harness.execution.environments import Installed
 from harness.execution.session import Measurer
@@ -47,7 +46,7 @@ def build(planned: Plan, installed: Mapping[Source, Installed], measurer: Measur
 def judge(planned: Plan, built: Built, installed: Mapping[Source, Installed], measurer: Measurer) -> list[Verdict]:
     """Verdicts on FLOPs and parameters; where one is contradicted, whatever else of the source has the figure."""
     static = [(claim, source) for claim, source in planned.claims() if claim.metric in ("flops", "params")]
-    judged = verdicts.judge_static(static, built)
+    judged = columns.judge_static(static, built)
     judged = _at_other_sizes(judged, built, installed, measurer)
     judged = misplaced.name_exchanged(judged, built)
     judged = misplaced.attribute_to_neighbours(judged, _in_the_table(judged, built))
@@ -87,9 +86,7 @@ def _at_other_sizes(
     if not wider:
         return judged
     # beside the other rows, which tell how the column is counted
-    again = verdicts.judge_static(
-        [(v.claim, v.source) for v in judged if v.claim.metric == "flops"], {**built, **wider}
-    )
+    again = columns.judge_static([(v.claim, v.source) for v in judged if v.claim.metric == "flops"], {**built, **wider})
     missed = {(miss.claim, miss.source) for miss in misses if (miss.claim.row, miss.source) in wider}
     found = {(v.claim, v.source): v for v in again if (v.claim, v.source) in missed}
     return [found.get((v.claim, v.source), v) for v in judged]

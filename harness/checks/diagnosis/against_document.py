@@ -15,11 +15,11 @@ from harness.checks.diagnosis import attribution, factors, wording
 from harness.checks.diagnosis.attribution import Attribution, Swap, Target
 from harness.checks.diagnosis.factors import Identified, Variant
 from harness.checks.diagnosis.variant_runner import Bench
-from harness.core.paths import place
+from harness.core.files import sha256
 from harness.core.records import Row, Run
 from harness.dataset.image_set import ImageSet, shuffled
-from harness.execution.download import sha256
-from harness.execution.store import Predictions, key
+from harness.dataset.remote import parse_location
+from harness.execution.predictions import Predictions, key
 from harness.plan.page import Page
 from harness.worker.images import ImageRef
 
@@ -48,7 +48,7 @@ def explain(
     Without a target, what would do better. `checkpoints` are other files that hold weights of the model.
     """
     labels = {ref.name: ref.label for ref in bench.images.images}
-    base = Predictions(place(run.predictions)).read()
+    base = Predictions(parse_location(run.predictions)).read()
     own = attribution.scored(base, labels)
     off = attribution.misses(target, own) if target else []
     refs = [ref for ref in shuffled(bench.images.images) if ref.name in own.index]

@@ -12,16 +12,16 @@ from typing import Any
 
 import pandas as pd
 
-from harness.checks.diagnosis import agreement, attribution, factors, wording
+from harness.checks.diagnosis import agreement, attribution, factors, source_factors, wording
 from harness.checks.diagnosis.attribution import Agreement, Attribution
 from harness.checks.diagnosis.factors import Identified, Variant
 from harness.checks.diagnosis.variant_runner import Bench, identified, identify_task
 from harness.checks.diagnosis.weight_swap import state_task, transplant
-from harness.core.paths import place
 from harness.core.records import Run, Source
 from harness.dataset.image_set import ImageSet, shuffled
+from harness.dataset.remote import parse_location
 from harness.execution.cache_keys import code_digest
-from harness.execution.store import Predictions
+from harness.execution.predictions import Predictions
 from harness.worker.images import ImageRef
 
 #: images on which two sources are compared: those on which they differ most, and as many others
@@ -33,7 +33,7 @@ def explain(run: Run, other: Run, bench: Bench, same_function: bool | None) -> A
 
     `same_function`: what the numerics say of the two, where they were asked for.
     """
-    mine, theirs = (Predictions(place(one.predictions)).read() for one in (run, other))
+    mine, theirs = (Predictions(parse_location(one.predictions)).read() for one in (run, other))
     if agreement.agreement("", "", mine, theirs).status == "fits":
         return None
     identity = _identity(run, other, bench, same_function)
@@ -74,7 +74,7 @@ def _compare(
         mine_known, theirs_known = both.known[run.source], both.known[other.source]
         refs = [ref for ref in refs if ref.name in both.files]
         moved = transplant(run, other, both.shapes, scratch)
-        single = factors.between(mine_known, theirs_known)
+        single = source_factors.between(mine_known, theirs_known)
         taken: dict[str, Any] = {"inputs": both.files}
         levels = [[Variant(attribution.PREPROCESSING, f"as {other.source} prepares images", taken)]]
         if moved.differing:
@@ -82,7 +82,7 @@ def _compare(
             differing = f"{moved.differing} of {moved.tensors} tensors differ, first {moved.first}"
             levels.append([Variant("weights", f"those of {other.source} on its images; {differing}", taken)])
         on_top = " on its images and weights" if moved.differing else " on its images"
-        levels.append(factors.of_other_network(mine_known, theirs_known, taken, on_top))
+        levels.append(source_factors.of_other_network(mine_known, theirs_known, taken, on_top))
         variants = [*single, *(variant for level in levels for variant in level)]
         found = _agreements(run, mine_known, variants, refs, theirs, bench, scratch)
     finally:

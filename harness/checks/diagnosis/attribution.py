@@ -14,17 +14,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import optimize
 from statsmodels.stats.multitest import multipletests
 
+from harness.checks.statistics import images_needed, mcnemar_p, population_interval
 from harness.core.records import Metric
 
 #: Greatest chance that any swap is refuted or taken for effective wrongly.
@@ -32,8 +31,6 @@ LEVEL = 0.05
 _CLASSES = 1000
 #: parts of the images of a class whose order of the classes the other parts tell
 _FOLDS = 10
-#: Chance of seeing an effect that is there, for the number of images that could tell.
-_POWER = 0.8
 
 #: what an attribution can be against, beside another source
 DOCUMENT, NOTHING = "the documented figures", "nothing"
@@ -284,50 +281,6 @@ def _total(
 def _within(total: tuple[int, int], target: Target, metric: Metric) -> bool:
     low, high = target.allowed[metric]
     return total[0] <= high and total[1] >= low
-
-
-@cache
-def population_interval(found: int, seen: int, population: int, level: float) -> tuple[int, int]:
-    """How many of `population` are such, when `found` of `seen` drawn without replacement are; `level` on each side.
-
-    Inversion of the hypergeometric tests (Konijn 1973; Wright 1991); exact, and a single number where all were seen.
-    """
-    least, greatest = found, population - (seen - found)
-
-    def at_least(count: int) -> float:  # chance of so many or more, were there `count`
-        return float(stats.hypergeom.sf(found - 1, population, count, seen))
-
-    def at_most(count: int) -> float:
-        return float(stats.hypergeom.cdf(found, population, count, seen))
-
-    low, high = least, greatest
-    while low < high:  # the first count at which so many are no surprise
-        middle = (low + high) // 2
-        low, high = (low, middle) if at_least(middle) > level else (middle + 1, high)
-    first = low
-    low, high = first, greatest
-    while low < high:  # the last count at which so few are no surprise
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if at_most(middle) > level else (low, middle - 1)
-    return first, low
-
-
-def mcnemar_p(gained: int, lost: int) -> float:
-    """Chance of so uneven a split of the flips, were they even; two-sided and exact."""
-    return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
-
-
-def images_needed(gained: int, lost: int, images: int, level: float) -> int | None:
-    """About how many images could tell an effect of the observed size from none, with a chance of 80 %.
-
-    The usual approximation for McNemar's test (Connor 1987). None where no effect was observed.
-    """
-    if gained == lost:
-        return None
-    rate, effect = (gained + lost) / images, abs(gained - lost) / images
-    spread = float(stats.norm.isf(level / 2)) * math.sqrt(rate)
-    quantiles = spread + float(stats.norm.isf(1 - _POWER)) * math.sqrt(rate - effect**2)
-    return max(images if mcnemar_p(gained, lost) >= level else 1, math.ceil((quantiles / effect) ** 2))
 
 
 def conclude(swaps: Sequence[Swap]) -> tuple[Outcome, tuple[str, ...]]:

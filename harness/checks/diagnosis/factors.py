@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.checks.diagnosis.attribution import LABEL_ORDER
-from harness.core.records import Finding
 
 Parameters = Mapping[str, Any]
 #: mean and std that published recipes have, of pixels scaled to 0..1
@@ -279,118 +278,5 @@ def _named(activation: tuple[str, float | None]) -> str:
 
 # -- two sources ---------------------------------------------------------------------------------
 
-#: step, parameters that go together, and the factor that they are
-_GROUPS = (
-    ("decode", ("library",), "decoder"),
-    ("decode", ("orientation",), "EXIF orientation"),
-    ("decode", ("channels",), "channel order"),
-    ("resize", ("library", "antialias"), "resize library"),
-    ("resize", ("filter",), "filter"),
-    ("resize", ("library", "filter", "antialias"), "resize library and filter"),
-    ("resize", ("aspect_ratio",), "aspect ratio"),
-    ("resize", ("short_side",), "short side"),
-    ("resize", ("long_side",), "rounding"),
-    ("crop", ("size",), "input size"),
-    ("crop", ("offset",), "rounding"),
-    ("normalise", ("channels",), "channel order"),
-    ("normalise", ("scale",), "scale"),
-    ("normalise", ("mean", "std"), "mean and std"),
-)
-
-
-def between(own: Identified, other: Identified) -> list[Variant]:
-    """What the other source does otherwise, each taken over alone, in the order of the steps."""
-    found = []
-    for step, names, factor in _GROUPS:
-        mine, theirs = own.recipe[step], other.recipe[step]
-        if mine is None or theirs is None:
-            continue
-        taken = {name: theirs[name] for name in names}
-        differing = [name for name in names if not _equal(mine[name], theirs[name])]
-        if not differing or not _possible(step, {**mine, **taken}, own):
-            continue
-        if "filter" in names and "library" in names and not {"library", "filter"} <= set(differing):
-            continue  # one of them alone is there already
-        named = factor
-        if differing == ["antialias"]:
-            named = "antialias"
-        elif names == ("offset",) and "corner" in (mine["offset"], theirs["offset"]):
-            named = "crop position"
-        texts = (_values(taken), _values({name: mine[name] for name in names}))
-        what = {"long_side": "long side: ", "offset": "crop offset: "}.get(names[0], "")
-        found.append(_step(named, f"{what}{texts[0]} instead of {texts[1]}", **{step: {**mine, **taken}}))
-    return found
-
-
-def _equal(one: Any, other: Any) -> bool:
-    return _close(one, other) if isinstance(one, (list, tuple)) else bool(one == other)
-
-
-def _possible(step: str, parameters: Parameters, own: Identified) -> bool:
-    """Whether the source's environment can do it."""
-    if "library" in parameters and parameters["library"] not in own.libraries:
-        return False
-    also = ("hamming",) if parameters.get("library") == "PIL" else ()
-    return step != "resize" or parameters["filter"] in (*_FILTERS[parameters["library"]], *also)
-
-
-def _values(parameters: Mapping[str, Any]) -> str:
-    def shown(name: str, value: Any) -> str:
-        if name == "antialias":
-            return "antialiased" if value else "not antialiased"
-        if isinstance(value, (list, tuple)):
-            return f"{name} ({', '.join(f'{part:.4g}' for part in value)})"
-        return str(value) if isinstance(value, str) else f"{value:g}"
-
-    return ", ".join(shown(name, value) for name, value in parameters.items())
-
-
-def of_other_network(own: Identified, other: Identified, taken: Mapping[str, Any], said: str = "") -> list[Variant]:
-    """The other source's epsilon and activation, on top of what is `taken` over from it, which `said` adds."""
-    found = []
-    if len(other.epsilons) == 1 and own.epsilons and set(own.epsilons) != set(other.epsilons):
-        value = next(iter(other.epsilons))
-        found.append(_altered("epsilon", f"{value:g} instead of {_listed_epsilons(own)}", {"value": value}))
-    mine, theirs = main_activation(own.operations), main_activation(other.operations)
-    if mine and theirs and mine != theirs:
-        found.append(_activation(mine, theirs))
-    return [Variant(v.factor, v.text + said, {**v.task, **taken}) for v in found]
-
 
 # -- what a source says of itself --------------------------------------------------------------------
-
-
-def misdescribed(source: str, model: str, known: Identified) -> list[Finding]:
-    """Where a source does otherwise than it says of itself."""
-    said, does = known.said, known.recipe
-    resize, crop, normalise = (does[step] or {} for step in ("resize", "crop", "normalise"))
-    wrong = [
-        f"a {name} of {given} pixels, but {done} come out"
-        for name, given, done in (
-            ("short side", said["short_side"], resize.get("short_side")),
-            ("crop", said["crop"], crop.get("size")),
-        )
-        if done is not None and given != done
-    ]
-    resampling = said["resize"].lower()
-    named = {library for library, mark in (("PIL", "pil"), ("OpenCV", "cv")) if mark in resampling}
-    if resize and (resize["filter"] not in resampling or (named and resize["library"] not in named)):
-        wrong.append(
-            f"the resize {said['resize']!r}, but its pixels are those of {resize['library']} {resize['filter']}"
-        )
-    if resize.get("aspect_ratio") == "square":
-        wrong.append("a short side, but both sides become that")
-    if "BGR" in (normalise.get("channels"), (does["decode"] or {}).get("channels")):
-        wrong.append("RGB, but the channels are turned to BGR")
-    if normalise and normalise["scale"] != 255.0:
-        wrong.append("pixels scaled to 0..1, but they are not divided by 255")
-    for name in ("mean", "std"):
-        if normalise and any(abs(a - b) > 5e-4 for a, b in zip(said[name], normalise[name], strict=True)):
-            done = ", ".join(f"{value:.4g}" for value in normalise[name])
-            wrong.append(f"a {name} of {tuple(said[name])}, but it is ({done})")
-    if not wrong:
-        return []
-    text = f"{source} does not prepare images for {model} as it says: it says {'; it says '.join(wrong)}."
-    return [
-        Finding("preprocessing_description", "warning", source, model, text, {"said": dict(said), "does": dict(does)})
-    ]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.checks.diagnosis.factors import Identified
-from harness.core.paths import place
 from harness.core.records import Run, Source
 from harness.dataset.image_set import ImageSet
+from harness.dataset.remote import parse_location
 from harness.execution.environments import Installed
+from harness.execution.predictions import Predictions
 from harness.execution.session import Measurer
-from harness.execution.store import Predictions
 from harness.worker.images import ImageRef
 
 
@@ -100,7 +100,7 @@ class Bench:
         failed: dict[str, str] = {}
         if not keys:
             return failed
-        base = Predictions(place(run.predictions)).read()
+        base = Predictions(parse_location(run.predictions)).read()
         columns = (base[name] for name in ("image", "classes", "logits"))
         own = {name: (list(classes), list(logits)) for name, classes, logits in zip(*columns, strict=True)}
 

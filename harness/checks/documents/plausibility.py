@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from harness.checks.documents import plausibility
 from harness.core.records import Claim, Finding, Metric, Row, Suspect
+from harness.dataset.image_set import ImageSet
+from harness.plan.plan import Plan
 from harness.worker.model_names import folded
 
 #: FLOPs per parameter at 224 pixels that an ImageNet network can have, with room for rounding.
@@ -180,3 +183,17 @@ def _at(row: Row) -> str:
 def _short(number: float) -> str:
     """Two significant digits, or all before the point."""
     return f"{number:,.0f}" if number >= 99.5 else f"{number:.2g}"
+
+
+def _impossible(planned: Plan, images: ImageSet | None) -> list[Finding]:
+    """What cannot be true of each page, whose accuracies are about ImageNet val unless it says otherwise."""
+    found: list[Finding] = []
+    for file, page in planned.pages.items():
+        claims = [claim for claim in planned.table.claims if claim.row.file == file]
+        if page.data is None:
+            found += plausibility.impossible(claims)
+        elif images is not None and page.is_about(images):
+            found += plausibility.impossible(claims, len(images.images))
+        else:  # how many images they are of is not known
+            found += [one for one in plausibility.impossible(claims) if one.kind != "impossible_percentage"]
+    return found

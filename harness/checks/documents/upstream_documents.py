@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.checks import verdicts
-from harness.checks.counts import misplaced
+from harness.checks.counts import columns, misplaced
 from harness.checks.counts.run import Built
 from harness.checks.documents import upstream
 from harness.checks.documents.upstream import Published
@@ -109,7 +108,7 @@ def contradicted(documents: Mapping[Source, Sequence[Published]], built: Built) 
             if models:
                 of_rows[one.row, source] = statics[source, models[-1]]
                 claims += [(one.figures[metric], source) for metric in STATIC if metric in one.figures]
-    judged = misplaced.name_exchanged(verdicts.judge_static(claims, of_rows), of_rows)
+    judged = misplaced.name_exchanged(columns.judge_static(claims, of_rows), of_rows)
     wrong: dict[tuple[Source, str], list[Verdict]] = {}
     for verdict in judged:
         if verdict.outcome is Outcome.CONTRADICTED:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.checks.equivalence.trace import RESHAPING, Array, Call, Layer, Trace
+from harness.checks.equivalence.trace import Array, Call, Layer, Trace
+from harness.core.operators import RESHAPING
 
 #: Relative difference (2-norm) that float32 rounding explains in one layer; frameworks that agree stay below 1e-5.
 LAYER_ROUNDING = 1e-4

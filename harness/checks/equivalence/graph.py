@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.checks.equivalence.divergence import attribute_differences, defining, shown
-from harness.checks.equivalence.trace import RESHAPING, Call, Layer, Trace
+from harness.checks.equivalence.trace import Call, Layer, Trace
+from harness.core.operators import RESHAPING
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ Everything is run and written down first; what it means is told afterwards from 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.cache_keys import code_digest
 from harness.execution.environments import Installed
 from harness.execution.session import K, Measurer
+from harness.plan.pairs import Pair
 from harness.worker.arrays import load
 
 #: images on which two networks are compared, if that many were given
@@ -33,34 +33,10 @@ _SEED = 0
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two sources that document the same model."""
-
-    a: Source
-    b: Source
-    model: str  #: as documented
-    input_size: int | None  #: pixels; None is a's own
-
-
-@dataclass(frozen=True)
 class _Network:
     source: Source
     model: str
     input_size: int | None
-
-
-def pairs_of(rows: Iterable[tuple[str, int | None, Source]]) -> list[Pair]:
-    """Every two sources of a model, from (model, input size in pixels, source) of the rows, in their order."""
-    sizes: dict[str, int | None] = {}
-    sources: dict[str, dict[Source, None]] = {}
-    for model, size, source in rows:
-        sizes[model] = sizes.get(model) or size
-        sources.setdefault(model, {})[source] = None
-    return [
-        Pair(a, b, model, sizes[model])
-        for model, offered in sources.items()
-        for a, b in itertools.combinations(offered, 2)
-    ]
 
 
 def compare(

@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness.checks.equivalence import preprocessing
-from harness.checks.equivalence.numerics import IMAGES, Pair
+from harness.checks.equivalence.numerics import IMAGES
 from harness.checks.equivalence.preprocessing import Comparison
+from harness.core.files import write_whole
 from harness.core.records import Finding, Source, Static
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.environments import Installed
 from harness.execution.session import Measurer
-from harness.execution.store import write_whole
 from harness.plan.page import Page
+from harness.plan.pairs import Pair
 
 #: in the store: what each source made of each image in each step, as hashes that other machines can compare
 HASHES = "preprocessing.csv"

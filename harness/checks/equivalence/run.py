@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.checks import verdicts
-from harness.checks.accuracy import demonstration
+from harness.checks import photographs
 from harness.checks.counts.run import Built
 from harness.checks.equivalence import numerics, paired_accuracy, preprocessing_runner
 from harness.checks.equivalence.preprocessing import Comparison
 from harness.core.errors import MeasurementError
-from harness.core.paths import place
 from harness.core.records import Finding, PairResult, Row, Run, Source
 from harness.dataset.image_set import ImageSet
+from harness.dataset.remote import parse_location
 from harness.execution import environments
 from harness.execution.environments import Installed
+from harness.execution.predictions import Predictions
 from harness.execution.session import Measurer
-from harness.execution.store import Predictions
-from harness.plan.plan import Options, Plan
+from harness.plan import known_gaps
+from harness.plan.options import Options
+from harness.plan.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def compare_sources(
         )
     pairs = [pair for pair in wanted if pair.a in installed and pair.b in installed]
     try:
-        shown = images or demonstration.photographs(environments.cache())
+        shown = images or photographs.photographs(environments.cache())
     except (MeasurementError, OSError) as error:
         measurer.fail(None, None, "numerics", f"no images to compare the sources on: {error}. Pass --data")
         return Compared()
@@ -74,7 +75,7 @@ def compare_sources(
         prepared, page = preprocessing_runner.compare(networks, pairs, installed, shown, measurer)
         statics = {(str(source), row.model): static for (row, source), static in built.items()}
         prepared = preprocessing_runner.describe(prepared, statics)
-    return Compared(tuple(verdicts.apply_known_pairs(found, planned.known_pairs)), tuple(prepared), tuple(page))
+    return Compared(tuple(known_gaps.apply_known_pairs(found, planned.known_pairs)), tuple(prepared), tuple(page))
 
 
 def paired_runs(
@@ -90,6 +91,6 @@ def paired_runs(
         for a in (run for run in every if (run.source, run.documented_model) == (pair.a, pair.model)):
             for b in (run for run in every if (run.source, run.documented_model) == (pair.b, pair.model)):
                 if a.input_size == b.input_size and a.images and b.images:
-                    read = [Predictions(place(run.predictions)).read() for run in (a, b)]
+                    read = [Predictions(parse_location(run.predictions)).read() for run in (a, b)]
                     found.append(PairedRuns(a, b, paired_accuracy.compare(read[0], read[1], labels)))
     return found

@@ -18,12 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float32]
+from harness.core.operators import SAME_KIND
 
-#: one function under two names; frameworks differ in which they run
-SAME_KIND: Mapping[str, str] = {"Mean": "AdaptiveAvgPool2d"}
-#: what reshapes without computing
-RESHAPING = ("Flatten", "view", "reshape", "squeeze", "unsqueeze", "permute", "transpose")
+Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

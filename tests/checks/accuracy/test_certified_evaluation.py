@@ -10,9 +10,10 @@ from fakes import Recorder, best, contents, in_this_process, installed, save_che
 from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.core.records import Run
 from harness.dataset.image_set import ImageSet, open_images
+from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
 from harness.execution.session import Measurer
-from harness.execution.store import Predictions, Store
+from harness.execution.store import Store
 
 IMAGES, BATCH = 600, 8
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from harness.checks.accuracy.scores import Ledger, Row
-from harness.execution.store import Predictions, Store
+from harness.execution.predictions import Predictions
+from harness.execution.store import Store
 
 Broken = Sequence[tuple[str, str]]
 

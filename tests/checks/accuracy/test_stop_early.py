@@ -17,10 +17,10 @@ from harness.core.errors import InputError
 from harness.core.records import Outcome, Verdict
 from harness.dataset import image_set
 from harness.dataset.image_set import ImageSet
+from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
-from harness.execution.store import Predictions
 from harness.plan import preview as looking_ahead
-from harness.plan.plan import Options
+from harness.plan.options import Options
 from harness.plan.preview import ahead
 
 HEADING = "| model | source | top1 | top5 | input size |\n| - | - | - | - | - |\n"

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import pytest
 from builders import claim, measured, row, static
 
-from harness.checks.counts.judge import CHANCE_ACCEPTED, CHANCE_ACCEPTED_BESIDE, belongs_to, judge, left_out_types
+from harness.checks.counts.judge import CHANCE_ACCEPTED, CHANCE_ACCEPTED_BESIDE, judge, left_out_types
 from harness.checks.counts.matching import Judgement, Measured, paddings
+from harness.checks.counts.misplaced import belongs_to
 from harness.core.records import Outcome, Static
 
 REPRODUCED, EXPLAINED, CONTRADICTED = Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.CONTRADICTED

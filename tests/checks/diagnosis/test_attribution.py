@@ -22,19 +22,17 @@ from harness.checks.diagnosis.attribution import (
     Target,
     as_good_as,
     conclude,
-    images_needed,
     images_to_tell,
     improvements,
     judge,
-    mcnemar_p,
     misses,
     other_labels,
-    population_interval,
     scored,
 )
 from harness.checks.equivalence.numerics import ROUNDING
+from harness.checks.statistics import images_needed, mcnemar_p, population_interval
 from harness.core.records import Metric
-from harness.execution.store import Predictions
+from harness.execution.predictions import Predictions
 
 TRUTH = 7
 IMAGES, TOP1, TOP5 = 1000, 600, 800

@@ -16,15 +16,14 @@ from harness.checks.diagnosis.factors import (
     LABELS,
     Identified,
     Variant,
-    between,
     control,
     main_activation,
-    misdescribed,
     of_network,
-    of_other_network,
     of_preprocessing,
     untried,
 )
+from harness.checks.diagnosis.self_description import misdescribed
+from harness.checks.diagnosis.source_factors import between, of_other_network
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 AS_PRINTED = "mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225)"

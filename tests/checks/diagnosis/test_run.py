@@ -25,9 +25,9 @@ from harness.checks.run import execute
 from harness.core.errors import InputError
 from harness.core.records import Outcome, Verdict
 from harness.dataset import image_set
-from harness.execution.environments import SourceSpec
 from harness.execution.process import Worker
-from harness.plan.plan import Options
+from harness.execution.registry import SourceSpec
+from harness.plan.options import Options
 from harness.plan.preview import ahead
 
 HEADING = "| model | source | top1 | top5 | input size |\n| - | - | - | - | - |\n"

@@ -12,7 +12,7 @@ from harness.checks.run import execute
 from harness.cli import documents
 from harness.cli import run as command_line
 from harness.core.errors import InputError
-from harness.plan.plan import Options
+from harness.plan.options import Options
 from harness.plan.preview import ahead
 from harness.tables.claims import read_table
 

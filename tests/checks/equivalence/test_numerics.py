@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 from fakes import VERSION, Recorder, contents, installed, write_images
 
-from harness.checks.equivalence.numerics import compare, difference_of_logits, pairs_of
-from harness.checks.verdicts import KnownPair, apply_known_pairs, exit_status, pair_findings, pair_sentence
+from harness.checks.equivalence.findings import pair_findings, pair_sentence
+from harness.checks.equivalence.numerics import compare, difference_of_logits
+from harness.checks.results import exit_status
 from harness.core.records import PairResult, Source
 from harness.dataset.image_set import ImageSet, open_images
 from harness.execution.environments import Installed
 from harness.execution.session import Measurer
 from harness.execution.store import Store
+from harness.plan.known_gaps import KnownPair, apply_known_pairs
+from harness.plan.pairs import pairs_of
 
 ORIGINAL, PORT = Source("fake", VERSION), Source("fake", "2.0")
 SOURCES: dict[Source, Installed] = {

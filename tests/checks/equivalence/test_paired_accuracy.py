@@ -19,7 +19,7 @@ from harness.checks.equivalence.paired_accuracy import (
     sentence,
 )
 from harness.core.errors import MeasurementError
-from harness.execution.store import Predictions
+from harness.execution.predictions import Predictions
 
 TRUTH = 7
 CLASSES = [TRUTH, 1, 2, 3, 4, 5]

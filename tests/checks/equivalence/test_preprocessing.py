@@ -19,9 +19,9 @@ from harness.checks.equivalence import preprocessing_runner
 from harness.checks.equivalence.preprocessing import Comparison, Step, against_page, compare, sentence
 from harness.core.records import Finding
 from harness.dataset.image_set import open_images
-from harness.worker.__main__ import prepare_images
 from harness.worker.arrays import load, save
 from harness.worker.images import ImageRef
+from harness.worker.preprocess import prepare_images
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 SIZE, SHORT = 16, 18

@@ -35,6 +35,9 @@ from fakes import (
 )
 from folders import ROOT, SUPPORT
 
+from harness.execution.ray import cluster as ray_cluster
+from harness.execution.ray import node as ray_node
+
 ray = pytest.importorskip("ray")
 
 from fake_adapter import Adapter
@@ -49,11 +52,12 @@ from harness.dataset.image_set import ImageSet, open_images
 from harness.execution import environments
 from harness.execution.cache_keys import code_of
 from harness.execution.engine import BLOCK, Work
+from harness.execution.predictions import Predictions
 from harness.execution.ray import engine as ray_engine
 from harness.execution.ray.engine import Cluster
 from harness.execution.session import Measurer
-from harness.execution.store import Predictions, Store
-from harness.plan.plan import Options
+from harness.execution.store import Store
+from harness.plan.options import Options
 from harness.plan.preview import ahead
 
 BATCH = 4
@@ -323,7 +327,7 @@ class FullDisk(Predictions):
 def test_a_full_disk_of_a_node_ends_the_run_as_one_here_does(
     tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.execution.store.Predictions", FullDisk)
+    monkeypatch.setattr("harness.execution.predictions.Predictions", FullDisk)
     with pytest.raises(OSError, match="No space left on device") as caught:
         evaluate(
             measurer(tmp_path / "store", nodes.cluster()),
@@ -405,7 +409,7 @@ def test_a_store_that_nodes_do_not_see_is_complete_in_the_end(
 ) -> None:
     images = data(tmp_path / "data", broken=[5])
     two = asked(tmp_path / "weights", "tiny", "twin")
-    monkeypatch.setattr("harness.execution.store.Predictions", Elsewhere)
+    monkeypatch.setattr("harness.execution.predictions.Predictions", Elsewhere)
     found = evaluate(measurer(tmp_path / "far", nodes.cluster()), installed(), two, images)
     monkeypatch.undo()
     expected = evaluate(measurer(tmp_path / "near"), installed(), two, images)
@@ -453,7 +457,7 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "node"))
     monkeypatch.setenv("FAKE_FORWARDS", str(tmp_path / "forwards"))
     yield
-    for worker in ray_engine._kept.values():
+    for worker in ray_node._kept.values():
         worker.__exit__(None)
 
 
@@ -462,9 +466,7 @@ def part(tmp_path: Path, works: Sequence[Work], images: ImageSet, ready: Any = N
     ready = ready or installed()
     blobs = [np.frombuffer(Path(one.network["checkpoint"]).read_bytes(), np.uint8) for one in works]
     refs = dict(enumerate(images.images))
-    return ray_engine._part_on_a_node(
-        ready, code_of(ready.spec), "run", works, refs, "cpu", 1, tmp_path / "log", *blobs
-    )
+    return ray_node._part_on_a_node(ready, code_of(ready.spec), "run", works, refs, "cpu", 1, tmp_path / "log", *blobs)
 
 
 @pytest.mark.usefixtures("node")
@@ -511,12 +513,12 @@ def test_a_node_makes_the_environment_that_it_lacks(monkeypatch: pytest.MonkeyPa
     prepared = use_fakes(monkeypatch)
     code = code_of(SPEC)
     lacking = dataclasses.replace(installed(), python=tmp_path / "python")
-    assert ray_engine._here(installed(), code) == installed()
+    assert ray_node._here(installed(), code) == installed()
     assert prepared == []
-    assert ray_engine._here(lacking, code) == installed()
+    assert ray_node._here(lacking, code) == installed()
     assert prepared == [VERSION]
     with pytest.raises(MeasurementError, match=r"something else than the rest: numpy==1\.0\. Install"):
-        ray_engine._here(dataclasses.replace(lacking, packages=("numpy==1.0",)), code)
+        ray_node._here(dataclasses.replace(lacking, packages=("numpy==1.0",)), code)
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -531,9 +533,9 @@ def test_the_code_of_a_node_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path
     )
     monkeypatch.setattr(environments, "sources", lambda: {"fake": own})
     monkeypatch.setattr(environments, "prepare", lambda *_: dataclasses.replace(asked_for, spec=own))
-    assert ray_engine._here(asked_for, code_of(own)).spec.folder == tmp_path
+    assert ray_node._here(asked_for, code_of(own)).spec.folder == tmp_path
     with pytest.raises(MeasurementError, match="another release of the harness or of the adapters"):
-        ray_engine._here(asked_for, code_of(SPEC))
+        ray_node._here(asked_for, code_of(SPEC))
 
 
 # --- how the work is split
@@ -608,7 +610,7 @@ def test_scattered_images_do_not_come_one_by_one() -> None:
 def test_a_part_gets_the_processors_of_the_smallest_node(
     nodes: list[tuple[int, int]], cpus: int | None, device: str, expected: tuple[int, int]
 ) -> None:
-    assert ray_engine._shares(nodes, cpus, device) == expected
+    assert ray_cluster._shares(nodes, cpus, device) == expected
 
 
 def test_what_a_cluster_has(nodes: Nodes) -> None:

@@ -1,0 +1,18 @@
+"""What documents say, held against themselves and each other."""
+
+from __future__ import annotations
+
+from harness.core.records import Finding
+from harness.plan.plan import Plan
+
+
+def _read(planned: Plan) -> list[Finding]:
+    """What was read otherwise than as claims, or not as it stands."""
+    return [
+        *(
+            Finding("no_model_table", "note", "", "", f"The table {other.text!r} is not about models.", other.place)
+            for other in planned.table.passed_over
+        ),
+        *(Finding("assumed_unit", "note", "", "", f"{column.text}.", column.place) for column in planned.table.assumed),
+        *(Finding("unread_column", "note", "", "", f"{column.text}.", column.place) for column in planned.table.unread),
+    ]

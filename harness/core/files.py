@@ -1,0 +1,63 @@
+"""Files that are there whole or not at all, their digests, and locks."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.core.cancellation import LOOK, sleep
+from harness.core.paths import Location
+
+
+def write_whole(path: Location, content: bytes) -> None:
+    """Writes a file that is there whole or not at all, whatever happens and whoever else writes it."""
+    if not isinstance(path, Path):
+        path.write_bytes(content)  # an object is there whole or not at all
+        return
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.rename(path)
+        _sync(path.parent)
+    except BaseException:  # a full disk above all: what was begun would keep it full
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _sync(folder: Path) -> None:
+    """What was named in it stays named there when the power goes."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a whole file. Raises OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one process at a time is in here with this file, which is left behind. Raises OSError.
+
+    To remove it would let two processes hold locks on two files of that name.
+    """
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                sleep(LOOK)
+        yield

@@ -1,0 +1,39 @@
+"""Text as it is compared and shown: plain, clean, counted, and the nearest of what was meant."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+
+_NOTE = re.compile(r"(?:\s*(?:\[\^[^\]]*\]|\^[^\s^]+|[*†‡§¶`]))+$")
+
+
+def plain(text: str) -> str:
+    """The same text in the characters of a keyboard: one width, one dash, one kind of space, raised ones after ^."""
+    runs = itertools.groupby(text, key=_is_raised)
+    joined = "".join("^" * raised + unicodedata.normalize("NFKC", "".join(run)) for raised, run in runs)
+    kept = (char for char in joined if char.isspace() or unicodedata.category(char) not in ("Cc", "Cf"))
+    return " ".join("".join("-" if _is_dash(char) else char for char in kept).split())
+
+
+def without_notes(text: str) -> str:
+    """A text of `plain` without the signs at its end that point to a footnote."""
+    return _NOTE.sub("", text).strip("* `")
+
+
+def _is_raised(char: str) -> bool:
+    return unicodedata.decomposition(char).startswith(("<super>", "<circle>"))
+
+
+def _is_dash(char: str) -> bool:
+    return unicodedata.category(char) == "Pd" or char == "\N{MINUS SIGN}"
+
+
+#: characters that XML 1.0 cannot hold
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def clean(text: str) -> str:
+    """Without the characters that XML cannot hold."""
+    return _FORBIDDEN.sub("\ufffd", text)

@@ -1,0 +1,152 @@
+"""A part of an evaluation, on the node of a cluster that it lands on."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import tempfile
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from ray.experimental import internal_kv
+
+from harness.core.errors import MeasurementError
+from harness.execution import environments, registry
+from harness.execution.cache_keys import code_of
+from harness.execution.engine import Event, Work, perform
+from harness.execution.environments import Installed
+from harness.execution.predictions import Predictions
+from harness.execution.process import Worker
+from harness.worker.images import ImageRef
+
+#: of the cluster's own keys and values
+_NAMESPACE = b"parity"
+
+
+_Bytes = npt.NDArray[np.uint8]
+
+
+def _has_ended(key: str) -> bool:
+    # an actor would have to be waited for, and who waits gives its processors to others meanwhile
+    try:
+        return bool(internal_kv._internal_kv_exists(key, namespace=_NAMESPACE))
+    except Exception:  # who cannot ask goes on
+        return False
+
+
+class _Ended(BaseException):
+    """Nobody waits for the rest."""
+
+
+#: one worker, kept for the next part of the same source that comes to this process
+_kept: dict[str, Worker] = {}
+
+
+def _part_on_a_node(
+    installed: Installed,
+    code: str,
+    key: str,
+    works: Sequence[Work],
+    refs: Mapping[int, ImageRef],
+    device: str,
+    threads: int,
+    log: Path,
+    *checkpoints: _Bytes,
+) -> list[tuple[int, Event]]:
+    """Does the works on this node and returns their events; what it stored before Ray started it again is kept.
+
+    `key` is that of the run, which may be over meanwhile.
+    """
+    events: list[tuple[int, Event]] = []
+    left = []
+    if _has_ended(key):
+        return events
+    with contextlib.ExitStack() as held, contextlib.suppress(_Ended):
+        for index, (work, content) in enumerate(zip(works, checkpoints, strict=True)):
+            predictions = work.predictions
+            if not predictions.folder.is_dir():  # the store is on another machine
+                predictions = Predictions(Path(held.enter_context(tempfile.TemporaryDirectory(prefix="parity-part-"))))
+            known = predictions.network() is not None
+            lacking = []
+            for batch in work.batches:
+                stored = predictions.batch([refs[position].name for position in batch]) if known else None
+                if stored is None:
+                    lacking.append(batch)
+                else:
+                    rows, undecodable = stored
+                    event = {"event": "predictions", "rows": rows, "undecodable": undecodable, "seconds": 0.0}
+                    events.append((index, event))
+            network = {**work.network, "checkpoint": str(_checkpoint(content, work)), "conversion": _conversion(work)}
+            left.append(dataclasses.replace(work, predictions=predictions, network=network, batches=lacking))
+        indices = [index for index, work in enumerate(left) if work.batches]
+
+        def handle(position: int, event: Event) -> None:
+            index = indices[position]
+            if event["event"] == "run_failed":  # it is the user's file that does not fit, if any
+                own, copy = (str(them[index].network["checkpoint"]) for them in (works, left))
+                event = {**event, "message": event["message"].replace(copy, own)}
+            events.append((index, event))
+            if _has_ended(key):
+                raise _Ended
+
+        perform(
+            _worker(_here(installed, code), device, threads, log),
+            [left[index] for index in indices],
+            refs,
+            handle,
+            lambda text: events.append((0, {"event": "say", "text": text})),
+        )
+    return events
+
+
+def _here(installed: Installed, code: str) -> Installed:
+    """The source's environment on this node: the very one where the cache is shared, else one made alike.
+
+    Raises MeasurementError where it came out otherwise than the one that the run is known by.
+    """
+    spec = registry.sources().get(installed.spec.name, installed.spec)
+    if installed.python.is_file():
+        made = dataclasses.replace(installed, spec=spec)
+    else:
+        made = environments.prepare(spec, installed.source.version, installed.runtime)
+    other = sorted(set(made.packages) ^ set(installed.packages))
+    if other or code_of(spec) != code:
+        raise MeasurementError(
+            f"the node {os.uname().nodename} would measure with something else than the rest: "
+            f"{', '.join(other[:6]) or 'another release of the harness or of the adapters'}. Install the same release"
+        )
+    return made
+
+
+def _worker(installed: Installed, device: str, threads: int, log: Path) -> Worker:
+    key = f"{installed.python} {installed.spec.module} {device} {threads}"
+    if key not in _kept:
+        for other in _kept.values():
+            other.__exit__(None)
+        _kept.clear()
+        # what a node's workers say is told with the reason of a failure; the file is that node's own
+        folder = environments.cache() / "logs"
+        _kept[key] = Worker(installed, folder / f"{log.stem}-{uuid.uuid4().hex[:8]}{log.suffix}", device, threads)
+    return _kept[key]
+
+
+def _checkpoint(content: _Bytes, work: Work) -> Path:
+    """The checkpoint as a file on this node."""
+    folder = environments.cache() / "checkpoints"
+    path = folder / f"{work.sha256}{Path(work.network['checkpoint']).suffix}"
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != work.sha256:
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        beside.write_bytes(content.tobytes())
+        beside.rename(path)
+    return path
+
+
+def _conversion(work: Work) -> str | None:
+    kept = work.network["conversion"]
+    return None if kept is None else str(environments.cache() / "converted" / Path(kept).name)

@@ -39,15 +39,15 @@ from typing import Any
 from benchmarks.images import as_data_set
 from benchmarks.memory import children, resident_mib
 from harness.checks.accuracy import certificate
-from harness.checks.accuracy.group import Evaluation, Together
-from harness.checks.accuracy.network_evaluation import Candidate
+from harness.checks.accuracy.group import Evaluation, EvaluationGroup
+from harness.checks.accuracy.network_evaluation import NetworkEvaluation
 from harness.core.records import Run
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution import environments, registry
 from harness.execution.checkpoints import Checkpoint
 from harness.execution.engine import Handle, Local, Work
 from harness.execution.environments import Installed
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.execution.store import Store
 from harness.worker.images import ImageRef
 
@@ -65,7 +65,7 @@ class Evaluator:
         self._worker = KeptWorker()
         self._clock = Clock()
         self._folder = tempfile.TemporaryDirectory(prefix="parity-speed-")
-        self._together: Together | None = None
+        self._together: EvaluationGroup | None = None
         self.about: dict[str, Any] = {}
         atexit.register(self.close)
 
@@ -81,7 +81,7 @@ class Evaluator:
         start, self._upto = self._upto, self._upto + len(images)
         return self._pass(self._counted, self._together, start, images)
 
-    def _pass(self, data: ImageSet, together: Together | None, start: int, images: list[Any]) -> dict[str, Any]:
+    def _pass(self, data: ImageSet, together: EvaluationGroup | None, start: int, images: list[Any]) -> dict[str, Any]:
         """Settles the images that follow the first `start` of a data set."""
         stop = start + len(images)
         if [list(one) for one in images] != [[ref.file, ref.label] for ref in shuffled(data.images)[start:stop]]:
@@ -114,18 +114,18 @@ class Evaluator:
             "worker_peak_rss_mib": max(resident_mib(worker, peak=True) for worker in children(os.getpid())),
         }
 
-    def _begin(self, data: ImageSet) -> Together:
+    def _begin(self, data: ImageSet) -> EvaluationGroup:
         job = self._job
         store = Store(Path(self._folder.name) / ("counted" if data is self._counted else "warm-up"))
         how = (job["batch_size"], job["runtime"], job["precision"])
-        measurer = Measurer(store, self._clock, "cpu", *how, cluster=self._worker)
+        session = Session(store, self._clock, "cpu", *how, cluster=self._worker)
         evaluations = [
             Evaluation(row["documented"], row["model"], Checkpoint(**row["checkpoint"]), None, row["size"])
             for row in job["rows"]
         ]
-        return Together(measurer, self._installed, evaluations, data)
+        return EvaluationGroup(session, self._installed, evaluations, data)
 
-    def _row(self, one: Candidate, result: Run | None, start: int, stop: int) -> dict[str, Any]:
+    def _row(self, one: NetworkEvaluation, result: Run | None, start: int, stop: int) -> dict[str, Any]:
         if one.failed is not None:
             return {"failure": one.failed}
         natively = one.native.decoded | one.checked.decoded

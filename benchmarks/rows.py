@@ -10,7 +10,7 @@ from harness.cli.progress import Silent
 from harness.core.errors import MeasurementError
 from harness.execution import checkpoints, environments
 from harness.execution.checkpoints import Checkpoint
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.execution.store import Store
 from harness.plan.options import Options
 from harness.plan.plan import plan
@@ -40,13 +40,13 @@ def rows(folder: Path, sources: Sequence[str] = (), models: Sequence[str] = ()) 
     """
     planned = plan(Options(sources=tuple(sources), models=tuple(models)))
     # counting takes minutes and says the same every time
-    measurer = Measurer(Store(environments.cache() / "benchmarks"), Silent(), "cpu", batch_size=1)
+    session = Session(Store(environments.cache() / "benchmarks"), Silent(), "cpu", batch_size=1)
     found = []
     for source in dict.fromkeys(target.source for target in planned.targets):
         mine = [target.row.model for target in planned.targets if target.source == source]
         ready = environments.prepare(planned.known[source.name], source.version)
-        statics = measurer.statics({ready.source: ready}, {ready.source: dict.fromkeys(mine, ())})[ready.source]
-        for failure in measurer.failures:
+        statics = session.statics({ready.source: ready}, {ready.source: dict.fromkeys(mine, ())})[ready.source]
+        for failure in session.failures:
             raise MeasurementError(f"{failure.source} {failure.model}: {failure.message}")
         for model in mine:
             static = statics[model]

@@ -20,7 +20,7 @@ from benchmarks.images import as_data_set
 from benchmarks.speed_report import markdown
 from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.cli.progress import Silent
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.execution.store import Store
 
 NODES = (1, 2, 4)
@@ -62,11 +62,11 @@ def _seconds(nodes: int, batches: int, folder: Path) -> float:
         for name, number in (("warm-up", WARM_UP * nodes), ("counted", batches)):
             data = as_data_set([(str(files[n % len(files)]), 5) for n in range(number * BATCH_SIZE)])
             store = Store(folder / f"{nodes} {name}")
-            measurer = Measurer(store, Silent(), "cpu", BATCH_SIZE, cluster=cluster)
+            session = Session(store, Silent(), "cpu", BATCH_SIZE, cluster=cluster)
             began = time.perf_counter()
-            [run] = evaluate(measurer, installed(), [Evaluation("slow", "slow", checkpoint, None, 8)], data)
+            [run] = evaluate(session, installed(), [Evaluation("slow", "slow", checkpoint, None, 8)], data)
             seconds = time.perf_counter() - began
-            assert run is not None, measurer.failures
+            assert run is not None, session.failures
             assert run.measured_now == len(data.images)
         print(f"{nodes} nodes: {seconds:.1f} s", file=sys.stderr, flush=True)
     return seconds

@@ -17,7 +17,7 @@ _MEASURED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.CONTRADICTED, Outcom
 
 
 @dataclass(frozen=True)
-class Entry:
+class Issue:
     """Something to be mended: a cell, or a row where `claim` is None."""
 
     severity: Literal["error", "warning", "note"]
@@ -31,7 +31,7 @@ class Entry:
     cause: str
 
 
-def entries(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[Entry]:
+def issues(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[Issue]:
     """Contradicted cells and what is found besides, each cell once, with every cause that was found."""
     verdicts = list(verdicts)
     judged = {verdict.claim for verdict in verdicts if verdict.outcome in _MEASURED}
@@ -43,26 +43,26 @@ def entries(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[En
     for finding in findings:
         if finding.kind == "flops_per_parameter" and all(suspect.claim in judged for suspect in finding.suspects):
             continue  # the network itself was counted
-        found += _of(finding)
-    merged: dict[Hashable, Entry] = {}
+        found += issues_of(finding)
+    merged: dict[Hashable, Issue] = {}
     for entry in sorted(found, key=_gravity):
         key = entry.claim or (entry.kind, entry.file, entry.line, entry.cause)
         first = merged.get(key)
-        merged[key] = entry if first is None else _both(first, entry)
+        merged[key] = entry if first is None else merge_issues(first, entry)
     return sorted(merged.values(), key=lambda entry: (_gravity(entry), entry.file, entry.line))
 
 
-def _gravity(entry: Entry) -> int:
+def _gravity(entry: Issue) -> int:
     return SEVERITIES.index(entry.severity)
 
 
-def _contradicted(verdict: Verdict, releases: Sequence[Verdict]) -> Entry:
+def _contradicted(verdict: Verdict, releases: Sequence[Verdict]) -> Issue:
     """`releases` are the verdicts on the same cell, with each release that was asked."""
     claim, evidence = verdict.claim, verdict.evidence
     # how FLOPs are counted only other rows can tell
     known = claim.metric != "flops" or evidence.get("expected_as_in_rows") or evidence.keys() & {"slipped", "exchanged"}
     known = known and len({str(one.evidence.get("expected")) for one in releases}) == 1
-    return Entry(
+    return Issue(
         "error",
         f"contradicted_{claim.metric}",
         claim.row.file,
@@ -75,8 +75,8 @@ def _contradicted(verdict: Verdict, releases: Sequence[Verdict]) -> Entry:
     )
 
 
-def _of(finding: Finding) -> list[Entry]:
-    plain = Entry(finding.severity, finding.kind, "", 0, finding.source, finding.model, None, None, finding.text)
+def issues_of(finding: Finding) -> list[Issue]:
+    plain = Issue(finding.severity, finding.kind, "", 0, finding.source, finding.model, None, None, finding.text)
     if finding.suspects:
         return [
             dataclasses.replace(
@@ -87,7 +87,7 @@ def _of(finding: Finding) -> list[Entry]:
     return [dataclasses.replace(plain, file=finding.row.file, line=finding.row.line)] if finding.row else []
 
 
-def _both(first: Entry, other: Entry) -> Entry:
+def merge_issues(first: Issue, other: Issue) -> Issue:
     """The graver entry with the other's cause, and its correction where it has none of its own."""
     cause = first.cause if other.cause in first.cause else f"{first.cause.rstrip('.')}. {other.cause}"
     corrected = first.corrected if first.corrected is not None else other.corrected
@@ -106,7 +106,7 @@ class Summary:
     unread: int  #: places that could not be read
 
 
-def summaries(table: Table, verdicts: Sequence[Verdict], found: Sequence[Entry]) -> list[Summary]:
+def summaries(table: Table, verdicts: Sequence[Verdict], found: Sequence[Issue]) -> list[Summary]:
     """One for each file, in their order."""
     return [
         Summary(

@@ -21,17 +21,17 @@ def unmeasured(
     for claim, source in claims:
         if (claim, source) not in done:
             if "static" in options.checks:
-                found.append(Verdict(claim, source, Outcome.ERROR, cause=_why_failed(claim, source, failures)))
+                found.append(Verdict(claim, source, Outcome.ERROR, cause=why_failed(claim, source, failures)))
             else:
-                found.append(_not_asked(claim, source, "static is not in --checks"))
+                found.append(not_asked(claim, source, "static is not in --checks"))
     return found
 
 
-def _not_asked(claim: Claim, source: Source, reason: str) -> Verdict:
+def not_asked(claim: Claim, source: Source, reason: str) -> Verdict:
     return Verdict(claim, source, Outcome.NOT_MEASURED, cause=reason, requested=False)
 
 
-def _why_failed(claim: Claim, source: Source, failures: Sequence[Failure]) -> str:
+def why_failed(claim: Claim, source: Source, failures: Sequence[Failure]) -> str:
     own = [f for f in failures if f.source == str(source) and f.model in (None, claim.row.model)]
     resolved = [f for f in failures if f.source == str(source) and f.stage == "static"]
     return (own or resolved or [Failure("", None, "static", "it was not measured")])[0].message
@@ -45,8 +45,8 @@ def foreign(planned: Plan) -> list[Verdict]:
     for claim in planned.table.claims:
         if claim.row in rows and claim.row.source:
             reason = f"there is no adapter for {claim.row.source}; known: {known}"
-            found.append(_not_asked(claim, Source(claim.row.source, claim.row.version or "unknown"), reason))
+            found.append(not_asked(claim, Source(claim.row.source, claim.row.version or "unknown"), reason))
         elif claim.row in rows:
             reason = f"the table names no source; say whose figures they are with --sources ({known})"
-            found.append(_not_asked(claim, Source("unnamed", "unknown"), reason))
+            found.append(not_asked(claim, Source("unnamed", "unknown"), reason))
     return found

@@ -9,12 +9,12 @@ from harness.core.errors import MeasurementError
 from harness.core.records import Finding, Source
 from harness.execution import environments
 from harness.execution.environments import Installed
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.plan.plan import Plan
 
 
 def prepare(
-    planned: Plan, asked: Sequence[str], measurer: Measurer
+    planned: Plan, asked: Sequence[str], session: Session
 ) -> tuple[Plan, dict[Source, Installed], list[Finding]]:
     """The environment of every source; one that cannot be made leaves the others running.
 
@@ -23,10 +23,10 @@ def prepare(
     """
 
     def one(source: Source) -> Installed | MeasurementError:
-        what = (planned.known[source.name], source.version, measurer.runtime)
+        what = (planned.known[source.name], source.version, session.runtime)
         try:
             if not environments.is_prepared(*what):
-                measurer.progress.stage(f"{source}: making its environment, which may take minutes")
+                session.progress.stage(f"{source}: making its environment, which may take minutes")
             return environments.prepare(*what)
         except MeasurementError as error:
             return error
@@ -50,5 +50,5 @@ def prepare(
         if isinstance(found, Installed):
             installed[source] = found
         else:
-            measurer.fail(source, None, "environment", str(found))
+            session.fail(source, None, "environment", str(found))
     return planned, installed, said

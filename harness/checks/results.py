@@ -42,9 +42,9 @@ class Results:
         return self.plan.table.problems
 
     @cached_property
-    def entries(self) -> list[issues.Entry]:
+    def entries(self) -> list[issues.Issue]:
         """What is to be mended in the documents."""
-        return issues.entries(self.verdicts, self.findings)
+        return issues.issues(self.verdicts, self.findings)
 
     @cached_property
     def wrong(self) -> dict[Claim, list[str]]:

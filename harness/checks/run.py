@@ -8,51 +8,49 @@ from collections.abc import Iterable, Mapping
 from harness.checks import not_measured, prepare
 from harness.checks.accuracy import demonstration, judge
 from harness.checks.accuracy import run as rows
-from harness.checks.accuracy.run import _official
+from harness.checks.accuracy.run import unofficial_checkpoints
 from harness.checks.counts import findings
 from harness.checks.counts import run as counting
 from harness.checks.diagnosis import run as inquiry
 from harness.checks.diagnosis import wording
 from harness.checks.diagnosis.attribution import Attribution
 from harness.checks.documents import duplicates, upstream, upstream_documents
-from harness.checks.documents.page_claims import _pages
-from harness.checks.documents.plausibility import _impossible
-from harness.checks.documents.run import _read
+from harness.checks.documents.page_claims import page_findings
+from harness.checks.documents.plausibility import impossible_figures
+from harness.checks.documents.run import reading_notes
 from harness.checks.equivalence import findings as equivalence_findings
 from harness.checks.equivalence import run as comparisons
 from harness.checks.results import Results
 from harness.core.errors import InputError
 from harness.core.records import Finding, Row, Run, Source, Verdict
 from harness.dataset.image_set import ImageSet
-from harness.execution.session import Cluster, Measurer, Progress
+from harness.execution.session import Cluster, Progress, Session
 from harness.execution.store import Store
 from harness.plan import known_gaps
 from harness.plan.options import Options
 from harness.plan.plan import Plan
-from harness.plan.preview import Ahead
+from harness.plan.preview import Preview
 
 
-def execute(seen: Ahead, progress: Progress) -> Results:
+def execute(seen: Preview, progress: Progress) -> Results:
     """Runs all that was asked for. Raises InputError before anything is measured; later trouble is in the results."""
     options, planned, images, choice = seen.options, seen.planned, seen.images, seen.weights
     local = options.out / "store"
     store = Store(options.store or local, local)
     cluster = _cluster(options, progress)
-    measurer = Measurer(
-        store, progress, options.device, options.batch_size, options.runtime, options.precision, cluster
-    )
-    planned, installed, instead = prepare.prepare(planned, options.sources, measurer)
-    built = counting.build(planned, installed, measurer)
-    judged = counting.judge(planned, built, installed, measurer) if "static" in options.checks else []
+    session = Session(store, progress, options.device, options.batch_size, options.runtime, options.precision, cluster)
+    planned, installed, instead = prepare.prepare(planned, options.sources, session)
+    built = counting.build(planned, installed, session)
+    judged = counting.judge(planned, built, installed, session) if "static" in options.checks else []
     runs: dict[tuple[Row, Source], list[Run]] = {}
     if "accuracy" in options.checks and images is not None and choice != "none":
-        runs = rows.evaluate_rows(planned, options, choice, images, built, installed, measurer)
+        runs = rows.evaluate_rows(planned, options, choice, images, built, installed, session)
     shown = demonstrated = None
     if "accuracy" in options.checks and images is None:
-        shown, demonstrated = demonstration.run(installed, measurer)
-    documents, upstream_notes = upstream_documents.documents_of(installed, options.upstream, measurer)
-    beside = upstream_documents.beside_the_table(planned, built, installed, documents, measurer)
-    compared = comparisons.compare_sources(planned, options, built, installed, images, measurer)
+        shown, demonstrated = demonstration.run(installed, session)
+    documents, upstream_notes = upstream_documents.documents_of(installed, options.upstream, session)
+    beside = upstream_documents.beside_the_table(planned, built, installed, documents, session)
+    compared = comparisons.compare_sources(planned, options, built, installed, images, session)
     side_by_side = comparisons.paired_runs(planned, runs, images)
     judged += judge.accuracy_verdicts(
         planned.claims(),
@@ -60,17 +58,17 @@ def execute(seen: Ahead, progress: Progress) -> Results:
         images,
         options,
         choice,
-        measurer.failures,
+        session.failures,
         lambda row: rows.population(planned.page(row), options, images),
     )
     attributions: list[Attribution] = []
     misdescribed: list[Finding] = []
     if options.why and images is not None:
         attributions, misdescribed = inquiry.explain(
-            planned, choice, runs, side_by_side, compared.pairs, images, installed, measurer
+            planned, choice, runs, side_by_side, compared.pairs, images, installed, session
         )
     judged = wording.with_causes(judged, attributions)
-    judged += not_measured.unmeasured(planned.claims(), judged, options, measurer.failures)
+    judged += not_measured.unmeasured(planned.claims(), judged, options, session.failures)
     judged += not_measured.foreign(planned)
     judged = known_gaps.apply_known_gaps(_in_order(judged, planned), planned.gaps)
     found = [
@@ -78,17 +76,17 @@ def execute(seen: Ahead, progress: Progress) -> Results:
         *upstream.findings(beside, [v.claim for v in judged if v.measured is not None]),
         *upstream_documents.contradicted(documents, built),
         *upstream_notes,
-        *_pages(planned, built),
+        *page_findings(planned, built),
         *([demonstrated] if demonstrated else []),
         *instead,
-        *_read(planned),
+        *reading_notes(planned),
         *_images(images, runs),
-        *_official(runs, built),
+        *unofficial_checkpoints(runs, built),
         *equivalence_findings.pair_findings(compared.pairs),
         *wording.attribution_findings(attributions),
         *misdescribed,
         *compared.page,
-        *_impossible(planned, images),
+        *impossible_figures(planned, images),
         *duplicates.repeated(planned.table.claims),
     ]
     return Results(
@@ -96,7 +94,7 @@ def execute(seen: Ahead, progress: Progress) -> Results:
         planned,
         tuple(upstream.beside_verdicts(judged, beside)),
         tuple(found),
-        tuple(measurer.failures),
+        tuple(session.failures),
         tuple(run for row_runs in runs.values() for run in row_runs),
         compared.pairs,
         compared.preprocessing,

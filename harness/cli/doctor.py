@@ -16,8 +16,8 @@ from harness.core.errors import InputError, MeasurementError
 from harness.execution import environments
 from harness.execution.checkpoints import find
 from harness.plan.options import Options
-from harness.plan.preview import Ahead, Part
-from harness.plan.preview import ahead as look_ahead
+from harness.plan.preview import Part, Preview
+from harness.plan.preview import preview as look_ahead
 
 #: bytes that the environment of a source may take, its downloads included
 _ENVIRONMENT = 8 * 2**30
@@ -53,14 +53,14 @@ def _tools() -> Iterator[Diagnosis]:
         yield Diagnosis("bad", "uv", "its program is not there", "pip install --force-reinstall uv")
 
 
-def _table(seen: Ahead) -> Iterator[Diagnosis]:
+def _table(seen: Preview) -> Iterator[Diagnosis]:
     for problem in seen.planned.table.problems:
         yield Diagnosis("bad", "table", str(problem), "what cannot be read is not checked, and the run fails for it")
     if not seen.planned.targets:
         yield Diagnosis("bad", "table", "no row is of a source that can be asked", "name it: --sources")
 
 
-def _engine(seen: Ahead) -> Iterator[Diagnosis]:
+def _engine(seen: Preview) -> Iterator[Diagnosis]:
     if seen.options.engine == "ray" and importlib.util.find_spec("ray") is None:
         yield Diagnosis("bad", "engine", "Ray is not installed", "pip install 'parity-harness[ray]'")
     if seen.options.device == "cuda" and shutil.which("nvidia-smi") is None:
@@ -70,7 +70,7 @@ def _engine(seen: Ahead) -> Iterator[Diagnosis]:
             yield Diagnosis("warning", "place", f"{place}: whether it can be reached is seen by the run alone")
 
 
-def _environments(seen: Ahead) -> Iterator[Diagnosis]:
+def _environments(seen: Preview) -> Iterator[Diagnosis]:
     for part in seen.parts:
         if part.prepared:
             yield Diagnosis("good", f"{part.source}", f"its environment is ready; {_models(part)}")
@@ -83,7 +83,7 @@ def _models(part: Part) -> str:
     return f"{part.models} model{'s' * (part.models != 1)} to check"
 
 
-def _disk(seen: Ahead) -> Iterator[Diagnosis]:
+def _disk(seen: Preview) -> Iterator[Diagnosis]:
     missing = sum(not part.prepared for part in seen.parts)
     wanted = {environments.cache(): missing * _ENVIRONMENT, seen.options.out: seen.forward_passes * _PREDICTION}
     for folder, needed in wanted.items():
@@ -102,7 +102,7 @@ def _disk(seen: Ahead) -> Iterator[Diagnosis]:
             yield Diagnosis("good", "disk", text)
 
 
-def _threads(_: Ahead) -> Iterator[Diagnosis]:
+def _threads(_: Preview) -> Iterator[Diagnosis]:
     processors = len(os.sched_getaffinity(0))
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked and (not asked.isdecimal() or int(asked) != processors):
@@ -112,7 +112,7 @@ def _threads(_: Ahead) -> Iterator[Diagnosis]:
         yield Diagnosis("good", "threads", f"{processors} processors")
 
 
-def _data(seen: Ahead) -> Iterator[Diagnosis]:
+def _data(seen: Preview) -> Iterator[Diagnosis]:
     images = seen.images
     if images is None:
         text = "none was given, so that no accuracy is checked"
@@ -125,7 +125,7 @@ def _data(seen: Ahead) -> Iterator[Diagnosis]:
         yield Diagnosis("warning", "data", note)
 
 
-def _checkpoints(seen: Ahead) -> Iterator[Diagnosis]:
+def _checkpoints(seen: Preview) -> Iterator[Diagnosis]:
     weights = seen.options.weights
     if not any(part.networks for part in seen.parts):
         return

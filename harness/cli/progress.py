@@ -20,8 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from harness.cli.terminal import _console, _print_plan
-from harness.plan.preview import Ahead
+from harness.cli.terminal import console_for, print_plan
+from harness.plan.preview import Preview
 
 
 class Silent:
@@ -40,7 +40,7 @@ class Terminal:
     EVERY = 30.0  #: seconds between two lines about one run where there is no terminal
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = _console(stderr=True, quiet=quiet)
+        self.console = console_for(stderr=True, quiet=quiet)
         self._lock = threading.Lock()
         self._bars: dict[str, TaskID] = {}
         self._rates: dict[str, tuple[int, float]] = {}
@@ -76,9 +76,9 @@ class Terminal:
         for task in self._now.task_ids:
             self._now.remove_task(task)
 
-    def plan(self, seen: Ahead) -> None:
+    def plan(self, seen: Preview) -> None:
         """What is going to be done."""
-        _print_plan(self.console, seen)
+        print_plan(self.console, seen)
 
     def estimate(self) -> None:
         with self._lock:

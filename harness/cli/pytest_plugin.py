@@ -28,7 +28,7 @@ from harness.dataset.remote import parse_location
 from harness.plan.options import CHECKS, PRECISIONS, RUNTIMES, Options
 from harness.plan.pairs import Pair
 from harness.plan.plan import Plan, plan
-from harness.plan.preview import ahead
+from harness.plan.preview import preview
 from harness.report.report_json import cell
 from harness.report.wording import sentence
 from harness.report.wording import unmeasured as unmeasured_reasons
@@ -291,7 +291,7 @@ def _results(config: pytest.Config) -> Results:
     if _RESULTS not in config.stash:
         options = _options(config)
         try:
-            config.stash[_RESULTS] = interruptible(lambda: execute(ahead(options), Silent()))
+            config.stash[_RESULTS] = interruptible(lambda: execute(preview(options), Silent()))
             report.write(config.stash[_RESULTS], options.out)
         except InputError as error:
             pytest.exit(f"parity: {error}", returncode=2)

@@ -21,7 +21,7 @@ from harness.core.cancellation import Abandoned, interruptible
 from harness.core.errors import InputError
 from harness.dataset.remote import parse_location
 from harness.plan.options import CHECKS, DEFAULT_CHECKS, DEVICES, ENGINES, PRECISIONS, RUNTIMES, Options
-from harness.plan.preview import ahead
+from harness.plan.preview import preview
 from harness.report import corrected_copies
 from harness.report.annotations import annotations as annotations_of
 
@@ -183,7 +183,7 @@ def run(options: Options, dry: bool = False, quiet: bool = False) -> int:
 
 
 def _run(options: Options, dry: bool, quiet: bool) -> int:
-    seen = ahead(options)
+    seen = preview(options)
     if dry:
         show_ahead(seen)
         return 0

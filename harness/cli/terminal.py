@@ -17,7 +17,7 @@ from harness.checks.results import Results
 from harness.cli.doctor import Diagnosis
 from harness.core.paths import shown_file
 from harness.core.records import METRICS, Outcome
-from harness.plan.preview import Ahead
+from harness.plan.preview import Preview
 from harness.report import report_json
 from harness.report.corrected_copies import Copy
 from harness.report.markdown import rows
@@ -35,7 +35,7 @@ STYLES = {
 }
 
 
-def _console(stderr: bool = False, quiet: bool = False) -> Console:
+def console_for(stderr: bool = False, quiet: bool = False) -> Console:
     """Standard output, or what else is asked for; a line is broken only where it is shown on a terminal."""
     console = Console(stderr=stderr, quiet=quiet, highlight=False)
     if not console.file.isatty():  # whatever the environment says of colours
@@ -48,7 +48,7 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
 
     The outcomes are a table on a terminal and lines of values between tabs elsewhere; `quiet` leaves them out.
     """
-    console = _console()
+    console = console_for()
     if not quiet and sys.stdout.isatty():
         console.print(_outcomes(results))
     elif not quiet:
@@ -119,12 +119,12 @@ def _lines(results: Results) -> Iterator[str]:
         yield "\t".join(" ".join(str(value).split()) for value in (*values, f"{row.file}:{row.line}"))
 
 
-def show_ahead(seen: Ahead) -> None:
+def show_ahead(seen: Preview) -> None:
     """The plan: which sources, how many models of each, what they have to see; on standard output."""
-    _print_plan(_console(), seen)
+    print_plan(console_for(), seen)
 
 
-def _print_plan(console: Console, seen: Ahead) -> None:
+def print_plan(console: Console, seen: Preview) -> None:
     table = Table("source", "environment", "models", "networks to evaluate", title="The plan", title_justify="left")
     for part in seen.parts:
         ready = "ready" if part.prepared else "to be made"
@@ -145,7 +145,7 @@ def _print_plan(console: Console, seen: Ahead) -> None:
 
 def show_diagnoses(found: Sequence[Diagnosis]) -> None:
     """What was looked at, and what to do about it; on standard output."""
-    console = _console()
+    console = console_for()
     signs = {"good": ("✓", "green"), "warning": ("?", "yellow"), "bad": ("✗", "bold red")}
     for one in found:
         sign, style = signs[one.state]
@@ -160,7 +160,7 @@ def show_diagnoses(found: Sequence[Diagnosis]) -> None:
 
 def show_copies(copies: Sequence[Copy]) -> None:
     """Which corrected copies there are, and what could not be corrected in them, on standard output."""
-    console = _console()
+    console = console_for()
     for copy in copies:
         if copy.path is not None:
             console.print(Text(f"Fixed: {copy.path} ({_count(copy.cells, 'cell')} corrected)"))

@@ -26,13 +26,13 @@ def write_whole(path: Location, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.rename(path)
-        _sync(path.parent)
+        sync_folder(path.parent)
     except BaseException:  # a full disk above all: what was begun would keep it full
         beside.unlink(missing_ok=True)
         raise
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """What was named in it stays named there when the power goes."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -17,16 +17,16 @@ from harness.core.paths import Location
 from harness.dataset.labels import LabelLine, label_trap, not_imagenet_val, read_labels, synset_indices
 from harness.dataset.layouts import (
     SUFFIXES,
-    _check_lines,
-    _count,
-    _files,
-    _first,
-    _ignored,
-    _is_image,
-    _no_labels,
-    _printable,
-    _synset_folders,
-    _tar_members,
+    check_lines,
+    count_of,
+    files_below,
+    first_few,
+    ignored,
+    is_image,
+    no_labels,
+    printable,
+    synset_folders,
+    tar_members,
 )
 from harness.worker.images import ImageRef, read_image
 
@@ -64,28 +64,28 @@ def open_images(data: Location, labels: Path | None = None, limit: int | None = 
     layout: Literal["synset folders", "label file", "tar"] = "label file" if data.is_dir() else "tar"
     notes: list[str] = []
     if layout == "tar":
-        places = _tar_members(data)
+        places = tar_members(data)
     elif labels:
-        places = dict(_files(data))
+        places = dict(files_below(data))
     else:
         layout = "synset folders"
-        data, places, notes = _synset_folders(data)
-    names = sorted(filter(_is_image, places))
+        data, places, notes = synset_folders(data)
+    names = sorted(filter(is_image, places))
     if not names:
         raise InputError(f"{data}: no images in it; expected files in {', '.join(SUFFIXES)}")
     if labels:
         lines = read_labels(labels, names)
     elif layout == "tar":
-        raise _no_labels(data)
+        raise no_labels(data)
     else:
         lines = [LabelLine(None, name, synset_indices()[name.partition("/")[0]]) for name in names]
     if trap := label_trap(lines):
         raise InputError(f"{labels or data}: {trap}")
     if labels:
-        _check_lines(labels, lines, data, places)
+        check_lines(labels, lines, data, places)
         unlisted = sorted(set(names) - {line.name for line in lines})
-        notes = _ignored(f"not in {labels.name}", unlisted)
-    images = [ImageRef(_printable(line.name), line.label, *places[line.name]) for line in lines]
+        notes = ignored(f"not in {labels.name}", unlisted)
+    images = [ImageRef(printable(line.name), line.label, *places[line.name]) for line in lines]
     images.sort(key=lambda ref: ref.name)
     reasons = not_imagenet_val([ref.name for ref in images], [ref.label for ref in images])
     drawn_from = None
@@ -95,7 +95,7 @@ def open_images(data: Location, labels: Path | None = None, limit: int | None = 
             drawn_from = None if reasons else len(images)
             reasons = [f"{limit:,} of {len(images):,} images{drawn}", *reasons]
         images = shuffled(images)[:limit]
-    counts = f"{_count(len(images), 'image')} of {_count(len({ref.label for ref in images}), 'class')}"
+    counts = f"{count_of(len(images), 'image')} of {count_of(len({ref.label for ref in images}), 'class')}"
     verdict = f"not ImageNet val: {'; '.join(reasons)}" if reasons else "ImageNet val by names and labels"
     identity = f"{counts}; {verdict}"
     hashes = _hashes(images)
@@ -128,4 +128,4 @@ def _repeated(images: Sequence[ImageRef], hashes: Sequence[str]) -> list[str]:
         for sha, ref in zip(hashes, images, strict=True)
         if first.setdefault(sha, ref.name) != ref.name
     ]
-    return [f"the bytes of another image: {_count(len(again), 'file')}: {_first(again)}"] if again else []
+    return [f"the bytes of another image: {count_of(len(again), 'file')}: {first_few(again)}"] if again else []

@@ -16,13 +16,13 @@ from harness.dataset.labels import LabelLine, synset_indices
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
-class _Place(NamedTuple):
+class ImageBytes(NamedTuple):
     file: str
     offset: int | None = None
     length: int | None = None
 
 
-def _opened(file: str) -> AbstractContextManager[IO[bytes]]:
+def opened(file: str) -> AbstractContextManager[IO[bytes]]:
     if not is_url(file):
         return Path(file).open("rb")
     import fsspec  # only where somebody names a URL; no worker does
@@ -31,50 +31,52 @@ def _opened(file: str) -> AbstractContextManager[IO[bytes]]:
     return opened
 
 
-def _synset_folders(data: Location) -> tuple[Location, dict[str, _Place], list[str]]:
+def synset_folders(data: Location) -> tuple[Location, dict[str, ImageBytes], list[str]]:
     """The folder that holds the synset folders, the files in these, and notes."""
-    everything: dict[str, _Place] = {}
+    everything: dict[str, ImageBytes] = {}
     if isinstance(data, Path):
         with readable(data):
             visible = sorted(path for path in data.iterdir() if not path.name.startswith("."))
             folders = [path.name for path in visible if path.is_dir()]
-        stray = [path.name for path in visible if _is_image(path.name) and path.name not in folders]
+        stray = [path.name for path in visible if is_image(path.name) and path.name not in folders]
     else:
-        everything = dict(_files(data))  # at once: a thousand folders are as many questions
+        everything = dict(files_below(data))  # at once: a thousand folders are as many questions
         folders = sorted({name.partition("/")[0] for name in everything if "/" in name})
-        stray = [name for name in everything if "/" not in name and _is_image(name)]
+        stray = [name for name in everything if "/" not in name and is_image(name)]
     if folders == ["val"] and not stray:
-        return _synset_folders(data / "val")
+        return synset_folders(data / "val")
     if unknown := [name for name in folders if name not in synset_indices()]:
         raise InputError(
-            f"{data}: {len(unknown)} of {len(folders)} folders are no ILSVRC2012 synset: {_first(unknown)}. "
+            f"{data}: {len(unknown)} of {len(folders)} folders are no ILSVRC2012 synset: {first_few(unknown)}. "
             "Give the folder that holds folders like n01440764, or a label file with lines `path index`"
         )
     if stray and not folders:
-        raise _no_labels(data)
+        raise no_labels(data)
     if isinstance(data, Path):
-        places = {name: place for folder in folders for name, place in _files(data / folder, f"{folder}/")}
+        places = {name: place for folder in folders for name, place in files_below(data / folder, f"{folder}/")}
     else:
         places = {name: place for name, place in everything.items() if "/" in name}
-    other = [name for name in places if not _is_image(name)]
-    notes = _ignored("outside of the synset folders", stray) + _ignored("having no image suffix", other)
+    other = [name for name in places if not is_image(name)]
+    notes = ignored("outside of the synset folders", stray) + ignored("having no image suffix", other)
     return data, places, notes
 
 
-def _check_lines(file: Path, lines: Sequence[LabelLine], data: Location, places: dict[str, _Place]) -> None:
+def check_lines(file: Path, lines: Sequence[LabelLine], data: Location, places: dict[str, ImageBytes]) -> None:
     for why, bad in (
         ("the label is out of 0..999", [line for line in lines if not 0 <= line.label <= 999]),
         (f"not in {data}, which paths are relative to", [line for line in lines if line.name not in places]),
-        (f"not named like an image, {', '.join(SUFFIXES)}", [it for it in lines if not _is_image(it.name)]),
+        (f"not named like an image, {', '.join(SUFFIXES)}", [it for it in lines if not is_image(it.name)]),
     ):
         if bad:
             raise InputError(
                 f"{file}:{bad[0].line}: {bad[0].name} {bad[0].label}: {why}; {len(bad):,} of {len(lines):,} "
-                f"lines are like that. Correct them; one image is {next(filter(_is_image, places))}"
+                f"lines are like that. Correct them; one image is {next(filter(is_image, places))}"
             )
 
 
-def _files(folder: Location, prefix: str = "", above: frozenset[Path] = frozenset()) -> Iterator[tuple[str, _Place]]:
+def files_below(
+    folder: Location, prefix: str = "", above: frozenset[Path] = frozenset()
+) -> Iterator[tuple[str, ImageBytes]]:
     """Every file below the folder, through symlinks too, by its name inside the data set; folders with a dot apart."""
     if not isinstance(folder, Path):
         root = folder.path.rstrip("/")
@@ -84,7 +86,7 @@ def _files(folder: Location, prefix: str = "", above: frozenset[Path] = frozense
             *folders, own = name.split("/")
             # Object stores have empty objects that stand for folders.
             if own and not any(one.startswith(".") for one in folders):
-                yield prefix + name, _Place(f"{str(folder).rstrip('/')}/{name}")
+                yield prefix + name, ImageBytes(f"{str(folder).rstrip('/')}/{name}")
         return
     above |= {folder.resolve()}
     with readable(folder):
@@ -93,15 +95,15 @@ def _files(folder: Location, prefix: str = "", above: frozenset[Path] = frozense
         path = folder / name
         # A link to a folder above would go round for ever.
         if is_folder and not name.startswith(".") and path.resolve() not in above:
-            yield from _files(path, f"{prefix}{name}/", above)
+            yield from files_below(path, f"{prefix}{name}/", above)
         # A broken link stays in, so that reading it names it.
         elif is_file or (not is_folder and path.is_symlink()):
-            yield prefix + name, _Place(str(path))
+            yield prefix + name, ImageBytes(str(path))
 
 
-def _tar_members(tar: Location) -> dict[str, _Place]:
-    places: dict[str, _Place] = {}
-    with readable(str(tar)), _opened(str(tar)) as file:
+def tar_members(tar: Location) -> dict[str, ImageBytes]:
+    places: dict[str, ImageBytes] = {}
+    with readable(str(tar)), opened(str(tar)) as file:
         try:
             with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as members:
                 for member in members:
@@ -113,7 +115,7 @@ def _tar_members(tar: Location) -> dict[str, _Place]:
                     if member.isreg() and (name in places or member.issparse()):
                         raise InputError(f"{tar}: member {name} is sparse or there twice; pack the tar again")
                     if member.isreg():
-                        places[name] = _Place(str(tar), member.offset_data, member.size)
+                        places[name] = ImageBytes(str(tar), member.offset_data, member.size)
         except tarfile.TarError as error:
             raise InputError(
                 f"{tar}: not a whole, uncompressed tar ({error}). Decompress it, or get it again"
@@ -121,29 +123,29 @@ def _tar_members(tar: Location) -> dict[str, _Place]:
     return places
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
     # macOS leaves "._name.JPEG" beside the files that it copies or packs.
     base = name.rpartition("/")[2]
     return base.lower().endswith(SUFFIXES) and not base.startswith(".")
 
 
-def _no_labels(data: Location) -> InputError:
+def no_labels(data: Location) -> InputError:
     return InputError(f"{data}: no labels; give a label file with lines `path index`, or a folder per synset")
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """A file name as reports and Parquet can hold it: what is not UTF-8 in it as \\xNN."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _ignored(why: str, names: Sequence[str]) -> list[str]:
-    return [f"ignored as {why}: {_count(len(names), 'file')}: {_first(names)}"] if names else []
+def ignored(why: str, names: Sequence[str]) -> list[str]:
+    return [f"ignored as {why}: {count_of(len(names), 'file')}: {first_few(names)}"] if names else []
 
 
-def _first(names: Sequence[str]) -> str:
-    return _printable(", ".join(names[:3])) + (", …" if len(names) > 3 else "")
+def first_few(names: Sequence[str]) -> str:
+    return printable(", ".join(names[:3])) + (", …" if len(names) > 3 else "")
 
 
-def _count(number: int, noun: str) -> str:
+def count_of(number: int, noun: str) -> str:
     plural = noun + ("es" if noun.endswith("s") else "s")
     return f"{number:,} {noun if number == 1 else plural}"

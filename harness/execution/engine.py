@@ -18,7 +18,7 @@ from harness.worker.images import ImageRef
 #: batches after which it is decided what to do next
 BLOCK = 16
 #: a worker that dies is started again as long as it gets on; this often without
-_PATIENCE = 2
+MAX_RESTARTS = 2
 
 Event = Mapping[str, Any]
 
@@ -120,8 +120,8 @@ def perform(
             together, alone = [], alone if together else alone[1:]
             deaths = 0
             continue
-        false_starts = 0 if worker.was_ready else false_starts + (1 if worker.was_killed else _PATIENCE)
-        if false_starts >= _PATIENCE:  # none of them can ever be run
+        false_starts = 0 if worker.was_ready else false_starts + (1 if worker.was_killed else MAX_RESTARTS)
+        if false_starts >= MAX_RESTARTS:  # none of them can ever be run
             for index in [*together, *alone]:
                 handle(index, {"event": "run_failed", "message": death})
             return
@@ -131,7 +131,7 @@ def perform(
         deaths = 0 if got_on else deaths + 1
         if together and len(together) > 1:
             together, alone, deaths = [], [index for index in together if left[index]], 0
-        elif deaths < _PATIENCE:
+        elif deaths < MAX_RESTARTS:
             together, alone = [], [index for index in (together or alone) if left[index]]
         else:
             handle(running[0], {"event": "run_failed", "message": death})

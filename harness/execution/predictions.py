@@ -28,7 +28,7 @@ SCHEMA = pa.schema(
 )
 
 
-def key(identity: Mapping[str, Any]) -> str:
+def identity_key(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -97,7 +97,7 @@ class Predictions:
 
     def network(self) -> dict[str, Any] | None:
         """How the network that made these predictions was built; None where it never was."""
-        content: dict[str, Any] | None = _json(self.folder / "network.json")
+        content: dict[str, Any] | None = read_json(self.folder / "network.json")
         return content
 
     def save_network(self, network: Mapping[str, Any]) -> None:
@@ -137,22 +137,22 @@ def _rows(path: Location) -> pa.Table | None:
     except MemoryError:
         raise
     except Exception as error:  # of damaged bytes its reader may say anything
-        _set_aside(path, error)
+        set_aside(path, error)
         return None
 
 
-def _json(path: Location) -> Any:
+def read_json(path: Location) -> Any:
     """What a file says; None where there is none, or a damaged one."""
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:
-        _set_aside(path, error)
+        set_aside(path, error)
         return None
 
 
-def _set_aside(path: Location, why: Exception) -> None:
+def set_aside(path: Location, why: Exception) -> None:
     logging.getLogger(__name__).warning(
         "%s is damaged (%s); it is renamed to *.damaged and what was in it is measured again", path, why
     )
@@ -162,4 +162,4 @@ def _set_aside(path: Location, why: Exception) -> None:
 
 def _part(names: Iterable[str]) -> str:
     """The file of a batch: the same however often it is done, so that it is there once."""
-    return f"part-{key({'images': sorted(names)})}.parquet"
+    return f"part-{identity_key({'images': sorted(names)})}.parquet"

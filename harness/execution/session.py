@@ -49,7 +49,7 @@ class Progress(Protocol):
         ...
 
 
-class Measurer:
+class Session:
     """Everything measured in one run, shared by its sources."""
 
     def __init__(

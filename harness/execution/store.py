@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import InputError
-from harness.core.files import _sync, write_whole
-from harness.execution.predictions import Predictions, _json, key
+from harness.core.files import sync_folder, write_whole
+from harness.execution.predictions import Predictions, identity_key, read_json
 
 if TYPE_CHECKING:
     from harness.core.paths import Location
@@ -64,21 +64,21 @@ class Store:
 
     def static(self, identity: Mapping[str, Any]) -> Any:
         """What was saved under this identity; None where nothing was."""
-        content = _json(self.root / "static" / f"{key(identity)}.json")
+        content = read_json(self.root / "static" / f"{identity_key(identity)}.json")
         return content and content["measured"]
 
     def save_static(self, identity: Mapping[str, Any], measured: Any) -> None:
         content = {"identity": identity, "measured": measured}
-        write_whole(self.root / "static" / f"{key(identity)}.json", json.dumps(content, indent=1).encode())
+        write_whole(self.root / "static" / f"{identity_key(identity)}.json", json.dumps(content, indent=1).encode())
 
     def predictions(self, identity: Mapping[str, Any]) -> Predictions:
-        folder = self.root / "predictions" / key(identity)
+        folder = self.root / "predictions" / identity_key(identity)
         if not folder.is_dir():
             _make(folder)
             if isinstance(folder, Path):
-                _sync(folder.parent)
+                sync_folder(folder.parent)
         content = json.dumps(identity, indent=1)
-        if _json(folder / "identity.json") != json.loads(content):
+        if read_json(folder / "identity.json") != json.loads(content):
             write_whole(folder / "identity.json", content.encode())
         return Predictions(folder)
 

@@ -59,7 +59,7 @@ class Options:
     annotate: bool = False  #: also print what is wrong as annotations of the tables' lines
 
 
-def _nearest(name: str, valid: Sequence[str]) -> str:
+def nearest(name: str, valid: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, valid, n=1)
     return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(valid)}"
 

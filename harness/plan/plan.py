@@ -11,7 +11,7 @@ from harness.core.records import Claim, Row, Source
 from harness.execution import registry
 from harness.execution.registry import SourceSpec
 from harness.plan import known_gaps
-from harness.plan.options import CHECKS, DEVICES, ENGINES, PRECISIONS, RUNTIMES, Options, _nearest
+from harness.plan.options import CHECKS, DEVICES, ENGINES, PRECISIONS, RUNTIMES, Options, nearest
 from harness.plan.page import Page, read_page
 from harness.plan.pairs import Pair, pairs_of
 from harness.reference import FOLDER as REFERENCE
@@ -59,11 +59,11 @@ def plan(options: Options) -> Plan:
     known = registry.sources()
     for check in options.checks:
         if check not in CHECKS:
-            raise InputError(f"--checks: unknown check {check!r}; {_nearest(check, CHECKS)}")
+            raise InputError(f"--checks: unknown check {check!r}; {nearest(check, CHECKS)}")
     for name, valid in (("device", DEVICES), ("runtime", RUNTIMES), ("precision", PRECISIONS), ("engine", ENGINES)):
         given = getattr(options, name)
         if given not in valid:
-            raise InputError(f"--{name}: unknown {name} {given!r}; {_nearest(given, valid)}")
+            raise InputError(f"--{name}: unknown {name} {given!r}; {nearest(given, valid)}")
     if options.device != "cpu" and options.runtime != "native":
         raise InputError(f"--runtime {options.runtime} runs on the CPU; leave --device {options.device} out, or it")
     if options.batch_size < 1:
@@ -98,7 +98,7 @@ def plan(options: Options) -> Plan:
     in_models = sorted({row.model for row in table.rows})
     for model in options.models:
         if model not in in_models:
-            raise InputError(f"--models: {named} has no model {model!r}; {_nearest(model, in_models)}")
+            raise InputError(f"--models: {named} has no model {model!r}; {nearest(model, in_models)}")
     rows = [row for row in table.rows if not options.models or row.model in options.models]
     targets = []
     for row in rows:

@@ -24,7 +24,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Ahead:
+class Preview:
     """All of it."""
 
     options: Options
@@ -39,7 +39,7 @@ class Ahead:
         return sum(part.networks for part in self.parts) * (len(self.images.images) if self.images else 0)
 
 
-def ahead(options: Options) -> Ahead:
+def preview(options: Options) -> Preview:
     """Reads the table and the data set. Raises InputError where anything that was asked for is not there."""
     planned = plan(options)
     weights = _weights(options)
@@ -53,7 +53,7 @@ def ahead(options: Options) -> Ahead:
         except MeasurementError:
             prepared = False
         parts.append(Part(source, prepared, len({model for model, _ in models}), len(models) if evaluated else 0))
-    return Ahead(options, planned, images, weights, tuple(parts))
+    return Preview(options, planned, images, weights, tuple(parts))
 
 
 def _weights(options: Options) -> str:

@@ -5,7 +5,7 @@ The format and what is escaped in it are those of `command.ts` in https://github
 
 from collections.abc import Iterable
 
-from harness.checks.issues import Entry
+from harness.checks.issues import Issue
 from harness.core.paths import shown_file
 from harness.tables.cells import Problem
 
@@ -14,7 +14,7 @@ _IN_MESSAGES = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _IN_PROPERTIES = _IN_MESSAGES | str.maketrans({":": "%3A", ",": "%2C"})
 
 
-def annotations(entries: Iterable[Entry], problems: Iterable[Problem]) -> str:
+def annotations(entries: Iterable[Issue], problems: Iterable[Problem]) -> str:
     """One line for each; empty where nothing is wrong. Files below the working directory are named from there."""
     lines = [
         _command(_LEVELS[entry.severity], entry.file, entry.line, entry.kind.replace("_", " "), _message(entry))
@@ -24,7 +24,7 @@ def annotations(entries: Iterable[Entry], problems: Iterable[Problem]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _message(entry: Entry) -> str:
+def _message(entry: Issue) -> str:
     who = " of ".join(filter(None, (entry.model, entry.source)))
     claim = entry.claim
     if claim is None:

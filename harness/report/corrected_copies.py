@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
-from harness.checks.issues import Entry
+from harness.checks.issues import Issue
 from harness.core.errors import InputError
 from harness.core.files import write_whole
 from harness.core.records import UNITS, Claim, Row
@@ -33,8 +33,8 @@ class Copy:
 
     file: str  #: path of the document as the user gave it
     path: Path | None  #: of its copy; None where no cell could be corrected
-    corrected: tuple[Entry, ...]
-    left: tuple[Entry, ...]  #: those that could not be corrected
+    corrected: tuple[Issue, ...]
+    left: tuple[Issue, ...]  #: those that could not be corrected
 
     @property
     def cells(self) -> int:
@@ -42,13 +42,13 @@ class Copy:
         return len({_place(entry.claim) for entry in self.corrected if entry.claim})
 
 
-def write(files: Sequence[str], entries: Iterable[Entry], folder: Path) -> list[Copy]:
+def write(files: Sequence[str], entries: Iterable[Issue], folder: Path) -> list[Copy]:
     """Copies of those of the files that have corrections, in `folder` as they lie beneath what all files lie in.
 
     A copy that was made earlier goes where there is nothing to correct any more. Raises InputError where a file cannot
     be read or its copy not be written, or would take its place.
     """
-    asked: dict[str, list[Entry]] = {file: [] for file in files}
+    asked: dict[str, list[Issue]] = {file: [] for file in files}
     for entry in entries:
         if entry.claim is not None and entry.corrected is not None:
             asked[entry.file].append(entry)
@@ -75,13 +75,13 @@ def write(files: Sequence[str], entries: Iterable[Entry], folder: Path) -> list[
     return copies
 
 
-def corrected(text: str, entries: Iterable[Entry]) -> tuple[str, list[Entry]]:
+def corrected(text: str, entries: Iterable[Issue]) -> tuple[str, list[Issue]]:
     """The text of one file with its cells corrected, and the entries whose correction could not be written.
 
     Entries without a claim or a correction ask for nothing. A cell of several sources is corrected where all of them
     ask for the same.
     """
-    asked: dict[_Place, list[Entry]] = {}
+    asked: dict[_Place, list[Issue]] = {}
     for entry in entries:
         if entry.claim is not None and entry.corrected is not None:
             asked.setdefault(_place(entry.claim), []).append(entry)
@@ -156,7 +156,7 @@ class _Figure:
         ]
 
 
-def _agreed(document: _Document, place: _Place, entries: Sequence[Entry]) -> _Figure | None:
+def _agreed(document: _Document, place: _Place, entries: Sequence[Issue]) -> _Figure | None:
     """What all claims of a cell ask for; None where they do not agree, or are not all that the cell claims."""
     texts = {entry.corrected: entry.claim for entry in entries}
     values = [claim.value for claim in dict.fromkeys(entry.claim for entry in entries) if claim]

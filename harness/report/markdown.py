@@ -27,7 +27,7 @@ from harness.report.plots import FOLDER, Plot
 from harness.report.wording import SIGNS, summary, unmeasured
 
 #: packages whose release can change a number
-TELLING = ("torch", "torchvision", "timm", "mmcls", "mmcv", "paddlepaddle", "paddleclas", "numpy", "pillow",
+SHOWN_PACKAGES = ("torch", "torchvision", "timm", "mmcls", "mmcv", "paddlepaddle", "paddleclas", "numpy", "pillow",
            "opencv-python", "opencv-python-headless", "thop", "fvcore", "ptflops", "torchinfo")  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def context(results: Results) -> dict[str, Any]:
         "demonstration": run_line(results.demonstration) if results.demonstration else None,
         "data": report_json.data(results),
         "sources": [
-            (source, installed.python_version, [p for p in installed.packages if p.split("==")[0] in TELLING])
+            (source, installed.python_version, [p for p in installed.packages if p.split("==")[0] in SHOWN_PACKAGES])
             for source, installed in results.installed.items()
         ],
         "command": command_of(results.options),

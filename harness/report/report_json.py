@@ -224,7 +224,7 @@ def findings(results: Results, of_rows: bool = True) -> list[dict[str, Any]]:
     return sorted(found, key=lambda finding: order.index(finding["severity"]))
 
 
-def entry(one: issues.Entry) -> dict[str, Any]:
+def entry(one: issues.Issue) -> dict[str, Any]:
     """Something to be mended in a document."""
     claim = one.claim
     return {

@@ -16,7 +16,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class RawTable:
     """A table as text."""
 
     file: str  #: path as the user gave it

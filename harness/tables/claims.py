@@ -16,8 +16,8 @@ from harness.core.errors import InputError
 from harness.core.records import METRICS, UNITS, Claim, Metric, Row
 from harness.core.text import plain
 from harness.tables import headings, numbers, readers
-from harness.tables.cells import Cell, Problem, Sheet
-from harness.tables.layout import _ABOUT, _is_section, _Layout, _layout, _name
+from harness.tables.cells import Cell, Problem, RawTable
+from harness.tables.layout import ABOUT_MODELS, Layout, is_section, layout_of, model_name
 
 __all__ = ["Problem", "Table", "claims_of", "read_table", "read_tables"]
 
@@ -71,7 +71,7 @@ def read_tables(asked: Sequence[Path], but: Path | None = None) -> Table:
     return replace(table, files=tuple(names), problems=tuple(problems))
 
 
-def claims_of(given: Sequence[Sheet]) -> Table:
+def claims_of(given: Sequence[RawTable]) -> Table:
     """Every claim in these sheets. Rows are numbered throughout, those that cannot be read among them."""
     rows: list[Row] = []
     claims: list[Claim] = []
@@ -81,7 +81,7 @@ def claims_of(given: Sequence[Sheet]) -> Table:
     unread: list[Problem] = []
     before = 0  # rows of the model tables above
     for sheet in given:
-        layout, doubled = _layout(sheet)
+        layout, doubled = layout_of(sheet)
         if layout is None:
             what = " | ".join(cell.text for cell in sheet.heading if cell.text)
             passed_over.append(Problem(sheet.file, sheet.line, what))
@@ -90,7 +90,7 @@ def claims_of(given: Sequence[Sheet]) -> Table:
         unread += [
             Problem(sheet.file, sheet.line, f"Column {cell.text!r} is not read, so that nothing in it is checked")
             for cell in sheet.heading
-            if headings.read(cell.text) is None and _ABOUT.search(plain(cell.text))
+            if headings.read(cell.text) is None and ABOUT_MODELS.search(plain(cell.text))
         ]
         assumed += [
             Problem(
@@ -99,7 +99,7 @@ def claims_of(given: Sequence[Sheet]) -> Table:
             for metric, unit in layout.units.items()
         ]
         for number, (line, cells) in enumerate(sheet.rows, before + 1):
-            if _is_section(layout, cells):
+            if is_section(layout, cells):
                 continue
             of_row, wrong = _rows(sheet, layout, number, line, cells)
             for row in of_row:
@@ -133,9 +133,11 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _rows(sheet: Sheet, layout: _Layout, number: int, line: int, cells: Sequence[Cell]) -> tuple[list[Row], list[str]]:
+def _rows(
+    sheet: RawTable, layout: Layout, number: int, line: int, cells: Sequence[Cell]
+) -> tuple[list[Row], list[str]]:
     """The row of each source that a line of a sheet is about, and what of it cannot be read."""
-    model = _name(layout.cell("model", cells))
+    model = model_name(layout.cell("model", cells))
     if not model:
         return [], ["row without a model name"]
     named = layout.cell("source", cells)
@@ -155,7 +157,7 @@ def _rows(sheet: Sheet, layout: _Layout, number: int, line: int, cells: Sequence
     return [Row(sheet.file, line, number, *source, model, pixels, sheet.line) for source in sources], wrong
 
 
-def _source_of(sheet: Sheet) -> tuple[str, str | None, str | None]:
+def _source_of(sheet: RawTable) -> tuple[str, str | None, str | None]:
     """Name, version and link where no column says them."""
     return (sheet.source or "").lower(), sheet.version, None
 
@@ -176,7 +178,7 @@ def _version(text: str, link: str | None) -> str | None:
     return version.group(1) if version else None
 
 
-def _claims(row: Row, layout: _Layout, cells: Sequence[Cell]) -> list[Claim | str]:
+def _claims(row: Row, layout: Layout, cells: Sequence[Cell]) -> list[Claim | str]:
     """The claim in each cell of a row, or what is wrong with it."""
     return [
         read if isinstance(read, Claim) else f"{row.model}: {read}"
@@ -186,7 +188,7 @@ def _claims(row: Row, layout: _Layout, cells: Sequence[Cell]) -> list[Claim | st
     ]
 
 
-def _claim(row: Row, metric: Metric, text: str, layout: _Layout) -> Claim | str:
+def _claim(row: Row, metric: Metric, text: str, layout: Layout) -> Claim | str:
     position, heading = layout.columns[metric]
     number = numbers.read_number(text)
     if number is None:

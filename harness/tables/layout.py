@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.core.records import METRICS, Metric
 from harness.core.text import plain, without_notes
 from harness.tables import headings, numbers
-from harness.tables.cells import Cell, Problem, Sheet
+from harness.tables.cells import Cell, Problem, RawTable
 from harness.tables.headings import Column
 from harness.tables.numbers import Number
 
@@ -18,11 +18,11 @@ USUAL_COUNTS: Mapping[Metric, tuple[float, float]] = {"flops": (5e7, 5e10), "par
 
 
 #: words of columns that would be checked, were their headings understood
-_ABOUT = re.compile(r"top-?\s?[15]\b|\bacc|\berr|flops|\bmacs|gmac|m-?adds|param", re.IGNORECASE)
+ABOUT_MODELS = re.compile(r"top-?\s?[15]\b|\bacc|\berr|flops|\bmacs|gmac|m-?adds|param", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """Where a sheet says what, and what its columns of figures have in common."""
 
     columns: Mapping[str, tuple[int, Column]]  #: kind -> position and what its heading says
@@ -35,7 +35,7 @@ class _Layout:
         return cells[position] if position < len(cells) else Cell("")
 
 
-def _layout(sheet: Sheet) -> tuple[_Layout | None, list[Problem]]:
+def layout_of(sheet: RawTable) -> tuple[Layout | None, list[Problem]]:
     """What the columns of a sheet are, None where it is not about classifiers; and columns that are not read."""
     columns: dict[str, tuple[int, Column]] = {}
     unread = []
@@ -66,20 +66,20 @@ def _layout(sheet: Sheet) -> tuple[_Layout | None, list[Problem]]:
         for metric in padding
         if (unit := numbers.likely_unit([n for n in printed[metric] if not n.suffix], USUAL_COUNTS[metric]))
     }
-    return _Layout(columns, fractions, padding, units), unread
+    return Layout(columns, fractions, padding, units), unread
 
 
-def _names_others(sheet: Sheet, first: int, second: int) -> bool:
+def _names_others(sheet: RawTable, first: int, second: int) -> bool:
     """Whether a second column of models names any, rather than linking to where those of the first are."""
 
     def differs(cells: Sequence[Cell]) -> bool:
         other = cells[second]
-        return not (other.links or numbers.is_blank(other.text) or _name(other) == _name(cells[first]))
+        return not (other.links or numbers.is_blank(other.text) or model_name(other) == model_name(cells[first]))
 
     return any(differs(cells) for _, cells in sheet.rows if second < len(cells))
 
 
-def _numbers(sheet: Sheet, position: int) -> list[Number]:
+def _numbers(sheet: RawTable, position: int) -> list[Number]:
     read = (numbers.read_number(cells[position].text) for _, cells in sheet.rows if position < len(cells))
     return [number for number in read if number is not None]
 
@@ -90,14 +90,14 @@ def _are_fractions(printed: Sequence[Number]) -> bool:
     return bool(bare) and max(bare) <= 1
 
 
-def _is_section(layout: _Layout, cells: Sequence[Cell]) -> bool:
+def is_section(layout: Layout, cells: Sequence[Cell]) -> bool:
     """Whether a line of a sheet is a heading between rows: one text and nothing else, in one cell or over all."""
     return (
         len(layout.columns) > 2
-        and bool(_name(layout.cell("model", cells)))
+        and bool(model_name(layout.cell("model", cells)))
         and len({cell.text for cell in cells if not numbers.is_blank(cell.text)}) == 1
     )
 
 
-def _name(cell: Cell) -> str:
+def model_name(cell: Cell) -> str:
     return without_notes(plain(cell.text))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from markdown_it import MarkdownIt
 
 from harness.tables import html
-from harness.tables.cells import Cell, Problem, Sheet
+from harness.tables.cells import Cell, Problem, RawTable
 
 _PARSER = MarkdownIt("commonmark").enable("table")
 _COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.DOTALL)
@@ -30,7 +30,7 @@ class _Line(NamedTuple):
     framed: bool  #: between two pipes, as no sentence is
 
 
-def read(file: str, text: str) -> tuple[list[Sheet], list[Problem]]:
+def read(file: str, text: str) -> tuple[list[RawTable], list[Problem]]:
     """Every table of a Markdown text, HTML tables among them, in the order of their lines.
 
     Tables in comments and in fenced code document nothing. Rows that an empty line cuts off from their table are
@@ -38,7 +38,7 @@ def read(file: str, text: str) -> tuple[list[Sheet], list[Problem]]:
     """
     env: dict[str, Any] = {}
     text = _without_what_is_not_shown(text.replace("\r\n", "\n").replace("\r", "\n"))
-    sheets: list[Sheet] = []
+    sheets: list[RawTable] = []
     problems = []
     for lines in _blocks(text, env):
         headings = _headings(lines)
@@ -53,8 +53,8 @@ def read(file: str, text: str) -> tuple[list[Sheet], list[Problem]]:
             tables.insert(0, above)  # without its line of dashes
         for table in tables:
             rows = [(line.number, tuple(_cell(written, env) for written in line.cells)) for line in table]
-            sheets.append(Sheet(file, rows[0][0], rows[0][1], tuple(rows[1:])))
-    sheets += [Sheet(file, rows[0][0], rows[0][1], tuple(rows[1:])) for rows in html.read(text)]
+            sheets.append(RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])))
+    sheets += [RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])) for rows in html.read(text)]
     return sorted(sheets, key=lambda sheet: sheet.line), problems
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from harness.core.errors import InputError
 from harness.tables import markdown
-from harness.tables.cells import Cell, Problem, Sheet
+from harness.tables.cells import Cell, Problem, RawTable
 
-__all__ = ["Cell", "Problem", "Sheet", "cell_spans", "parse", "read"]
+__all__ = ["Cell", "Problem", "RawTable", "cell_spans", "parse", "read"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
-def read(path: Path) -> tuple[list[Sheet], list[Problem]]:
+def read(path: Path) -> tuple[list[RawTable], list[Problem]]:
     """The tables of a file: one in a .csv or .tsv, any number in any other, which is Markdown.
 
     Raises InputError where the file cannot be read.
@@ -27,7 +27,7 @@ def read(path: Path) -> tuple[list[Sheet], list[Problem]]:
         raise InputError(f"{path}: cannot read the table: {error}") from error
 
 
-def parse(file: str, text: str) -> tuple[list[Sheet], list[Problem]]:
+def parse(file: str, text: str) -> tuple[list[RawTable], list[Problem]]:
     """The tables of what stands in a file. Raises csv.Error where that is a .csv or .tsv that cannot be read."""
     separator = _separator(file)
     return markdown.read(file, text) if separator is None else (_separated(file, text, separator), [])
@@ -46,11 +46,11 @@ def _separator(file: str) -> str | None:
     return _SEPARATORS.get(Path(file).suffix.lower())
 
 
-def _separated(file: str, text: str, separator: str) -> list[Sheet]:
+def _separated(file: str, text: str, separator: str) -> list[RawTable]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     rows, before = [], 0
     for cells in reader:
         if any(cell.strip() for cell in cells):
             rows.append((before + 1, tuple(Cell(" ".join(cell.split())) for cell in cells)))
         before = reader.line_num  # a quoted cell may go over several lines
-    return [Sheet(file, rows[0][0], rows[0][1], tuple(rows[1:]))] if rows else []
+    return [RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:]))] if rows else []

@@ -18,7 +18,7 @@ Array = npt.NDArray[np.float32]
 Prediction = tuple[str, list[int], list[float]]
 
 #: classes kept per image; enough for top1 and top5, the sixth tells how close the fifth was
-KEPT = 6
+TOP_K = 6
 
 
 def attempt(prepare: Callable[[bytes], Any], ref: ImageRef) -> Any:
@@ -34,7 +34,7 @@ def attempt(prepare: Callable[[bytes], Any], ref: ImageRef) -> Any:
         return str(error) or type(error).__name__
 
 
-def ahead(
+def prefetch(
     chunks: Iterable[tuple[Callable[[bytes], Any], Sequence[ImageRef]]],
 ) -> Iterator[list[tuple[ImageRef, Any]]]:
     """Of each (prepare, images) the images with what attempt() makes of them, one chunk ahead of whoever takes them."""
@@ -63,14 +63,16 @@ def batches(
     network: Any, refs: Sequence[ImageRef], size: int
 ) -> Iterator[tuple[list[str], Array, list[tuple[str, str]]]]:
     """Names, images (N, 3, H, W) and undecodable files of consecutive batches."""
-    for chunk in ahead(in_chunks(network.preprocess, refs, size)):
+    for chunk in prefetch(in_chunks(network.preprocess, refs, size)):
         names = [ref.name for ref, image in chunk if not isinstance(image, str)]
         images = [image for _, image in chunk if not isinstance(image, str)]
         undecodable = [(ref.name, why) for ref, why in chunk if isinstance(why, str)]
         yield names, np.stack(images) if images else np.empty((0, 3, 0, 0), np.float32), undecodable
 
 
-def predictions(names: Sequence[str], logits: Array, kept: int = KEPT, whole: Collection[str] = ()) -> list[Prediction]:
+def predictions(
+    names: Sequence[str], logits: Array, kept: int = TOP_K, whole: Collection[str] = ()
+) -> list[Prediction]:
     """The `kept` best classes of each image, and all classes of the images named in `whole`.
 
     Raises ValueError for logits (N, classes) that are not all finite.

@@ -24,7 +24,7 @@ def list_documents(adapter: Any, _task: dict[str, Any], send: Emit) -> None:
     send({"event": "documents", "documents": [dataclasses.asdict(document) for document in documents]})
 
 
-def _own_name(adapter: Any, documented: str) -> str:
+def own_name(adapter: Any, documented: str) -> str:
     """The source's own name of a documented model. Raises MeasurementError where it cannot be told."""
     aliases = adapter.aliases()
     name = resolve(documented, [*adapter.models(), *aliases])
@@ -36,7 +36,7 @@ def measure_static(adapter: Any, task: dict[str, Any], send: Emit) -> None:
 
     With `trace` its operations, too; an `outline` is counted by fewer counters.
     """
-    model = _own_name(adapter, task["documented"])
+    model = own_name(adapter, task["documented"])
     build = getattr(adapter, "outline", adapter.build) if task.get("outline") else adapter.build
     network = build(model)
     multiply_adds: dict[int, dict[str, int]] = {}

@@ -18,7 +18,7 @@ import numpy as np
 
 from harness.adapters import runtimes
 from harness.core.errors import InputError, MeasurementError
-from harness.worker.batches import KEPT, Array, ahead, attempt, predictions
+from harness.worker.batches import TOP_K, Array, attempt, predictions, prefetch
 from harness.worker.images import ImageRef
 
 Emit = Callable[[dict[str, Any]], None]
@@ -109,7 +109,7 @@ def evaluate(networks: Networks, task: Mapping[str, Any], send: Emit, stored: Ca
             stored(run)
             started = time.perf_counter()
             try:
-                rows = predictions(names, forward[run](batch), KEPT, whole[run]) if names else []
+                rows = predictions(names, forward[run](batch), TOP_K, whole[run]) if names else []
             except Exception as error:
                 fail(run, error)
                 continue
@@ -155,7 +155,7 @@ def _batches(
     order = sorted(takers, key=lambda key: key[1][0])
     chunks = [(prepared_by[takers[key][0]].preprocess, [refs[i] for i in key[1]]) for key in order]
     started = time.perf_counter()
-    for key, chunk in zip(order, ahead(chunks), strict=True):
+    for key, chunk in zip(order, prefetch(chunks), strict=True):
         names = [ref.name for ref, image in chunk if not isinstance(image, str)]
         images = [image for _, image in chunk if not isinstance(image, str)]
         undecodable = [(ref.name, why) for ref, why in chunk if isinstance(why, str)]

@@ -9,14 +9,14 @@ from typing import Any
 
 from harness.worker import arrays
 from harness.worker.batches import attempt
-from harness.worker.counts import _own_name
+from harness.worker.counts import own_name
 from harness.worker.images import ImageRef
 from harness.worker.protocol import Emit
 
 
 def prepare_images(adapter: Any, task: dict[str, Any], send: Emit) -> None:
     """Every preprocessing step's result of every image, written to the folder `out` as <position in the task>.npz."""
-    network = adapter.build(_own_name(adapter, task["documented"]), input_size=task["input_size"])
+    network = adapter.build(own_name(adapter, task["documented"]), input_size=task["input_size"])
 
     def keep(index: int, ref: ImageRef) -> dict[str, Any]:
         steps = attempt(network.preprocessing_steps, ref)

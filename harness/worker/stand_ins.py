@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.worker.batches import batches
-from harness.worker.counts import _own_name
+from harness.worker.counts import own_name
 from harness.worker.images import ImageRef
 from harness.worker.protocol import Array, Emit
 
@@ -20,7 +20,7 @@ def make_stand_in(adapter: Any, task: dict[str, Any], send: Emit) -> None:
     Seeded weights, normalisation statistics of the images, and a last layer fitted in closed form: ridge
     regression of one-hot labels on the features, in its dual form since there are fewer images than features.
     """
-    network = adapter.build(_own_name(adapter, task["documented"]), seed=task["seed"])
+    network = adapter.build(own_name(adapter, task["documented"]), seed=task["seed"])
     refs = [ImageRef(*fields) for fields in task["images"]]
     labels = {ref.name: ref.label for ref in refs}
     calibration = refs[:: max(1, len(refs) // task["calibration_images"])]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from harness.worker import arrays, traces
 from harness.worker.batches import batches
-from harness.worker.counts import _own_name
+from harness.worker.counts import own_name
 from harness.worker.images import ImageRef
 from harness.worker.protocol import Emit
 
@@ -104,7 +104,7 @@ def condition_network(adapter: Any, task: dict[str, Any], send: Emit) -> None:
     and with images state.npz, inputs.npy (N, 3, H, W) and logits.npy (N, classes).
     """
     out = Path(task["out"])
-    network = adapter.build(_own_name(adapter, task["documented"]), seed=task["seed"], input_size=task["input_size"])
+    network = adapter.build(own_name(adapter, task["documented"]), seed=task["seed"], input_size=task["input_size"])
     size = network.input_size
     traces.write_trace(network, np.zeros((1, 3, size, size), np.float32), out, values=False)
     own = network.state()
@@ -142,7 +142,7 @@ def trace_network(adapter: Any, task: dict[str, Any], _send: Emit) -> None:
 
 
 def _with_state(adapter: Any, task: dict[str, Any]) -> Any:
-    network = adapter.build(_own_name(adapter, task["documented"]), seed=task["seed"], input_size=task["input_size"])
+    network = adapter.build(own_name(adapter, task["documented"]), seed=task["seed"], input_size=task["input_size"])
     network.load_state(arrays.load(Path(task["state"])))
     return network
 

@@ -18,7 +18,7 @@ import numpy as np
 from harness.adapters import recipe
 from harness.adapters.base import Steps
 from harness.worker import arrays
-from harness.worker.batches import Array, ahead, attempt, in_chunks, predictions
+from harness.worker.batches import Array, attempt, in_chunks, predictions, prefetch
 from harness.worker.images import ImageRef
 
 Emit = Callable[[dict[str, Any]], None]
@@ -76,7 +76,7 @@ def vary(adapter: Any, task: dict[str, Any], send: Emit) -> None:
         steps = own.preprocessing_steps(image)
         return [_inputs(variant, image, steps, task["recipe"]) for variant in variants]
 
-    for chunk in ahead(in_chunks(prepare, refs, _TOGETHER)):
+    for chunk in prefetch(in_chunks(prepare, refs, _TOGETHER)):
         readable = [(ref, inputs) for ref, inputs in chunk if not isinstance(inputs, str)]
         undecodable = [ref.name for ref, why in chunk if isinstance(why, str)]
         for index, variant in enumerate(variants):

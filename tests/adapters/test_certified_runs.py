@@ -18,7 +18,7 @@ from harness.execution import environments
 from harness.execution.checkpoints import Checkpoint, find
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.execution.store import Store
 from harness.plan.options import Options
 from harness.plan.page import read_page
@@ -41,9 +41,9 @@ def run(
     ready: Installed, evaluation: Evaluation, sample: ImageSet, folder: Path, runtime: str, precision: str
 ) -> tuple[Run, Best]:
     """The run, and of every image the best class and the set of the five best."""
-    measurer = Measurer(Store(folder), Silent(), "cpu", BATCH, runtime, precision)
-    [done] = evaluate(measurer, ready, [evaluation], sample)
-    assert done is not None, measurer.failures
+    session = Session(Store(folder), Silent(), "cpu", BATCH, runtime, precision)
+    [done] = evaluate(session, ready, [evaluation], sample)
+    assert done is not None, session.failures
     assert done.images == len(sample.images)
     table = Predictions(Path(done.predictions)).read().set_index("image")
     rows = (table.loc[ref.name, "classes"] for ref in sample.images)

@@ -13,7 +13,7 @@ from harness.dataset.image_set import ImageSet
 from harness.execution import checkpoints, environments
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.execution.store import Store
 from harness.plan.page import read_page
 from harness.plan.plan import REFERENCE
@@ -26,9 +26,9 @@ def best(
 ) -> list[tuple[int, frozenset[int]]]:
     declared = read_page(REFERENCE / "efficientnet_lite.md").weights[LITE]
     checkpoint = checkpoints.find("auto", "timm", LITE, LITE, None, declared, environments.cache() / "weights")
-    measurer = Measurer(Store(folder), Silent(), device, 32, "native", precision)
-    [run] = evaluate(measurer, ready, [Evaluation(LITE, LITE, checkpoint, None, 224)], sample)
-    assert run is not None, measurer.failures
+    session = Session(Store(folder), Silent(), device, 32, "native", precision)
+    [run] = evaluate(session, ready, [Evaluation(LITE, LITE, checkpoint, None, 224)], sample)
+    assert run is not None, session.failures
     table = Predictions(Path(run.predictions)).read().set_index("image")
     rows = (table.loc[ref.name, "classes"] for ref in sample.images)
     return [(int(classes[0]), frozenset(int(one) for one in classes[:5])) for classes in rows]

@@ -16,8 +16,8 @@ from harness.dataset.image_set import ImageSet
 from harness.execution import environments
 from harness.execution.checkpoints import find
 from harness.execution.environments import Installed
-from harness.execution.predictions import key
-from harness.execution.session import Measurer
+from harness.execution.predictions import identity_key
+from harness.execution.session import Session
 from harness.execution.store import Store
 from harness.plan.options import Options
 from harness.plan.page import read_page
@@ -102,19 +102,19 @@ def through_the_harness(
 ) -> tuple[Run, list[list[int]]]:
     """The run and its five best classes per image, in the order of the images."""
     store = Store(folder / "store")
-    measurer = Measurer(store, Silent(), "cpu", BATCH)
+    session = Session(store, Silent(), "cpu", BATCH)
     declared = read_page(Path(row.row.file)).weights.get(row.row.model)
     checkpoint = find(
         weights, ready.source.name, own, row.row.model, None, declared,
         environments.cache() / "weights",
     )  # fmt: skip
-    [run] = evaluate(measurer, ready, [Evaluation(row.row.model, own, checkpoint, None, size)], sample)
-    assert run is not None, measurer.failures
+    [run] = evaluate(session, ready, [Evaluation(row.row.model, own, checkpoint, None, size)], sample)
+    assert run is not None, session.failures
     assert run.images == len(sample.images)
     assert run.preprocessing["crop"] == size
     [folder] = [path for path in (store.root / "predictions").iterdir() if path.is_dir()]
     identity = json.loads((folder / "identity.json").read_text())
-    assert folder.name == key(identity)
+    assert folder.name == identity_key(identity)
     table = store.predictions(identity).read().set_index("image")
     return run, [[int(c) for c in table.loc[ref.name, "classes"][:5]] for ref in sample.images]
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from builders import claim, row, verdict
 
-from harness.checks.issues import Entry, Summary, entries, summaries, total
+from harness.checks.issues import Issue, Summary, issues, summaries, total
 from harness.core.records import Claim, Finding, Outcome, Row, Source, Suspect
 from harness.tables.cells import Problem
 from harness.tables.claims import Table
@@ -34,20 +34,20 @@ def finding(
 
 
 def test_a_contradicted_cell_is_an_error_with_what_it_should_be() -> None:
-    assert entries([contradicted()], []) == [
-        Entry("error", "contradicted_flops", "table.md", 5, "timm==0.6.5", "network", FLOPS, "9.035", "no convention")
+    assert issues([contradicted()], []) == [
+        Issue("error", "contradicted_flops", "table.md", 5, "timm==0.6.5", "network", FLOPS, "9.035", "no convention")
     ]
-    [unknown] = entries([contradicted(expected=None, cause=None)], [])
+    [unknown] = issues([contradicted(expected=None, cause=None)], [])
     assert (unknown.corrected, unknown.cause) == (None, "no convention reproduces it")
 
 
 @pytest.mark.parametrize("outcome", [one for one in Outcome if one is not Outcome.CONTRADICTED])
 def test_no_other_outcome_is_to_be_mended(outcome: Outcome) -> None:
-    assert entries([verdict(outcome, FLOPS)], []) == []
+    assert issues([verdict(outcome, FLOPS)], []) == []
 
 
 def test_each_suspect_of_a_finding_is_an_entry() -> None:
-    found = entries([], [finding(Suspect(FLOPS, "9.035"), PARAMS)])
+    found = issues([], [finding(Suspect(FLOPS, "9.035"), PARAMS)])
     assert [(one.claim, one.corrected, one.severity, one.kind, one.line) for one in found] == [
         (FLOPS, "9.035", "warning", "impossible", 5),
         (PARAMS, None, "warning", "impossible", 5),
@@ -55,13 +55,13 @@ def test_each_suspect_of_a_finding_is_an_entry() -> None:
 
 
 def test_a_finding_about_a_row_is_one_entry_and_one_about_no_place_is_none() -> None:
-    [of_row] = entries([], [finding(of=row(3))])
+    [of_row] = issues([], [finding(of=row(3))])
     assert (of_row.claim, of_row.file, of_row.line, of_row.cause) == (None, "table.md", 7, "It cannot be.")
-    assert entries([], [finding()]) == []
+    assert issues([], [finding()]) == []
 
 
 def test_a_cell_stands_there_once_with_every_cause_and_the_gravest_severity() -> None:
-    found = entries(
+    found = issues(
         [contradicted(expected=None)],
         [
             finding(Suspect(FLOPS, "9.035"), severity="note", text="A note."),
@@ -70,7 +70,7 @@ def test_a_cell_stands_there_once_with_every_cause_and_the_gravest_severity() ->
         ],
     )
     assert found == [
-        Entry(
+        Issue(
             *("error", "contradicted_flops", "table.md", 5, "timm==0.6.5", "network", FLOPS, "9.035"),
             "no convention. A warning. A note.",
         )
@@ -78,15 +78,15 @@ def test_a_cell_stands_there_once_with_every_cause_and_the_gravest_severity() ->
 
 
 def test_a_graver_entry_keeps_its_own_correction() -> None:
-    [one] = entries([contradicted(expected="9.035")], [finding(Suspect(FLOPS, "1.000"))])
+    [one] = issues([contradicted(expected="9.035")], [finding(Suspect(FLOPS, "1.000"))])
     assert one.corrected == "9.035"
 
 
 def test_rows_are_told_apart_by_place_kind_and_cause() -> None:
     same = finding(of=row(1))
     others = [finding(of=row(2)), finding(of=row(1), kind="other"), finding(of=row(1), text="Otherwise.")]
-    assert len(entries([], [same, same])) == 1
-    assert len(entries([], [same, *others])) == 4
+    assert len(issues([], [same, same])) == 1
+    assert len(issues([], [same, *others])) == 4
 
 
 def test_the_gravest_come_first_and_then_file_and_line() -> None:
@@ -101,7 +101,7 @@ def test_the_gravest_come_first_and_then_file_and_line() -> None:
         finding(of=at(2)),
         finding(of=at(8, "a.md")),
     ]
-    assert [(one.severity, one.file, one.line) for one in entries([], given)] == [
+    assert [(one.severity, one.file, one.line) for one in issues([], given)] == [
         ("error", "b.md", 9),
         ("error", "b.md", 10),
         ("warning", "a.md", 8),
@@ -118,15 +118,15 @@ MEASURED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.KNOWN_GAP)
 def test_a_ratio_of_figures_says_nothing_where_the_network_was_measured(outcome: Outcome) -> None:
     ratio = finding(FLOPS, PARAMS, kind="flops_per_parameter")
     judged = [verdict(outcome, FLOPS), verdict(Outcome.REPRODUCED, PARAMS)]
-    assert entries(judged, [ratio]) == []
-    assert len(entries(judged, [finding(FLOPS, PARAMS)])) == 2
+    assert issues(judged, [ratio]) == []
+    assert len(issues(judged, [finding(FLOPS, PARAMS)])) == 2
 
 
 @pytest.mark.parametrize("outcome", [Outcome.NOT_MEASURED, Outcome.ERROR])
 def test_a_ratio_of_figures_stays_where_one_of_them_was_not_measured(outcome: Outcome) -> None:
     ratio = finding(FLOPS, PARAMS, kind="flops_per_parameter")
-    assert len(entries([verdict(Outcome.REPRODUCED, FLOPS), verdict(outcome, PARAMS)], [ratio])) == 2
-    assert len(entries([], [ratio])) == 2
+    assert len(issues([verdict(Outcome.REPRODUCED, FLOPS), verdict(outcome, PARAMS)], [ratio])) == 2
+    assert len(issues([], [ratio])) == 2
 
 
 # --- what files come to
@@ -152,7 +152,7 @@ def test_every_file_is_summed_up_in_its_order() -> None:
         verdict(Outcome.REPRODUCED, claims[2]),
         contradicted(claims[3]),
     ]
-    found = entries(judged, [finding(of=in_file("b.md", 3))])
+    found = issues(judged, [finding(of=in_file("b.md", 3))])
     outcomes = Counter({Outcome.REPRODUCED: 2, Outcome.CONTRADICTED: 1})
     assert summaries(read, judged, found) == [
         Summary("b.md", 1, 1, Counter({Outcome.CONTRADICTED: 1}), Counter({"error": 1, "warning": 1}), 2),
@@ -171,23 +171,23 @@ def test_no_file_at_all_comes_to_nothing() -> None:
 
 def test_names_of_files_are_as_they_were_given() -> None:
     of = dataclasses.replace(FLOPS, row=in_file(str(Path("zoo") / "a.md"), 1))
-    assert entries([contradicted(of)], [])[0].file == "zoo/a.md"
+    assert issues([contradicted(of)], [])[0].file == "zoo/a.md"
 
 
 def test_how_flops_are_counted_is_no_correction_where_no_other_row_tells() -> None:
     guess = verdict(Outcome.CONTRADICTED, FLOPS, cause="no", evidence={"expected": "9.035", "expected_as_in_rows": 0})
-    [one] = entries([guess], [])
+    [one] = issues([guess], [])
     assert one.corrected is None
     slipped = dataclasses.replace(guess, evidence={**guess.evidence, "slipped": True})
-    assert entries([slipped], [])[0].corrected == "9.035"
+    assert issues([slipped], [])[0].corrected == "9.035"
     params = claim("21.616", "params")
-    assert entries([dataclasses.replace(guess, claim=params)], [])[0].corrected == "9.035"
+    assert issues([dataclasses.replace(guess, claim=params)], [])[0].corrected == "9.035"
 
 
 def test_releases_that_disagree_correct_nothing() -> None:
     newer = dataclasses.replace(contradicted(), source=Source("timm", "0.6.13"))
-    assert entries([contradicted(), newer], [])[0].corrected == "9.035"
+    assert issues([contradicted(), newer], [])[0].corrected == "9.035"
     other = dataclasses.replace(newer, evidence={"expected": "9.1", "expected_as_in_rows": 3})
-    assert entries([contradicted(), other], [])[0].corrected is None
+    assert issues([contradicted(), other], [])[0].corrected is None
     holds = dataclasses.replace(newer, outcome=Outcome.REPRODUCED, evidence={})
-    assert entries([contradicted(), holds], [])[0].corrected is None
+    assert issues([contradicted(), holds], [])[0].corrected is None

@@ -39,7 +39,7 @@ from harness.execution import process
 from harness.execution.process import Worker
 from harness.plan.options import Options
 from harness.plan.page import Page
-from harness.plan.preview import ahead
+from harness.plan.preview import preview
 from harness.report import report_json
 from harness.tables.claims import read_table
 
@@ -86,7 +86,7 @@ def options(tmp_path: Path, rows: Iterable[str], **asked: Any) -> Options:
 
 
 def run(tmp_path: Path, rows: Iterable[str], **asked: Any) -> Results:
-    return execute(ahead(options(tmp_path, rows, **asked)), Recorder())
+    return execute(preview(options(tmp_path, rows, **asked)), Recorder())
 
 
 def outcomes(results: Results) -> dict[str, str]:
@@ -455,7 +455,7 @@ def test_an_evaluation_is_interrupted_at_once(
     images_done: list[int] = []
     monkeypatch.setattr(recorder, "images", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        execute(ahead(options(tmp_path, [TINY], data=data, weights=str(checkpoints), checks=("accuracy",))), recorder)
+        execute(preview(options(tmp_path, [TINY], data=data, weights=str(checkpoints), checks=("accuracy",))), recorder)
     assert images_done[-1] < 21
 
 
@@ -607,7 +607,7 @@ def test_a_demonstration_whose_evaluation_fails_says_why(tmp_path: Path, monkeyp
 
 def test_what_it_is_at_is_said(tmp_path: Path, data: Path, checkpoints: Path) -> None:
     recorder = Recorder()
-    execute(ahead(options(tmp_path, [TINY, WIDE], data=data, weights=str(checkpoints), models=("tiny",))), recorder)
+    execute(preview(options(tmp_path, [TINY, WIDE], data=data, weights=str(checkpoints), models=("tiny",))), recorder)
     assert recorder.stages == [
         f"fake=={VERSION}: counting tiny",
         f"evaluating 1 network of fake=={VERSION} on 21 images",
@@ -622,7 +622,7 @@ def test_the_time_of_a_long_run_is_told_by_networks_that_were_timed(
     monkeypatch.setattr("harness.checks.accuracy.run._WORTH_TIMING", 5)
     asked: dict[str, Any] = {"data": data, "weights": str(checkpoints), "checks": ("accuracy",)}
     recorder = Recorder()
-    results = execute(ahead(options(tmp_path, [TINY, WIDE], **asked)), recorder)
+    results = execute(preview(options(tmp_path, [TINY, WIDE], **asked)), recorder)
     measured: Counter[str] = Counter()
     for name, _, _, added in recorder.counts[: recorder.timed]:
         measured[name] += added
@@ -630,10 +630,10 @@ def test_the_time_of_a_long_run_is_told_by_networks_that_were_timed(
     assert [run.images for run in results.runs] == [run.measured_now for run in results.runs] == [21, 21]
     assert sum(added for *_, added in recorder.counts) == 42, "nothing is measured twice"
     again = Recorder()
-    execute(ahead(options(tmp_path, [TINY, WIDE], **asked)), again)
+    execute(preview(options(tmp_path, [TINY, WIDE], **asked)), again)
     assert sum(added for *_, added in again.counts) == 0
     early = Recorder()
-    execute(ahead(options(tmp_path, [TINY, WIDE], **asked, stop_early=True)), early)
+    execute(preview(options(tmp_path, [TINY, WIDE], **asked, stop_early=True)), early)
     assert early.timed is None
 
 

@@ -40,10 +40,10 @@ from harness.dataset.image_set import ImageSet, open_images
 from harness.dataset.remote import fetched, parse_location
 from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.execution.store import Store
 from harness.plan.options import Options
-from harness.plan.preview import ahead
+from harness.plan.preview import preview
 from harness.worker.images import read_image
 
 in_a_process = Worker.do
@@ -160,8 +160,8 @@ def said(of: ImageSet) -> tuple[Any, ...]:
     return of.layout, images, of.digest, of.is_imagenet_val, of.identity, of.notes, of.drawn_from
 
 
-def measurer(store: Store, precision: str = "fp32") -> Measurer:
-    return Measurer(store, Recorder(), "cpu", 6, "native", precision)
+def session(store: Store, precision: str = "fp32") -> Session:
+    return Session(store, Recorder(), "cpu", 6, "native", precision)
 
 
 def asked(tmp_path: Path, *models: str) -> list[Evaluation]:
@@ -313,7 +313,7 @@ def test_an_image_that_is_gone_fails_the_run_that_needs_it(tmp_path: Path, remot
     images = open_images(parse_location(url))
     remote.system.rm(images.images[3].file)
     with pytest.raises(InputError) as caught:
-        evaluate(measurer(Store(tmp_path / "store")), installed(), asked(tmp_path, "tiny"), images)
+        evaluate(session(Store(tmp_path / "store")), installed(), asked(tmp_path, "tiny"), images)
     assert str(caught.value).startswith(f"{images.images[3].file}: cannot be read: No such file or directory. Check")
     assert temporary(tmp_path) == []
 
@@ -336,13 +336,13 @@ def test_results_are_those_of_a_folder(
     two = asked(tmp_path, "tiny", "twin")
     store = Store(parse_location(remote.url("some store")), tmp_path / "local")
     data = open_images(parse_location(remote.upload(local, "data")))
-    found = evaluate(measurer(store, precision), installed(), two, data)
-    expected = evaluate(measurer(Store(tmp_path / "store"), precision), installed(), two, open_images(local))
+    found = evaluate(session(store, precision), installed(), two, data)
+    expected = evaluate(session(Store(tmp_path / "store"), precision), installed(), two, open_images(local))
     assert [told(run) for run in found] == [told(run) for run in expected]
     assert [run.images for run in found if run] == [23, 23]
     assert [run.predictions.startswith(remote.url("some store/predictions/")) for run in found if run] == [True] * 2
     assert temporary(tmp_path) == []
-    again = evaluate(measurer(store, precision), installed(), two, open_images(local))
+    again = evaluate(session(store, precision), installed(), two, open_images(local))
     assert [run.measured_now for run in again if run] == [0, 0], "the same images wherever they are"
     assert [told(run) for run in again] == [told(run) for run in expected]
     assert [*(tmp_path / "local").rglob("*.parquet")] == []
@@ -350,7 +350,7 @@ def test_results_are_those_of_a_folder(
 
 def test_an_interrupted_run_goes_on_from_a_store_elsewhere(tmp_path: Path, remote: Remote) -> None:
     data = open_images(parse_location(remote.upload(write(tmp_path / "data", half_right()), "data")))
-    first = measurer(Store(parse_location(remote.url("store")), tmp_path / "local"))
+    first = session(Store(parse_location(remote.url("store")), tmp_path / "local"))
 
     def interrupt(run: str, done: int, *_: object) -> None:  # noqa: ARG001
         if done == 6:
@@ -362,7 +362,7 @@ def test_an_interrupted_run_goes_on_from_a_store_elsewhere(tmp_path: Path, remot
     for measured_now in (18, 0):
         forget() if remote.protocol == "s3" else None
         store = Store(parse_location(remote.url("store/")), tmp_path / "another machine")
-        [run] = evaluate(measurer(store), installed(), asked(tmp_path, "tiny"), data)
+        [run] = evaluate(session(store), installed(), asked(tmp_path, "tiny"), data)
         assert run is not None
         assert (run.measured_now, run.images, run.top1_count) == (measured_now, 24, 12)
     assert len([name for name in remote.files() if name.endswith(".parquet")]) == 1, "the batches are one file"
@@ -427,9 +427,10 @@ def test_a_table_with_all_of_it_elsewhere(tmp_path: Path, remote: Remote) -> Non
     given: dict[str, Any] = {"tables": (table,), "weights": str(tmp_path / "weights"), "batch_size": 6}
     given |= {"sources": ("fake==1.0", "fake==2.0")}
     far = execute(
-        ahead(Options(data=data, store=parse_location(remote.url("store")), out=tmp_path / "far", **given)), Recorder()
+        preview(Options(data=data, store=parse_location(remote.url("store")), out=tmp_path / "far", **given)),
+        Recorder(),
     )
-    near = execute(ahead(Options(data=local, out=tmp_path / "near", **given)), Recorder())
+    near = execute(preview(Options(data=local, out=tmp_path / "near", **given)), Recorder())
     assert far.verdicts == near.verdicts
     assert [str(one.outcome) for one in far.verdicts] == ["reproduced"] * 2
     assert far.paired[0].paired == near.paired[0].paired

@@ -13,14 +13,14 @@ from benchmark import Counts
 from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.checks.diagnosis import against_source
 from harness.checks.diagnosis.attribution import Attribution
-from harness.checks.diagnosis.variant_runner import Bench
+from harness.checks.diagnosis.variant_runner import VariantRunner
 from harness.cli.progress import Silent
 from harness.core.records import Run, Source
 from harness.dataset.image_set import ImageSet, open_images
 from harness.execution import checkpoints, environments
 from harness.execution.environments import Installed
 from harness.execution.registry import SourceSpec
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.execution.store import Store
 from harness.plan.page import read_page
 from harness.plan.plan import REFERENCE
@@ -79,21 +79,21 @@ class Copies:
         )
         self.ready = ready
         self.images = images
-        self.measurer = Measurer(Store(folder), Silent(), "cpu", 32)
+        self.session = Session(Store(folder), Silent(), "cpu", 32)
         self.page = read_page(REFERENCE / "efficientnet_lite.toml")
-        self.bench = Bench({ready.source: ready, self.planted.source: self.planted}, images, self.measurer)
+        self.bench = VariantRunner({ready.source: ready, self.planted.source: self.planted}, images, self.session)
 
     def run(self, defect: str | None = None) -> Run:
         declared = self.page.weights[MODEL]
         checkpoint = checkpoints.find("auto", "timm", MODEL, MODEL, None, declared, environments.cache() / "weights")
         name = defect or MODEL
         installed = self.planted if defect else self.ready
-        [run] = evaluate(self.measurer, installed, [Evaluation(name, name, checkpoint, None, 224)], self.images)
-        assert run is not None, self.measurer.failures
+        [run] = evaluate(self.session, installed, [Evaluation(name, name, checkpoint, None, 224)], self.images)
+        assert run is not None, self.session.failures
         return run
 
     def against_the_source(self, defect: str, source: Run) -> Attribution | None:
-        return against_source.explain(self.run(defect), source, self.bench, None)
+        return against_source.explain_difference(self.run(defect), source, self.bench, None)
 
 
 def test_timm_planted_pipeline_defects_are_named(
@@ -108,7 +108,7 @@ def test_timm_planted_pipeline_defects_are_named(
     assert source.top1_count > 0.8 * source.images
     defects = PIPELINES if request.config.getoption("--images") >= 500 else SOME
     found = {defect: copies.against_the_source(defect, source) for defect in (*defects, "undamaged")}
-    assert not copies.measurer.failures
+    assert not copies.session.failures
     alarm = found.pop("undamaged")
     named = [
         defect

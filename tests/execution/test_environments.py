@@ -23,7 +23,7 @@ from harness.core.records import Source
 from harness.execution import environments, installer, registry
 from harness.execution.environments import Installed, cache, prepare
 from harness.execution.registry import SourceSpec, parse_source, sources
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.execution.store import Store
 
 SPECS = {
@@ -460,11 +460,11 @@ def test_a_source_of_others_in_an_environment_of_its_own(tmp_path: Path, monkeyp
     made = prepare(sources()["zoo"], "1.17.0")
     assert [line for line in made.packages if line.startswith(("six", "pandas"))] == ["six==1.17.0"]
     assert made.python != Path(sys.executable)
-    measurer = Measurer(Store(tmp_path / "store"), Recorder(), "cpu", 4)
-    static = measurer.statics({made.source: made}, {made.source: {"tiny": [8]}})[made.source]["tiny"]
+    session = Session(Store(tmp_path / "store"), Recorder(), "cpu", 4)
+    static = session.statics({made.source: made}, {made.source: {"tiny": [8]}})[made.source]["tiny"]
     assert static.source == Source("zoo", "1.17.0")
     assert static.multiply_adds == {8: {"plain": 9 * 64 + 48_000}}
-    assert measurer.failures == []
+    assert session.failures == []
 
 
 @pytest.mark.usefixtures("package_index")

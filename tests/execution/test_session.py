@@ -30,25 +30,25 @@ from harness.execution.checkpoints import Checkpoint
 from harness.execution.engine import Local, Work
 from harness.execution.environments import Installed
 from harness.execution.process import Worker
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.execution.store import Store
 
 
-def measurer(tmp_path: Path, batch_size: int = 4, device: str = "cpu") -> Measurer:
-    return Measurer(Store(tmp_path / "store"), Recorder(), device, batch_size)
+def session(tmp_path: Path, batch_size: int = 4, device: str = "cpu") -> Session:
+    return Session(Store(tmp_path / "store"), Recorder(), device, batch_size)
 
 
-def progress(of: Measurer) -> list[tuple[str, int, int, int]]:
+def progress(of: Session) -> list[tuple[str, int, int, int]]:
     assert isinstance(of.progress, Recorder)
     return of.progress.counts
 
 
-def stages(of: Measurer) -> list[str]:
+def stages(of: Session) -> list[str]:
     assert isinstance(of.progress, Recorder)
     return of.progress.stages
 
 
-def messages(of: Measurer) -> list[str]:
+def messages(of: Session) -> list[str]:
     return [failure.message for failure in of.failures]
 
 
@@ -96,7 +96,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def counted(
-    one: Measurer, wanted: dict[str, Any], traced: Sequence[str] = (), ready: Installed | None = None
+    one: Session, wanted: dict[str, Any], traced: Sequence[str] = (), ready: Installed | None = None
 ) -> dict[str, Static]:
     ready = ready or installed()
     source = ready.source
@@ -104,7 +104,7 @@ def counted(
 
 
 def test_counts_are_measured_once(tmp_path: Path, started: list[list[str]]) -> None:
-    first = measurer(tmp_path)
+    first = session(tmp_path)
     found = counted(first, {"tiny": [224, 8], "Twin": {8}}, ["tiny"])
     assert started == [["models", "documents", "static", "static"]]
     assert first.failures == []
@@ -113,7 +113,7 @@ def test_counts_are_measured_once(tmp_path: Path, started: list[list[str]]) -> N
     assert found["tiny"].last_operators == ("Conv2d", "AdaptiveAvgPool2d", "BatchNorm2d", "Linear")
     assert found["Twin"].model == "twin"
     assert "tiny_wide" in first.offered(installed())
-    second = measurer(tmp_path)
+    second = session(tmp_path)
     assert counted(second, {"tiny": {8, 224}, "Twin": [8]}, ["tiny"]) == found
     assert second.offered(installed()) == first.offered(installed())
     assert len(started) == 1
@@ -122,24 +122,24 @@ def test_counts_are_measured_once(tmp_path: Path, started: list[list[str]]) -> N
 
 
 def test_nothing_is_known_of_a_source_that_was_not_asked(tmp_path: Path) -> None:
-    assert measurer(tmp_path).offered(installed()) == []
+    assert session(tmp_path).offered(installed()) == []
 
 
 def test_a_network_that_fails_leaves_the_others(tmp_path: Path, started: list[list[str]]) -> None:
-    first = measurer(tmp_path)
+    first = session(tmp_path)
     assert list(counted(first, {"boom": [8], "tiny": [8], "tinny": [8]})) == ["tiny"]
     assert [(failure.source, failure.model, failure.stage) for failure in first.failures] == [
         (f"fake=={VERSION}", "boom", "static"),
         (f"fake=={VERSION}", "tinny", "static"),
     ]
     assert messages(first)[0] == "boom cannot be built"
-    second = measurer(tmp_path)
+    second = session(tmp_path)
     assert list(counted(second, {"boom": [8], "tiny": [8]})) == ["tiny"]
     assert started[1:] == [["static"]], "what failed is tried again, and nothing else"
 
 
 def test_an_adapter_that_cannot_be_imported_fails_all_its_networks(tmp_path: Path) -> None:
-    one = measurer(tmp_path)
+    one = session(tmp_path)
     assert counted(one, {"tiny": [8], "twin": [8]}, ready=installed(module="no_such_adapter")) == {}
     assert {failure.model for failure in one.failures} >= {"tiny", "twin"}
     assert all("No module named 'no_such_adapter'" in message for message in messages(one))
@@ -151,7 +151,7 @@ def test_an_adapter_that_cannot_be_imported_fails_all_its_networks(tmp_path: Pat
 def test_counts_of_right_answers_are_those_of_the_network(tmp_path: Path) -> None:
     images, labels = half_right(21)
     data = open_images(write_images(tmp_path / "data", images, labels))
-    one = measurer(tmp_path)
+    one = session(tmp_path)
     asked = evaluation(tmp_path)
     run = evaluate_one(one, installed(), asked, data)
     assert counts(run) == (21, 11, 16)
@@ -168,8 +168,8 @@ def test_counts_of_right_answers_are_those_of_the_network(tmp_path: Path) -> Non
 
 def test_an_evaluation_is_made_once(tmp_path: Path, started: list[list[str]]) -> None:
     data = open_images(write_images(tmp_path / "data", *half_right(6)))
-    first = evaluate_one(measurer(tmp_path), installed(), evaluation(tmp_path), data)
-    again = evaluate_one(measurer(tmp_path), installed(), evaluation(tmp_path), data)
+    first = evaluate_one(session(tmp_path), installed(), evaluation(tmp_path), data)
+    again = evaluate_one(session(tmp_path), installed(), evaluation(tmp_path), data)
     assert started == [["evaluate"]]
     assert len([*tmp_path.rglob("*.parquet")]) == 1, "the batches are one file in the end"
     assert first is not None
@@ -182,7 +182,7 @@ def test_a_killed_evaluation_keeps_what_it_had_and_goes_on_from_there(
     data = open_images(write_images(tmp_path / "data", *half_right(21)))
     asked = evaluation(tmp_path, "killer")
     monkeypatch.setenv("FAKE_KILL_AFTER", "3")
-    first = measurer(tmp_path)
+    first = session(tmp_path)
     assert evaluate_one(first, installed(), asked, data) is None
     (failure,) = first.failures
     assert (failure.model, failure.stage) == ("documented killer", "evaluate")
@@ -190,14 +190,14 @@ def test_a_killed_evaluation_keeps_what_it_had_and_goes_on_from_there(
     assert "try a smaller --batch-size" in failure.message
     assert started == [["evaluate"], ["evaluate"]], "what does not get on is tried twice"
     monkeypatch.setenv("FAKE_KILL_AFTER", "10")
-    second = measurer(tmp_path)
+    second = session(tmp_path)
     resumed = evaluate_one(second, installed(), asked, data)
     assert second.failures == []
     assert resumed is not None
     assert resumed.measured_now == 21
     assert len(started) == 5, "8, 8 and 5 images: as long as it gets on it is started again"
     assert [text.count("was killed by SIGKILL") for text in stages(second)] == [1, 1]
-    whole = evaluate_one(measurer(tmp_path / "uninterrupted"), installed(), asked, data)
+    whole = evaluate_one(session(tmp_path / "uninterrupted"), installed(), asked, data)
     assert counts(resumed) == counts(whole) == (21, 11, 16)
 
 
@@ -211,7 +211,7 @@ def test_a_worker_that_is_killed_before_it_is_ready(tmp_path: Path, kills: int, 
         f'exec {sys.executable} "$@"\n'
     )
     interpreter.chmod(0o755)
-    one = measurer(tmp_path)
+    one = session(tmp_path)
     asked = [evaluation(tmp_path, model) for model in ("tiny", "twin")]
     runs = evaluate(one, installed(python=interpreter), asked, data)
     assert [run is not None for run in runs] == [evaluated] * 2
@@ -238,7 +238,7 @@ def test_batches_that_come_in_another_order_than_asked_for(tmp_path: Path, monke
 
 def test_an_interrupted_evaluation_keeps_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = open_images(write_images(tmp_path / "data", *half_right(21)))
-    first = measurer(tmp_path)
+    first = session(tmp_path)
 
     def interrupt(run: str, done: int, *_: object) -> None:  # noqa: ARG001
         if done == 8:
@@ -247,7 +247,7 @@ def test_an_interrupted_evaluation_keeps_what_it_had(tmp_path: Path, monkeypatch
     monkeypatch.setattr(first.progress, "images", interrupt)
     with pytest.raises(KeyboardInterrupt):
         evaluate_one(first, installed(), evaluation(tmp_path, "slow"), data)
-    second = evaluate_one(measurer(tmp_path), installed(), evaluation(tmp_path, "slow"), data)
+    second = evaluate_one(session(tmp_path), installed(), evaluation(tmp_path, "slow"), data)
     assert second is not None
     assert second.measured_now == 13
     assert counts(second) == (21, 11, 16)
@@ -260,7 +260,7 @@ def test_images_that_cannot_be_decoded_are_named_once_and_never_scored(tmp_path:
     labels[1], labels[5] = guesses[1][0], guesses[5][0]
     data = open_images(write_images(tmp_path / "data", images, labels))
     for _ in range(2):
-        one = measurer(tmp_path)
+        one = session(tmp_path)
         run = evaluate_one(one, installed(), evaluation(tmp_path), data)
         assert counts(run) == (6, 4, 4)
         assert run is not None
@@ -277,7 +277,7 @@ def test_images_that_cannot_be_decoded_are_named_once_and_never_scored(tmp_path:
 
 def test_a_set_without_one_image_that_can_be_decoded(tmp_path: Path) -> None:
     data = open_images(write_images(tmp_path / "data", [b"BAD1", b"BAD2"], [1, 2]))
-    one = measurer(tmp_path)
+    one = session(tmp_path)
     assert counts(evaluate_one(one, installed(), evaluation(tmp_path), data)) == (0, 0, 0)
     assert len(one.failures) == 2
 
@@ -286,7 +286,7 @@ def test_labels_that_are_off_by_one_are_told_from_the_predictions(tmp_path: Path
     images = contents(40)
     labels = [(guess[0] + 1) % 1000 for guess in best(images)]
     data = open_images(write_images(tmp_path / "data", images, labels))
-    run = evaluate_one(measurer(tmp_path, batch_size=40), installed(), evaluation(tmp_path), data)
+    run = evaluate_one(session(tmp_path, batch_size=40), installed(), evaluation(tmp_path), data)
     assert run is not None
     assert (run.label_note or "").startswith("labels look off by one: of 40 predictions 100.0% equal label -1")
 
@@ -294,7 +294,7 @@ def test_labels_that_are_off_by_one_are_told_from_the_predictions(tmp_path: Path
 def test_a_checkpoint_that_does_not_fit_is_described(tmp_path: Path) -> None:
     data = open_images(write_images(tmp_path / "data", *half_right(3)))
     checkpoint = save_checkpoint(tmp_path / "tiny.bin", "tiny")
-    one = measurer(tmp_path)
+    one = session(tmp_path)
     assert evaluate_one(one, installed(), Evaluation("wide", "tiny_wide", checkpoint, None, 8), data) is None
     (message,) = messages(one)
     assert message.startswith(f"{checkpoint.file} does not fit the network, 3 differences: mean has shape (48,),")
@@ -305,7 +305,7 @@ def test_a_checkpoint_that_does_not_fit_is_described(tmp_path: Path) -> None:
 def test_a_stand_in_is_known_by_its_mark(tmp_path: Path) -> None:
     data = open_images(write_images(tmp_path / "data", *half_right(3)))
     checkpoint = save_checkpoint(tmp_path / "tiny.bin", "tiny", stand_in="stand-in: made up here")
-    run = evaluate_one(measurer(tmp_path), installed(), Evaluation("tiny", "tiny", checkpoint, None, 8), data)
+    run = evaluate_one(session(tmp_path), installed(), Evaluation("tiny", "tiny", checkpoint, None, 8), data)
     assert run is not None
     assert run.checkpoint.stand_in == "stand-in: made up here"
 
@@ -313,7 +313,7 @@ def test_a_stand_in_is_known_by_its_mark(tmp_path: Path) -> None:
 def test_a_checkpoint_that_is_none(tmp_path: Path) -> None:
     data = open_images(write_images(tmp_path / "data", *half_right(3)))
     (tmp_path / "tiny.bin").write_bytes(b"<html>not found</html>")
-    one = measurer(tmp_path)
+    one = session(tmp_path)
     checkpoint = Checkpoint(str(tmp_path / "tiny.bin"), sha256(tmp_path / "tiny.bin"), None, "")
     assert evaluate_one(one, installed(), Evaluation("tiny", "tiny", checkpoint, None, 8), data) is None
     assert "tiny.bin: not a NumPy archive of arrays alone" in messages(one)[0]
@@ -327,7 +327,7 @@ def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
             path.rename(path.with_name("caf\udce9" + path.name))
     except OSError as error:
         pytest.skip(f"this file system takes UTF-8 names alone: {error}")
-    one = measurer(tmp_path)
+    one = session(tmp_path)
     run = evaluate_one(one, installed(), evaluation(tmp_path), open_images(folder))
     assert counts(run) == (2, 1, 2)
     assert r"caf\xe9002.jpg was not scored" in messages(one)[0]
@@ -376,8 +376,8 @@ CHANGES: dict[str, Change] = {
     "checkpoint": lambda *_: {"checkpoint": {"sha256": "1" * 64}},
     "match": lambda *_: {"checkpoint": {"match": "order"}},
     "input size": lambda *_: {"evaluation": {"input_size": 16}},
-    "batch size": lambda *_: {"measurer": {"batch_size": 5}},
-    "device": lambda *_: {"measurer": {"device": "cuda"}},
+    "batch size": lambda *_: {"session": {"batch_size": 5}},
+    "device": lambda *_: {"session": {"device": "cuda"}},
     "an image more": other_image,
     "an image's bytes": other_bytes,
     "a label": other_label,
@@ -409,7 +409,7 @@ def test_predictions_are_known_by_everything_that_makes_them(
     ) -> None:
         checkpoint = dataclasses.replace(Checkpoint("/tiny.bin", "0" * 64, None, ""), **changed.get("checkpoint", {}))
         asked = dataclasses.replace(Evaluation("tiny", "tiny", checkpoint, None, 8), **changed.get("evaluation", {}))
-        one = measurer(tmp_path, **changed.get("measurer", {}))
+        one = session(tmp_path, **changed.get("session", {}))
         assert evaluate_one(one, ready or installed(), asked, images or data) is not None
 
     evaluated: list[int] = []

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from harness.core.errors import InputError
-from harness.execution.predictions import Predictions, key
+from harness.execution.predictions import Predictions, identity_key
 from harness.execution.store import Store
 
 IDENTITY = {"kind": "predictions", "source": "fake", "version": "1.0", "batch_size": 32, "match": None}
@@ -45,11 +45,11 @@ def predictions(tmp_path: Path) -> Predictions:
 
 
 def test_a_key_says_all_of_an_identity_and_nothing_of_its_order() -> None:
-    assert key(IDENTITY) == key(dict(reversed(IDENTITY.items())))
+    assert identity_key(IDENTITY) == identity_key(dict(reversed(IDENTITY.items())))
     changed = [{**IDENTITY, name: "another"} for name in IDENTITY]
     changed += [{**IDENTITY, "batch_size": "32"}, {**IDENTITY, "input_size": None}]
     changed += [{name: value for name, value in IDENTITY.items() if name != "match"}]
-    assert len({key(identity) for identity in [IDENTITY, *changed]}) == 1 + len(changed)
+    assert len({identity_key(identity) for identity in [IDENTITY, *changed]}) == 1 + len(changed)
 
 
 def test_what_was_measured_is_found_by_its_identity_alone(tmp_path: Path) -> None:

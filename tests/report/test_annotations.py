@@ -9,16 +9,16 @@ from builders import claim, row
 from fakes import use_fakes
 from folders import ROOT
 
-from harness.checks.issues import Entry
+from harness.checks.issues import Issue
 from harness.cli import run as command_line
 from harness.report.annotations import annotations
 from harness.tables.cells import Problem
 
-ENTRY = Entry("error", "contradicted_flops", "table.md", 5, "timm==0.6.5", "network", claim("10.038"), "10.083", "why")
+ENTRY = Issue("error", "contradicted_flops", "table.md", 5, "timm==0.6.5", "network", claim("10.038"), "10.083", "why")
 
 
-def entry(**fields: object) -> Entry:
-    return Entry(**{**vars(ENTRY), **fields})  # type: ignore[arg-type]
+def entry(**fields: object) -> Issue:
+    return Issue(**{**vars(ENTRY), **fields})  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)

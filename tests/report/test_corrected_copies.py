@@ -11,7 +11,7 @@ import pytest
 from fakes import use_fakes
 from folders import SUPPORT
 
-from harness.checks.issues import Entry
+from harness.checks.issues import Issue
 from harness.cli import run as command_line
 from harness.core.errors import InputError
 from harness.core.records import UNITS, Claim
@@ -25,12 +25,12 @@ def table_of(text: str, file: str = "table.md") -> Table:
     return claims_of(readers.parse(file, text.removeprefix("\ufeff"))[0])
 
 
-def entry(claim: Claim, text: str | None) -> Entry:
+def entry(claim: Claim, text: str | None) -> Issue:
     row = claim.row
-    return Entry("error", "wrong", row.file, row.line, row.source, row.model, claim, text, "a slip")
+    return Issue("error", "wrong", row.file, row.line, row.source, row.model, claim, text, "a slip")
 
 
-def correct(text: str, wanted: str, metric: str = "params", file: str = "table.md") -> tuple[str, list[Entry]]:
+def correct(text: str, wanted: str, metric: str = "params", file: str = "table.md") -> tuple[str, list[Issue]]:
     """Every cell of a column corrected to the same figure."""
     return corrected(text, [entry(one, wanted) for one in table_of(text, file).claims if one.metric == metric])
 
@@ -246,7 +246,7 @@ def random_document(dice: random.Random) -> str:
     return end.join([*lines, *dice.choice([[], [""]])])
 
 
-def random_corrections(dice: random.Random, table: Table) -> Iterator[Entry]:
+def random_corrections(dice: random.Random, table: Table) -> Iterator[Issue]:
     for claim in table.claims:
         if dice.random() < 0.5:
             limits = (5, 95) if claim.metric == "top1" else (0.5, 2)
@@ -321,7 +321,7 @@ def pages(tmp_path: Path, *names: str) -> list[str]:
     return [str(tmp_path / name) for name in names]
 
 
-def entries_of(*files: str, wanted: str = "25.65") -> list[Entry]:
+def entries_of(*files: str, wanted: str = "25.65") -> list[Issue]:
     return [entry(claim, wanted) for file in files for claim in read_table(Path(file)).claims]
 
 

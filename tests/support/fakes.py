@@ -26,7 +26,7 @@ from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
 from harness.execution.registry import SourceSpec
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.worker import counts, preprocess, stand_ins, traces, variants
 from harness.worker import evaluate as evaluating
 from harness.worker.evaluate import Networks
@@ -63,8 +63,8 @@ def evaluation_task(folder: Path, model: str = "tiny", batch_size: int = 4, **ru
     return {"kind": "evaluate", "images": refs, "runs": [network]}
 
 
-def evaluate_one(measurer: Measurer, ready: Installed, asked: Evaluation, images: ImageSet) -> Run | None:
-    [run] = evaluate(measurer, ready, [asked], images)
+def evaluate_one(session: Session, ready: Installed, asked: Evaluation, images: ImageSet) -> Run | None:
+    [run] = evaluate(session, ready, [asked], images)
     return run
 
 

@@ -28,7 +28,7 @@ from fakes import use_fakes
 from harness.checks.results import Results
 from harness.cli import interruption, run
 from harness.execution.session import Progress
-from harness.plan.preview import Ahead
+from harness.plan.preview import Preview
 
 #: seconds after which a command is taken to hang
 PATIENCE = 60.0
@@ -79,7 +79,7 @@ def begin(arguments: list[str], environment: dict[str, str], output: str) -> int
     use_fakes(patch)
     execute = run.execute
 
-    def executed(seen: Ahead, progress: Progress) -> Results:
+    def executed(seen: Preview, progress: Progress) -> Results:
         results = execute(seen, progress)
         Path(f"{output}.runs").write_text(json.dumps([dataclasses.asdict(one) for one in results.runs]))
         return results

@@ -10,7 +10,7 @@ from folders import REFERENCE, SHARED, SUPPORT
 from harness.core.errors import InputError
 from harness.core.records import Claim
 from harness.tables.claims import Table, claims_of, read_table, read_tables
-from harness.tables.readers import Cell, Sheet
+from harness.tables.readers import Cell, RawTable
 
 CSPNET = REFERENCE / "cspnet.md"
 FAMILIES = SHARED / "tables"
@@ -528,9 +528,9 @@ def test_rows_of_a_table_that_names_no_source_are_of_none(tmp_path: Path) -> Non
 
 
 def test_a_sheet_may_know_whose_figures_it_has_where_no_column_says_so() -> None:
-    def sheet(*heading: str) -> Sheet:
+    def sheet(*heading: str) -> RawTable:
         row = tuple(map(Cell, ("a", "70.1", "mmcls v0.23.1")[: len(heading)]))
-        return Sheet("api", 7, tuple(map(Cell, heading)), ((9, row),), "Timm", "0.6.5")
+        return RawTable("api", 7, tuple(map(Cell, heading)), ((9, row),), "Timm", "0.6.5")
 
     read = claims_of([sheet("model", "top1"), sheet("model", "top1", "source"), sheet("day", "weather")])
     assert [(row.file, row.line, row.number, row.table, row.source, row.version) for row in read.rows] == [

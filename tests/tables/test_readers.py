@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import InputError
-from harness.tables.readers import Problem, Sheet, read
+from harness.tables.readers import Problem, RawTable, read
 
 TABLE = "| a | b |\n|---|---|\n| 1 | 2 |\n"
 
 
-def sheets_of(folder: Path, text: str, name: str = "page.md") -> tuple[list[Sheet], list[Problem]]:
+def sheets_of(folder: Path, text: str, name: str = "page.md") -> tuple[list[RawTable], list[Problem]]:
     path = folder / name
     path.write_bytes(text.encode())
     return read(path)
 
 
-def shown(sheets: list[Sheet]) -> list[list[tuple[int, str]]]:
+def shown(sheets: list[RawTable]) -> list[list[tuple[int, str]]]:
     """Line and texts of each row of each sheet, the heading first."""
     return [
         [(line, "|".join(cell.text for cell in cells)) for line, cells in [(sheet.line, sheet.heading), *sheet.rows]]

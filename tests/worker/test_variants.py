@@ -16,7 +16,7 @@ from harness.adapters.base import STEPS, CheckpointError, Steps
 from harness.core.errors import InputError
 from harness.dataset.image_set import open_images
 from harness.worker import arrays
-from harness.worker.batches import KEPT, predictions
+from harness.worker.batches import TOP_K, predictions
 from harness.worker.variants import identify, vary
 
 Events = list[dict[str, Any]]
@@ -260,7 +260,7 @@ def assert_rows(found: Sequence[Any], expected: np.ndarray) -> None:
     wanted = predictions([str(n) for n in range(len(expected))], expected)
     assert [classes for _, classes, _ in found] == [classes for _, classes, _ in wanted]
     for (_, _, logits), (_, _, own) in zip(found, wanted, strict=True):
-        assert len(logits) == KEPT
+        assert len(logits) == TOP_K
         assert logits == pytest.approx(own, rel=1e-4, abs=1e-4)
 
 

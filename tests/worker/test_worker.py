@@ -16,7 +16,7 @@ from fakes import CUT_JPEG, JPEG, contents, evaluation_task, logits, save_checkp
 
 from harness.core.errors import InputError, MeasurementError
 from harness.dataset.image_set import open_images
-from harness.worker.batches import KEPT
+from harness.worker.batches import TOP_K
 from harness.worker.counts import list_models, measure_static
 from harness.worker.evaluate import Networks, evaluate
 from harness.worker.stand_ins import make_stand_in, ridge
@@ -100,8 +100,8 @@ def test_the_best_classes_come_with_their_logits(tmp_path: Path) -> None:
     expected = logits(images)
     for number, (name, classes, values) in enumerate(rows):
         assert name.endswith(f"{number:03}.jpg")
-        assert classes == np.argsort(-expected[number])[:KEPT].tolist()
-        assert values == pytest.approx(np.sort(expected[number])[::-1][:KEPT].tolist(), rel=1e-6)
+        assert classes == np.argsort(-expected[number])[:TOP_K].tolist()
+        assert values == pytest.approx(np.sort(expected[number])[::-1][:TOP_K].tolist(), rel=1e-6)
     assert all(event["seconds"] > 0 for event in batches)
 
 

@@ -11,7 +11,7 @@ from harness.core.errors import InputError, MeasurementError
 from harness.core.records import Finding, Run, Source
 from harness.execution import checkpoints, environments
 from harness.execution.environments import Installed
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.plan.page import Page, read_page
 from harness.reference import FOLDER as REFERENCE
 from harness.tables.claims import Table, read_table
@@ -26,18 +26,18 @@ def table() -> tuple[Table, Page]:
     return read_table(TABLE), read_page(TABLE)
 
 
-def run(installed: Mapping[Source, Installed], measurer: Measurer) -> tuple[Run | None, Finding | None]:
+def run(installed: Mapping[Source, Installed], session: Session) -> tuple[Run | None, Finding | None]:
     """Real weights on photographs, with whichever release of the demonstration's source is at hand."""
     documented, page = table()
     row = next(row for row in documented.rows if row.model == MODEL)
     ready = next((one for source, one in installed.items() if source.name == row.source), None)
     if ready is None:
         return None, None
-    failures = len(measurer.failures)
+    failures = len(session.failures)
     done = None
     try:
         shown = photographs(environments.cache())
-        static = measurer.statics({ready.source: ready}, {ready.source: {row.model: {counting.COMMON_SIZE}}})[
+        static = session.statics({ready.source: ready}, {ready.source: {row.model: {counting.COMMON_SIZE}}})[
             ready.source
         ].get(row.model)
         if static is not None:
@@ -51,11 +51,11 @@ def run(installed: Mapping[Source, Installed], measurer: Measurer) -> tuple[Run 
                 environments.cache() / "weights",
             )
             evaluation = Evaluation(row.model, row.model, checkpoint, None, static.input_size)
-            [done] = evaluate(measurer, ready, [evaluation], shown)
-        reason = "; ".join(failure.message for failure in measurer.failures[failures:])
+            [done] = evaluate(session, ready, [evaluation], shown)
+        reason = "; ".join(failure.message for failure in session.failures[failures:])
     except (InputError, MeasurementError, OSError) as error:
         reason = str(error)
-    del measurer.failures[failures:]
+    del session.failures[failures:]
     if done is not None:
         return done, None
     return None, Finding(

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from harness.checks.accuracy.network_evaluation import Candidate, Evaluation
+from harness.checks.accuracy.network_evaluation import Evaluation, NetworkEvaluation
 from harness.core.records import Run
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.engine import BLOCK, Engine, Local
 from harness.execution.environments import Installed
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 
-__all__ = ["Enough", "Evaluation", "Together", "evaluate"]
+__all__ = ["Enough", "Evaluation", "EvaluationGroup", "evaluate"]
 
 #: batches that tell how fast a network is: the first of them, which is slower, and another
 _TIMED = 2
@@ -25,37 +25,37 @@ Enough = Callable[[Evaluation, int, int, int], bool]
 
 
 def evaluate(
-    measurer: Measurer,
+    session: Session,
     installed: Installed,
     evaluations: Sequence[Evaluation],
     images: ImageSet,
     enough: Enough | None = None,
 ) -> list[Run | None]:
-    """Runs the networks over the images that are not on disk yet; see `Together.evaluate`."""
-    with Together(measurer, installed, evaluations, images) as together:
+    """Runs the networks over the images that are not on disk yet; see `EvaluationGroup.evaluate`."""
+    with EvaluationGroup(session, installed, evaluations, images) as together:
         return together.evaluate(enough)
 
 
-class Together:
+class EvaluationGroup:
     """Networks of one source on their way through the same images, in shuffled order.
 
     It holds a worker from when it is first needed until the end of a `with` block, of which there may be several.
     """
 
     def __init__(
-        self, measurer: Measurer, installed: Installed, evaluations: Sequence[Evaluation], images: ImageSet
+        self, session: Session, installed: Installed, evaluations: Sequence[Evaluation], images: ImageSet
     ) -> None:
-        self._measurer = measurer
+        self._session = session
         self._installed = installed
         self._order = shuffled(images.images)
         self._engine: Engine | None = None
         self._held = contextlib.ExitStack()
         self.candidates = [
-            Candidate(measurer, installed, evaluation, images, self._order) for evaluation in evaluations
+            NetworkEvaluation(session, installed, evaluation, images, self._order) for evaluation in evaluations
         ]
         self.running = list(self.candidates)  #: those that go on
 
-    def __enter__(self) -> Together:
+    def __enter__(self) -> EvaluationGroup:
         return self
 
     def __exit__(
@@ -69,7 +69,7 @@ class Together:
 
         One after the other, since a network that is nearly done lacks other images than one that is at its beginning.
         """
-        step = _TIMED * self._measurer.batch_size
+        step = _TIMED * self._session.batch_size
         for one in self.candidates:
             one.report(0, 0.0)
             upto = next((upto for upto in range(step, len(self._order), step) if one.lacking(upto)), None)
@@ -84,7 +84,7 @@ class Together:
         Images are taken in shuffled order, so that whatever is there when a run is interrupted, or when `enough` says
         so, is a sample of the whole.
         """
-        stride = _stride(self._measurer, enough is not None) * self._measurer.batch_size
+        stride = _stride(self._session, enough is not None) * self._session.batch_size
         upto = 0
         while self.running and upto < len(self._order):
             upto = min(len(self._order), upto + stride)
@@ -99,7 +99,7 @@ class Together:
             if self._engine is None:
                 for one in self.running:
                     one.report(0, 0.0)
-                self._engine = self._held.enter_context(_engine(self._measurer, self._installed))
+                self._engine = self._held.enter_context(_engine(self._session, self._installed))
 
             def handle(index: int, event: Mapping[str, Any], works: Sequence[Any] = works) -> None:
                 one, ledger, _ = works[index]
@@ -111,15 +111,15 @@ class Together:
             one.seen = upto
 
 
-def _stride(measurer: Measurer, may_stop: bool) -> int:
+def _stride(session: Session, may_stop: bool) -> int:
     """Batches after which it is decided what to do next: on a cluster so many that all of it has something to do."""
-    if measurer.cluster is None:
+    if session.cluster is None:
         return BLOCK
-    return BLOCK * measurer.cluster.slots if may_stop else sys.maxsize
+    return BLOCK * session.cluster.slots if may_stop else sys.maxsize
 
 
-def _engine(measurer: Measurer, installed: Installed) -> Engine:
-    log = measurer.store.log(f"{installed.source.name}-{installed.source.version}")
-    if measurer.cluster is not None:
-        return measurer.cluster.engine(installed, log, measurer.device)
-    return Local(installed, log, measurer.device, measurer.progress.stage)
+def _engine(session: Session, installed: Installed) -> Engine:
+    log = session.store.log(f"{installed.source.name}-{installed.source.version}")
+    if session.cluster is not None:
+        return session.cluster.engine(installed, log, session.device)
+    return Local(installed, log, session.device, session.progress.stage)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from harness.checks.accuracy import confidence
-from harness.checks.not_measured import _not_asked, _why_failed
+from harness.checks.not_measured import not_asked, why_failed
 from harness.core.records import Claim, Failure, Outcome, Row, Run, Source, Verdict
 from harness.dataset.image_set import ImageSet
 from harness.plan.options import Options
@@ -153,11 +153,11 @@ def accuracy_verdicts(
             about = runs[claim.row, source]
             judged.append(judge_accuracy(claim, source, about, population(claim.row), images.identity))
         elif "accuracy" not in options.checks:
-            judged.append(_not_asked(claim, source, "accuracy is not in --checks"))
+            judged.append(not_asked(claim, source, "accuracy is not in --checks"))
         elif images is None:
-            judged.append(_not_asked(claim, source, "no data set was given: pass --data with ImageNet val"))
+            judged.append(not_asked(claim, source, "no data set was given: pass --data with ImageNet val"))
         elif choice == "none":
-            judged.append(_not_asked(claim, source, "no weights were asked for: pass --weights auto or a folder"))
+            judged.append(not_asked(claim, source, "no weights were asked for: pass --weights auto or a folder"))
         else:
-            judged.append(Verdict(claim, source, Outcome.ERROR, cause=_why_failed(claim, source, failures)))
+            judged.append(Verdict(claim, source, Outcome.ERROR, cause=why_failed(claim, source, failures)))
     return judged

@@ -13,7 +13,7 @@ import pandas as pd
 
 from harness.checks.accuracy import certificate
 from harness.checks.accuracy.certificate import Deviation
-from harness.checks.accuracy.scores import Ledger
+from harness.checks.accuracy.scores import PredictionTable
 from harness.core.records import Certificate, CheckpointUsed, Run
 from harness.dataset.image_set import ImageSet
 from harness.dataset.labels import label_shift
@@ -21,9 +21,9 @@ from harness.execution import environments
 from harness.execution.checkpoints import Checkpoint
 from harness.execution.engine import Work
 from harness.execution.environments import Installed
-from harness.execution.predictions import Predictions, key
-from harness.execution.session import Measurer
-from harness.worker.batches import KEPT
+from harness.execution.predictions import Predictions, identity_key
+from harness.execution.session import Session
+from harness.worker.batches import TOP_K
 from harness.worker.images import ImageRef
 
 
@@ -38,12 +38,12 @@ class Evaluation:
     own_size: int  #: pixels, the source's own
 
 
-class Candidate:
+class NetworkEvaluation:
     """One evaluation on its way: which runs it takes to know its predictions, and how far they are."""
 
     def __init__(
         self,
-        measurer: Measurer,
+        session: Session,
         installed: Installed,
         evaluation: Evaluation,
         images: ImageSet,
@@ -52,16 +52,16 @@ class Candidate:
         self.evaluation = evaluation
         self.failed: str | None = None
         self.seen = 0  #: images, in the order of evaluation, that are settled
-        self._measurer = measurer
+        self._session = session
         self._installed = installed
         self._images = images
         self._order = order
         self._positions = {ref.name: i for i, ref in enumerate(order)}
         self._labels = np.asarray([ref.label for ref in order], np.int64)
         self._source = installed.source
-        self._plain = (measurer.runtime, measurer.precision) == ("native", "fp32")
+        self._plain = (session.runtime, session.precision) == ("native", "fp32")
         self.native = self._ledger("native", "fp32")
-        self.fast = self.native if self._plain else self._ledger(measurer.runtime, measurer.precision)
+        self.fast = self.native if self._plain else self._ledger(session.runtime, session.precision)
         #: images that the native network runs beside the fast one; some alone, so they are no part of its grid
         self.checked = self.native if self._plain else self._ledger("native", "fp32", beside="a faster runtime")
         self._fallback: str | None = None  #: why the native network has to decide on every image
@@ -70,13 +70,13 @@ class Candidate:
         self._had = {
             id(ledger): int(ledger.done.sum()) for ledger in (self.native, self.fast)
         }  #: images on disk before
-        self._checks = certificate.checks(len(order), measurer.batch_size)
+        self._checks = certificate.checks(len(order), session.batch_size)
 
     # -- what is asked of the engine -------------------------------------------------------------
 
-    def lacking(self, upto: int) -> list[tuple[Ledger, Work]]:
+    def lacking(self, upto: int) -> list[tuple[PredictionTable, Work]]:
         """What has to be run next so that the first `upto` images are settled; nothing once they are."""
-        size = self._measurer.batch_size
+        size = self._session.batch_size
         if self._plain:
             return self._work(self.native, self.native.lacking(upto, size))
         calibration = self._checks[0]
@@ -103,19 +103,19 @@ class Candidate:
         return found
 
     def _work(
-        self, ledger: Ledger, batches: Sequence[Sequence[int]], whole: Sequence[int] = ()
-    ) -> list[tuple[Ledger, Work]]:
+        self, ledger: PredictionTable, batches: Sequence[Sequence[int]], whole: Sequence[int] = ()
+    ) -> list[tuple[PredictionTable, Work]]:
         if not batches:
             return []
         fast = ledger is self.fast and not self._plain
-        runtime = self._measurer.runtime if fast else "native"
+        runtime = self._session.runtime if fast else "native"
         network = {
             "model": self.evaluation.model,
             "checkpoint": self.evaluation.checkpoint.file,
             "match": self.evaluation.checkpoint.match,
             "input_size": self.evaluation.input_size,
             "runtime": runtime,
-            "precision": self._measurer.precision if fast else "fp32",
+            "precision": self._session.precision if fast else "fp32",
             "conversion": str(self._conversion()) if runtime != "native" else None,
         }
         return [
@@ -123,32 +123,32 @@ class Candidate:
         ]
 
     def _conversion(self) -> Path:
-        identity = self._identity("conversion", runtime=self._measurer.runtime)
-        return environments.cache() / "converted" / key(identity)
+        identity = self._identity("conversion", runtime=self._session.runtime)
+        return environments.cache() / "converted" / identity_key(identity)
 
     def _identity(self, kind: str, **rest: Any) -> dict[str, Any]:
-        return self._measurer.identity(
+        return self._session.identity(
             self._installed,
             kind,
             model=self.evaluation.model,
             checkpoint=self.evaluation.checkpoint.sha256,
             match=self.evaluation.checkpoint.match,
             input_size=self.evaluation.input_size or self.evaluation.own_size,
-            device=self._measurer.device,
+            device=self._session.device,
             **rest,
         )
 
     def _predictions(self, **rest: Any) -> Predictions:
-        identity = self._identity("predictions", batch_size=self._measurer.batch_size, data=self._images.digest, **rest)
-        return self._measurer.store.predictions(identity)
+        identity = self._identity("predictions", batch_size=self._session.batch_size, data=self._images.digest, **rest)
+        return self._session.store.predictions(identity)
 
-    def _ledger(self, runtime: str, precision: str, **rest: Any) -> Ledger:
+    def _ledger(self, runtime: str, precision: str, **rest: Any) -> PredictionTable:
         predictions = self._predictions(runtime=runtime, precision=precision, **rest)
-        return Ledger(predictions, self._positions, self._labels)
+        return PredictionTable(predictions, self._positions, self._labels)
 
     # -- what it answers -------------------------------------------------------------------------
 
-    def handle(self, ledger: Ledger, event: Mapping[str, Any]) -> None:
+    def handle(self, ledger: PredictionTable, event: Mapping[str, Any]) -> None:
         if event["event"] == "predictions":
             added = ledger.add(event["rows"], event["undecodable"])
             counted = added if ledger is self._main else 0
@@ -163,16 +163,16 @@ class Candidate:
     def report(self, added: int, seconds: float) -> None:
         """Tells how far it is, and that `added` images took that long."""
         done = int(self._main.done.sum())
-        self._measurer.progress.images(self.label, done, len(self._order), added, seconds)
+        self._session.progress.images(self.label, done, len(self._order), added, seconds)
 
     @property
     def label(self) -> str:
         size = self.evaluation.input_size or self.evaluation.own_size
-        how = "" if self._plain else f" {self._measurer.runtime} {self._measurer.precision}"
+        how = "" if self._plain else f" {self._session.runtime} {self._session.precision}"
         return f"{self._source} {self.evaluation.documented_model}@{size}{how}"
 
     @property
-    def _main(self) -> Ledger:
+    def _main(self) -> PredictionTable:
         return self.native if self._fallback else self.fast
 
     def _calibrated(self) -> None:
@@ -209,7 +209,7 @@ class Candidate:
         top1, top5 = (int((flags[:upto] & decoded).sum()) for flags in right)
         return int(decoded.sum()), top1, top5
 
-    def _that_counts(self, of: Callable[[Ledger], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    def _that_counts(self, of: Callable[[PredictionTable], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """One value an image: the native network's wherever it was asked."""
         if self._plain or self._fallback:
             return of(self._main)
@@ -221,7 +221,7 @@ class Candidate:
         if self.failed is not None:
             done = int(self._main.done.sum())
             kept = f" ({done} of {len(self._order)} images are kept)" if done else ""
-            self._measurer.fail(self._source, documented, "evaluate", self.failed + kept)
+            self._session.fail(self._source, documented, "evaluate", self.failed + kept)
             return None
         for ledger in {id(one): one for one in (self.native, self.fast, self.checked)}.values():
             ledger.predictions.compact()
@@ -229,7 +229,7 @@ class Candidate:
         network = self._main.predictions.network() or {}
         errors = {self._order[at].name: why for at, why in sorted(self._main.errors.items()) if at < self.seen}
         for name, why in errors.items():
-            self._measurer.fail(self._source, documented, "evaluate", f"{name} was not scored: {why}")
+            self._session.fail(self._source, documented, "evaluate", f"{name} was not scored: {why}")
         scored, top1, top5 = self.counts(self.seen)
         return Run(
             source=self._source,
@@ -254,8 +254,8 @@ class Candidate:
             label_note=self._label_note(),
             predictions=str(predictions.folder),
             engine=network.get("engine", ""),
-            runtime="native" if self._fallback else self._measurer.runtime,
-            precision="fp32" if self._fallback else self._measurer.precision,
+            runtime="native" if self._fallback else self._session.runtime,
+            precision="fp32" if self._fallback else self._session.precision,
             planned=len(self._order),
             certificate=None if self._plain else self._certificate(),
         )
@@ -271,12 +271,12 @@ class Candidate:
             return self._main.predictions
         margin = self._deviation(self._checks).margin
         settled = self._predictions(
-            runtime=self._measurer.runtime, precision=self._measurer.precision, settled=[margin, self.seen]
+            runtime=self._session.runtime, precision=self._session.precision, settled=[margin, self.seen]
         )
         fast, asked = (ledger.predictions.read() for ledger in (self.fast, self.checked))
         table = pd.concat([asked, fast[~fast["image"].isin(asked["image"])]], ignore_index=True)
         for column in ("classes", "logits"):
-            table[column] = [values[:KEPT] for values in table[column]]
+            table[column] = [values[:TOP_K] for values in table[column]]
         settled.replace(table)
         return settled
 
@@ -289,8 +289,8 @@ class Candidate:
         known = fast.decoded[:upto]
         complete = not self._useless and bool(fast.done[:upto].all())
         return Certificate(
-            runtime=self._measurer.runtime,
-            precision=self._measurer.precision,
+            runtime=self._session.runtime,
+            precision=self._session.precision,
             engine=(fast.predictions.network() or {}).get("engine", ""),
             checked=found.images,
             deviation=found.largest,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.checks.accuracy import judge
-from harness.checks.accuracy.group import Enough, Evaluation, Together
+from harness.checks.accuracy.group import Enough, Evaluation, EvaluationGroup
 from harness.checks.counts import run as counting
 from harness.core.cancellation import side_by_side
 from harness.core.errors import MeasurementError
@@ -15,7 +15,7 @@ from harness.dataset.image_set import ImageSet
 from harness.execution import checkpoints, environments
 from harness.execution.download import file_name, hash_in_name
 from harness.execution.environments import Installed
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.plan.options import Options
 from harness.plan.page import Page
 from harness.plan.plan import Plan
@@ -32,7 +32,7 @@ def evaluate_rows(
     images: ImageSet,
     built: Mapping[tuple[Row, Source], Static],
     installed: Mapping[Source, Installed],
-    measurer: Measurer,
+    session: Session,
 ) -> dict[tuple[Row, Source], list[Run]]:
     """Every row's network over the images: at the source's own input size and, if it differs, at the row's."""
     asked: dict[Source, list[tuple[Row, Evaluation]]] = {}
@@ -60,7 +60,7 @@ def evaluate_rows(
                 environments.cache() / "weights",
             )
         except MeasurementError as error:
-            measurer.fail(source, row.model, "weights", str(error))
+            session.fail(source, row.model, "weights", str(error))
             continue
         named = [row.input_size, *(claim.counted_at for claim in accuracies if claim.row == row)]
         sizes = [None, *dict.fromkeys(size for size in named if size not in (None, static.input_size))]
@@ -68,20 +68,20 @@ def evaluate_rows(
         asked.setdefault(source, []).extend((row, evaluation) for evaluation in evaluations)
 
     parts = {
-        source: Together(measurer, installed[source], list(dict.fromkeys(one for _, one in wanted)), images)
+        source: EvaluationGroup(session, installed[source], list(dict.fromkeys(one for _, one in wanted)), images)
         for source, wanted in asked.items()
     }
     networks = sum(len(part.candidates) for part in parts.values())
     count = f"{networks} network{'s' * (networks != 1)}"
     # how soon a row may stop cannot be told
-    wholly = measurer.cluster is None and not options.stop_early
-    if wholly and len(images.images) >= _WORTH_TIMING * measurer.batch_size:
-        measurer.progress.stage(f"timing {count} of {', '.join(map(str, asked))}")
+    wholly = session.cluster is None and not options.stop_early
+    if wholly and len(images.images) >= _WORTH_TIMING * session.batch_size:
+        session.progress.stage(f"timing {count} of {', '.join(map(str, asked))}")
         for part in parts.values():
             with part:
                 part.time_each()
-        measurer.progress.estimate()
-    measurer.progress.stage(f"evaluating {count} of {', '.join(map(str, asked))} on {len(images.images):,} images")
+        session.progress.estimate()
+    session.progress.stage(f"evaluating {count} of {', '.join(map(str, asked))} on {len(images.images):,} images")
 
     def one(source: Source) -> dict[Evaluation, Run | None]:
         with parts[source] as part:
@@ -89,7 +89,7 @@ def evaluate_rows(
         return {candidate.evaluation: run for candidate, run in zip(part.candidates, done, strict=True)}
 
     # on one machine sources would only take the processors from each other
-    at_once = len(asked) if measurer.cluster else 1
+    at_once = len(asked) if session.cluster else 1
     done = dict(zip(asked, side_by_side(one, asked, at_once), strict=True))
     runs: dict[tuple[Row, Source], list[Run]] = {}
     for source, rows in asked.items():
@@ -128,7 +128,7 @@ def _enough(planned: Plan, options: Options, images: ImageSet, rows: Sequence[tu
     return enough
 
 
-def _official(runs: Mapping[tuple[Row, Source], list[Run]], built: counting.Built) -> list[Finding]:
+def unofficial_checkpoints(runs: Mapping[tuple[Row, Source], list[Run]], built: counting.Built) -> list[Finding]:
     """Checkpoints that are not those that the source publishes, where its file's name carries a hash."""
     found: dict[tuple[Source, str], Finding] = {}
     for (row, source), row_runs in runs.items():

@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from harness.checks.accuracy.certificate import deciding_gap
 from harness.execution.predictions import Predictions, Row
-from harness.worker.batches import KEPT
+from harness.worker.batches import TOP_K
 
 Flags = npt.NDArray[np.bool_]
 
 
-class Ledger:
+class PredictionTable:
     """One network's predictions in the store, image by image in the order of evaluation."""
 
     def __init__(self, predictions: Predictions, positions: Mapping[str, int], labels: npt.NDArray[np.int64]) -> None:
@@ -47,7 +47,7 @@ class Ledger:
             self.done[position] = self.decoded[position] = True
             self.gap[position] = deciding_gap(logits)
             self.best[position, : len(classes[:5])] = classes[:5]
-            if len(classes) > KEPT:
+            if len(classes) > TOP_K:
                 by_class = np.empty(len(classes), np.float32)
                 by_class[np.asarray(classes)] = logits
                 self.whole[position] = by_class
@@ -70,7 +70,7 @@ class Ledger:
         right: Flags = (self.best == self._labels[:, None]).any(axis=1)
         return right
 
-    def differs(self, other: Ledger) -> Flags:
+    def differs(self, other: PredictionTable) -> Flags:
         """Images of which the best class or the set of the five best is another one."""
         sets: Flags = (np.sort(self.best, axis=1) != np.sort(other.best, axis=1)).any(axis=1)
         first: Flags = self.best[:, 0] != other.best[:, 0]

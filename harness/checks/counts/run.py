@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.checks.counts import columns, misplaced
 from harness.core.records import Claim, Outcome, Row, Source, Static, Verdict
 from harness.execution.environments import Installed
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.plan.plan import Plan
 from harness.worker import model_names
 
@@ -24,7 +24,7 @@ NEIGHBOURS = 4
 Built = dict[tuple[Row, Source], Static]
 
 
-def build(planned: Plan, installed: Mapping[Source, Installed], measurer: Measurer) -> Built:
+def build(planned: Plan, installed: Mapping[Source, Installed], session: Session) -> Built:
     """Every row's network."""
 
     named_at: dict[Row, set[int]] = {}
@@ -39,19 +39,19 @@ def build(planned: Plan, installed: Mapping[Source, Installed], measurer: Measur
         wanted[target.source].setdefault(row.model, set()).update(sizes)
         if planned.page(row).operators or planned.page(row).head:
             traced.add((target.source, row.model))
-    statics = measurer.statics(installed, wanted, traced)
+    statics = session.statics(installed, wanted, traced)
     return {(t.row, t.source): statics[t.source][t.row.model] for t in targets if t.row.model in statics[t.source]}
 
 
-def judge(planned: Plan, built: Built, installed: Mapping[Source, Installed], measurer: Measurer) -> list[Verdict]:
+def judge(planned: Plan, built: Built, installed: Mapping[Source, Installed], session: Session) -> list[Verdict]:
     """Verdicts on FLOPs and parameters; where one is contradicted, whatever else of the source has the figure."""
     static = [(claim, source) for claim, source in planned.claims() if claim.metric in ("flops", "params")]
     judged = columns.judge_static(static, built)
-    judged = _at_other_sizes(judged, built, installed, measurer)
+    judged = _at_other_sizes(judged, built, installed, session)
     judged = misplaced.name_exchanged(judged, built)
     judged = misplaced.attribute_to_neighbours(judged, _in_the_table(judged, built))
     judged = misplaced.name_copies(judged, planned.table.claims)
-    return _among_neighbours(judged, built, installed, measurer)
+    return _among_neighbours(judged, built, installed, session)
 
 
 def _open(judged: Sequence[Verdict]) -> dict[Source, list[Row]]:
@@ -65,7 +65,7 @@ def _open(judged: Sequence[Verdict]) -> dict[Source, list[Row]]:
 
 
 def _at_other_sizes(
-    judged: list[Verdict], built: Built, installed: Mapping[Source, Installed], measurer: Measurer
+    judged: list[Verdict], built: Built, installed: Mapping[Source, Installed], session: Session
 ) -> list[Verdict]:
     """Contradicted FLOPs once more, with the network counted at other resolutions."""
     misses = [v for v in judged if v.claim.metric == "flops" and v.outcome is Outcome.CONTRADICTED]
@@ -74,7 +74,7 @@ def _at_other_sizes(
         static = built[miss.claim.row, miss.source]
         if sizes := _likely_sizes(miss.claim, static):
             wanted.setdefault(miss.source, {}).setdefault(static.model, set()).update(sizes)
-    outlines = _outlines(wanted, installed, measurer)
+    outlines = _outlines(wanted, installed, session)
     wider = {}
     for miss in misses:
         static = built[miss.claim.row, miss.source]
@@ -113,19 +113,19 @@ def _in_the_table(judged: Sequence[Verdict], built: Built) -> dict[tuple[Row, So
 
 
 def _among_neighbours(
-    judged: list[Verdict], built: Built, installed: Mapping[Source, Installed], measurer: Measurer
+    judged: list[Verdict], built: Built, installed: Mapping[Source, Installed], session: Session
 ) -> list[Verdict]:
     """Open rows compared with the networks of the source whose names are the most similar."""
     near: dict[tuple[Row, Source], list[str]] = {}
     wanted: dict[Source, dict[str, set[int]]] = {}
     for source, rows in _open(judged).items():
-        offered = measurer.offered(installed[source])
+        offered = session.offered(installed[source])
         for row in rows:
             near[row, source] = model_names.nearest(built[row, source].model, offered, NEIGHBOURS)
             for model in near[row, source]:
                 sizes = wanted.setdefault(source, {}).setdefault(model, {COMMON_SIZE})
                 sizes.update({row.input_size} if row.input_size else ())
-    outlines = _outlines(wanted, installed, measurer)
+    outlines = _outlines(wanted, installed, session)
     candidates = {
         (row, source): [outlines[source][model] for model in models if model in outlines[source]]
         for (row, source), models in near.items()
@@ -135,10 +135,10 @@ def _among_neighbours(
 
 
 def _outlines(
-    wanted: Mapping[Source, Mapping[str, Iterable[int]]], installed: Mapping[Source, Installed], measurer: Measurer
+    wanted: Mapping[Source, Mapping[str, Iterable[int]]], installed: Mapping[Source, Installed], session: Session
 ) -> dict[Source, dict[str, Static]]:
     """Networks that nobody asked for, so that one that fails is no failure."""
-    failures = len(measurer.failures)
-    found = measurer.statics(installed, wanted, outline=True)
-    del measurer.failures[failures:]
+    failures = len(session.failures)
+    found = session.statics(installed, wanted, outline=True)
+    del session.failures[failures:]
     return found

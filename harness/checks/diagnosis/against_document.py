@@ -14,12 +14,12 @@ import pandas as pd
 from harness.checks.diagnosis import attribution, factors, wording
 from harness.checks.diagnosis.attribution import Attribution, Swap, Target
 from harness.checks.diagnosis.factors import Identified, Variant
-from harness.checks.diagnosis.variant_runner import Bench
+from harness.checks.diagnosis.variant_runner import VariantRunner
 from harness.core.files import sha256
 from harness.core.records import Row, Run
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.dataset.remote import parse_location
-from harness.execution.predictions import Predictions, key
+from harness.execution.predictions import Predictions, identity_key
 from harness.plan.page import Page
 from harness.worker.images import ImageRef
 
@@ -41,7 +41,7 @@ def explain(
     known: Identified,
     page: Page,
     checkpoints: Sequence[Path],
-    bench: Bench,
+    bench: VariantRunner,
 ) -> Attribution:
     """Why a run misses what is documented; where it does not, which swaps would not have been noticed either.
 
@@ -59,7 +59,7 @@ def explain(
     swaps: dict[_Name, Swap] = {}
     left = _variants(run, row, known, page, checkpoints)
     for stage in stages:
-        bench.measurer.progress.stage(f"why {run.source} {run.documented_model}: {len(left)} swaps on {stage:,} images")
+        bench.session.progress.stage(f"why {run.source} {run.documented_model}: {len(left)} swaps on {stage:,} images")
         refused |= _run(run, known, left, refs[:stage], labels, base, bench, tables)
         tried = {name: table for name, table in tables.items() if name[0] != factors.CONTROL and name not in refused}
         judged = attribution.judge(target, own, tried, len(stages)) if target else attribution.improvements(own, tried)
@@ -124,14 +124,14 @@ def _run(
     refs: Sequence[ImageRef],
     labels: Mapping[str, int],
     base: pd.DataFrame,
-    bench: Bench,
+    bench: VariantRunner,
     tables: dict[_Name, pd.DataFrame],
 ) -> dict[_Name, str]:
     """Adds what each variant has right to `tables`; returns why some cannot be run. `base`: the run's predictions."""
     names = {ref.name for ref in refs}
-    measured = {key(dict(variant.task)): variant for variant in variants if variant.task}
+    measured = {identity_key(dict(variant.task)): variant for variant in variants if variant.task}
     kept = {
-        name: bench.measurer.store.predictions(
+        name: bench.session.store.predictions(
             bench.identity(run, "variant", recipe=dict(known.recipe), variant=dict(variant.task))
         )
         for name, variant in measured.items()

@@ -15,7 +15,7 @@ import pandas as pd
 from harness.checks.diagnosis import agreement, attribution, factors, source_factors, wording
 from harness.checks.diagnosis.attribution import Agreement, Attribution
 from harness.checks.diagnosis.factors import Identified, Variant
-from harness.checks.diagnosis.variant_runner import Bench, identified, identify_task
+from harness.checks.diagnosis.variant_runner import VariantRunner, identified, identify_task
 from harness.checks.diagnosis.weight_swap import state_task, transplant
 from harness.core.records import Run, Source
 from harness.dataset.image_set import ImageSet, shuffled
@@ -28,7 +28,7 @@ from harness.worker.images import ImageRef
 MOST_APART = 32
 
 
-def explain(run: Run, other: Run, bench: Bench, same_function: bool | None) -> Attribution | None:
+def explain_difference(run: Run, other: Run, bench: VariantRunner, same_function: bool | None) -> Attribution | None:
     """Why the logits of two sources differ on the same images; None where they do not.
 
     `same_function`: what the numerics say of the two, where they were asked for.
@@ -37,18 +37,18 @@ def explain(run: Run, other: Run, bench: Bench, same_function: bool | None) -> A
     if agreement.agreement("", "", mine, theirs).status == "fits":
         return None
     identity = _identity(run, other, bench, same_function)
-    known = bench.measurer.store.static(identity)
+    known = bench.session.store.static(identity)
     if known is None:
         answer = _compare(run, other, bench, same_function, mine, theirs)
         if answer is None:
             return None
-        bench.measurer.store.save_static(identity, dataclasses.asdict(answer))
+        bench.session.store.save_static(identity, dataclasses.asdict(answer))
         return answer
     evidence = tuple(Agreement(**fields) for fields in known["evidence"])
     return Attribution(**{**known, "factors": tuple(known["factors"]), "evidence": evidence})
 
 
-def _identity(run: Run, other: Run, bench: Bench, same_function: bool | None) -> dict[str, Any]:
+def _identity(run: Run, other: Run, bench: VariantRunner, same_function: bool | None) -> dict[str, Any]:
     """What the answer depends on."""
     sides = {side: bench.identity(one, "apart") for side, one in (("a", run), ("b", other))}
     return {
@@ -59,14 +59,14 @@ def _identity(run: Run, other: Run, bench: Bench, same_function: bool | None) ->
 
 
 def _compare(
-    run: Run, other: Run, bench: Bench, same_function: bool | None, mine: pd.DataFrame, theirs: pd.DataFrame
+    run: Run, other: Run, bench: VariantRunner, same_function: bool | None, mine: pd.DataFrame, theirs: pd.DataFrame
 ) -> Attribution | None:
     refs = _most_apart(mine, theirs, bench.images)
     names = [ref.name for ref in refs]
     mine, theirs = (table[table["image"].isin(names)] for table in (mine, theirs))
     own = agreement.agreement("", "", mine, theirs)
-    bench.measurer.progress.stage(f"why {run.source} and {other.source} differ, {run.documented_model}")
-    scratch = Path(tempfile.mkdtemp(prefix="why-", dir=bench.measurer.store.local))
+    bench.session.progress.stage(f"why {run.source} and {other.source} differ, {run.documented_model}")
+    scratch = Path(tempfile.mkdtemp(prefix="why-", dir=bench.session.store.local))
     try:
         both = _gather(run, other, refs, bench, scratch)
         if run.source not in both.known or other.source not in both.known:
@@ -110,7 +110,7 @@ class _Both:
     files: dict[str, str] = field(default_factory=dict)  #: image -> the steps of the other source
 
 
-def _gather(run: Run, other: Run, refs: Sequence[ImageRef], bench: Bench, folder: Path) -> _Both:
+def _gather(run: Run, other: Run, refs: Sequence[ImageRef], bench: VariantRunner, folder: Path) -> _Both:
     """One worker of each source does all that is needed of it."""
     both = _Both()
     inputs = folder / "inputs"
@@ -129,7 +129,7 @@ def _gather(run: Run, other: Run, refs: Sequence[ImageRef], bench: Bench, folder
         elif event["event"] == "prepared":
             both.files[event["image"]] = str(inputs / f"{event['index']}.npz")
 
-    bench.measurer.side_by_side(bench.installed, tasks, "why", handle, len(tasks))
+    bench.session.side_by_side(bench.installed, tasks, "why", handle, len(tasks))
     return both
 
 
@@ -139,7 +139,7 @@ def _agreements(
     variants: Sequence[Variant],
     refs: Sequence[ImageRef],
     theirs: pd.DataFrame,
-    bench: Bench,
+    bench: VariantRunner,
     scratch: Path,
 ) -> list[Agreement]:
     """How near each variant brings the run to the other's predictions."""

@@ -23,7 +23,7 @@ _STATISTICS = {
 #: crop / short side that published recipes have
 _RATIOS = (0.875, 0.9, 0.95, 1.0)
 _SIZES = (224, 240, 256, 288)  #: pixels
-_FILTERS = {
+FILTERS = {
     "PIL": ("bilinear", "bicubic", "lanczos", "box", "nearest"),
     "OpenCV": ("bilinear", "bicubic", "lanczos", "area", "nearest"),
 }
@@ -106,7 +106,9 @@ def _decoders(known: Identified) -> Iterator[Variant]:
     own = known.recipe["decode"]
     for library in known.libraries:
         if own is None:
-            yield _step("decoder", f"{library} instead of what is not known", decode=_decoding(library, "ignored"))
+            yield changed_step(
+                "decoder", f"{library} instead of what is not known", decode=_decoding(library, "ignored")
+            )
         elif library != own["library"]:
             yield _instead("decoder", library, own["library"], decode={**own, "library": library})
     if own:
@@ -127,14 +129,14 @@ def _resizes(known: Identified, page: Parameters) -> Iterator[Variant]:
         for library in known.libraries:
             for kind in ("bilinear", "bicubic"):
                 named = f"{library} {kind} to {geometry['short_side']} pixels instead of what is not known"
-                yield _step("resize", named, resize={**geometry, **_resampling(library, kind)})
+                yield changed_step("resize", named, resize={**geometry, **_resampling(library, kind)})
         return
     for library in known.libraries:
-        if library != own["library"] and own["filter"] in _FILTERS[library]:
+        if library != own["library"] and own["filter"] in FILTERS[library]:
             other = {**own, **_resampling(library, own["filter"])}
             yield _instead("resize library", library, own["library"], resize=other)
     if own["library"] in known.libraries:
-        for kind in _FILTERS[own["library"]]:
+        for kind in FILTERS[own["library"]]:
             if kind != own["filter"]:
                 other = {**own, **_resampling(own["library"], kind)}
                 if kind in _POINT_SAMPLED.get(own["library"], ()):
@@ -148,17 +150,19 @@ def _resizes(known: Identified, page: Parameters) -> Iterator[Variant]:
     if own["aspect_ratio"] == "kept":
         for side in dict.fromkeys((own["short_side"], crop)):
             square = {**own, "aspect_ratio": "square", "short_side": side}
-            yield _step("aspect ratio", f"a square of {side} pixels instead of the image's shape", resize=square)
+            yield changed_step("aspect ratio", f"a square of {side} pixels instead of the image's shape", resize=square)
     else:
         kept = {**own, "aspect_ratio": "kept", "long_side": "floor"}
-        yield _step("aspect ratio", "the image's shape instead of a square", resize=kept)
+        yield changed_step("aspect ratio", "the image's shape instead of a square", resize=kept)
     for side in _short_sides(own, crop, page):
         named = f"{side} pixels (ratio {crop / side:.3f}) instead of {own['short_side']}"
-        yield _step("short side", f"{named} ({crop / own['short_side']:.3f})", resize={**own, "short_side": side})
+        yield changed_step(
+            "short side", f"{named} ({crop / own['short_side']:.3f})", resize={**own, "short_side": side}
+        )
     for rounding in ("floor", "round"):
         if own["aspect_ratio"] == "kept" and not own["long_side"].startswith(rounding):
             text = f"long side: {rounding} instead of {own['long_side']}"
-            yield _step("rounding", text, resize={**own, "long_side": rounding})
+            yield changed_step("rounding", text, resize={**own, "long_side": rounding})
 
 
 def _resampling(library: str, kind: str) -> Parameters:
@@ -181,22 +185,24 @@ def _sizes(known: Identified, input_size: int | None) -> Iterator[Variant]:
     for size in sorted(sizes):
         short = math.floor(size * resize["short_side"] / crop["size"])
         steps = {"resize": {**resize, "short_side": short}, "crop": {**crop, "size": size}}
-        yield _step("input size", f"{size} pixels (short side {short}) instead of {crop['size']}", **steps)
+        yield changed_step("input size", f"{size} pixels (short side {short}) instead of {crop['size']}", **steps)
 
 
 def _crops(known: Identified) -> Iterator[Variant]:
     own = known.recipe["crop"]
     if own is None:
         other = {"size": known.said["crop"], "offset": "half to even"}
-        yield _step("crop", "the centre instead of what is not known", crop=other)
+        yield changed_step("crop", "the centre instead of what is not known", crop=other)
         return
     for offset in ("floor", "half to even", "ceil"):
         if offset != own["offset"]:
             factor = "crop position" if own["offset"] == "corner" else "rounding"
             named = f"crop offset: {offset} instead of {own['offset']}"
-            yield _step(factor, named, crop={**own, "offset": offset})
+            yield changed_step(factor, named, crop={**own, "offset": offset})
     if own["offset"] != "corner":
-        yield _step("crop position", "the upper left corner instead of the centre", crop={**own, "offset": "corner"})
+        yield changed_step(
+            "crop position", "the upper left corner instead of the centre", crop={**own, "offset": "corner"}
+        )
 
 
 def _normalisations(known: Identified, page: Parameters) -> Iterator[Variant]:
@@ -206,7 +212,7 @@ def _normalisations(known: Identified, page: Parameters) -> Iterator[Variant]:
     if own is None:
         for name, (mean, std) in statistics.items():
             other = {"channels": "RGB", "scale": 255.0, "mean": tuple(mean), "std": tuple(std)}
-            yield _step("normalisation", f"mean and std {name} instead of what is not known", normalise=other)
+            yield changed_step("normalisation", f"mean and std {name} instead of what is not known", normalise=other)
         return
     channels = "BGR" if own["channels"] == "RGB" else "RGB"
     yield _instead("channel order", channels, own["channels"], normalise={**own, "channels": channels})
@@ -215,14 +221,14 @@ def _normalisations(known: Identified, page: Parameters) -> Iterator[Variant]:
     yield _instead("scale", texts[scale], texts[own["scale"]], normalise={**own, "scale": scale})
     turned = {"mean": tuple(own["mean"][::-1]), "std": tuple(own["std"][::-1])}
     if turned["mean"] != tuple(own["mean"]) or turned["std"] != tuple(own["std"]):
-        yield _step("mean and std", "both in reversed order", normalise={**own, **turned})
+        yield changed_step("mean and std", "both in reversed order", normalise={**own, **turned})
     for name, (mean, std) in statistics.items():
-        if not _close(mean, own["mean"]) or not _close(std, own["std"]):
+        if not close_to(mean, own["mean"]) or not close_to(std, own["std"]):
             other = {**own, "mean": tuple(mean), "std": tuple(std)}
-            yield _step("mean and std", f"{name} instead of {_listed(own)}", normalise=other)
+            yield changed_step("mean and std", f"{name} instead of {_listed(own)}", normalise=other)
 
 
-def _close(one: Sequence[float], other: Sequence[float]) -> bool:
+def close_to(one: Sequence[float], other: Sequence[float]) -> bool:
     return all(abs(a - b) < 5e-4 for a, b in zip(one, other, strict=True))
 
 
@@ -230,25 +236,25 @@ def _listed(own: Parameters) -> str:
     return " and ".join(f"({', '.join(f'{value:.4g}' for value in own[name])})" for name in ("mean", "std"))
 
 
-def _step(factor: str, text: str, **steps: Parameters) -> Variant:
+def changed_step(factor: str, text: str, **steps: Parameters) -> Variant:
     return Variant(factor, text, {"changed": steps})
 
 
 def _instead(factor: str, other: str, own: str, **steps: Parameters) -> Variant:
-    return _step(factor, f"{other} instead of {own}", **steps)
+    return changed_step(factor, f"{other} instead of {own}", **steps)
 
 
 def of_network(known: Identified) -> list[Variant]:
     """Epsilon, activation and precision."""
     found = [
-        _altered("epsilon", f"{value:g} instead of {_listed_epsilons(known)}", {"value": value})
+        altered("epsilon", f"{value:g} instead of {listed_epsilons(known)}", {"value": value})
         for value in _EPSILONS
         if known.epsilons and set(known.epsilons) != {value}
     ]
     main = main_activation(known.operations)
     if main:
-        found += [_activation(main, other) for other in _ACTIVATIONS if other != main]
-    return found + [_altered("precision", f"{value} instead of fp32", {"value": value}) for value in _PRECISIONS]
+        found += [activation(main, other) for other in _ACTIVATIONS if other != main]
+    return found + [altered("precision", f"{value} instead of fp32", {"value": value}) for value in _PRECISIONS]
 
 
 def main_activation(operations: Mapping[tuple[str, float | None], int]) -> tuple[str, float | None] | None:
@@ -258,18 +264,18 @@ def main_activation(operations: Mapping[tuple[str, float | None], int]) -> tuple
     return max(counts, key=lambda one: counts[one], default=None)
 
 
-def _listed_epsilons(known: Identified) -> str:
+def listed_epsilons(known: Identified) -> str:
     return ", ".join(f"{value:g}" for value in sorted(known.epsilons))
 
 
-def _altered(factor: str, text: str, fields: Mapping[str, Any]) -> Variant:
+def altered(factor: str, text: str, fields: Mapping[str, Any]) -> Variant:
     return Variant(factor, text, {"alteration": {"factor": factor, **fields}})
 
 
-def _activation(own: tuple[str, float | None], other: tuple[str, float | None]) -> Variant:
+def activation(own: tuple[str, float | None], other: tuple[str, float | None]) -> Variant:
     slope = {} if other[1] is None else {"negative_slope": other[1]}
     text = f"{_named(other)} instead of {_named(own)}"
-    return _altered("activation", text, {"from": own[0], "to": other[0], **slope})
+    return altered("activation", text, {"from": own[0], "to": other[0], **slope})
 
 
 def _named(activation: tuple[str, float | None]) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from harness.checks.accuracy import judge
 from harness.checks.diagnosis import against_document, against_source, self_description
 from harness.checks.diagnosis.attribution import Attribution, Target
-from harness.checks.diagnosis.variant_runner import Bench
+from harness.checks.diagnosis.variant_runner import VariantRunner
 from harness.checks.equivalence.run import PairedRuns
 from harness.core.records import Finding, Metric, PairResult, Row, Run, Source
 from harness.dataset.image_set import ImageSet
 from harness.execution import checkpoints as weights
 from harness.execution.environments import Installed
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.plan.plan import Plan
 
 
@@ -25,10 +25,10 @@ def explain(
     pairs: Sequence[PairResult],
     images: ImageSet,
     installed: Mapping[Source, Installed],
-    measurer: Measurer,
+    session: Session,
 ) -> tuple[list[Attribution], list[Finding]]:
     """Why each row's run misses its claims and why two runs differ; and where a source does not do what it says."""
-    bench = Bench(installed, images, measurer)
+    bench = VariantRunner(installed, images, session)
     found: list[Attribution | None] = []
     described: list[Finding] = []
     for (row, source), row_runs in runs.items():
@@ -44,7 +44,7 @@ def explain(
     for two in side_by_side:
         same = [p.outcome for p in pairs if (p.a, p.b, p.model) == (two.a.source, two.b.source, two.a.documented_model)]
         one_function = {"same_function": True, "different_function": False}.get(same[0]) if same else None
-        found.append(against_source.explain(two.a, two.b, bench, one_function))
+        found.append(against_source.explain_difference(two.a, two.b, bench, one_function))
     return [one for one in found if one], described
 
 

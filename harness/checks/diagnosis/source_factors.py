@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.checks.diagnosis.factors import (
-    _FILTERS,
+    FILTERS,
     Identified,
     Parameters,
     Variant,
-    _activation,
-    _altered,
-    _close,
-    _listed_epsilons,
-    _step,
+    activation,
+    altered,
+    changed_step,
+    close_to,
+    listed_epsilons,
     main_activation,
 )
 
@@ -57,12 +57,12 @@ def between(own: Identified, other: Identified) -> list[Variant]:
             named = "crop position"
         texts = (_values(taken), _values({name: mine[name] for name in names}))
         what = {"long_side": "long side: ", "offset": "crop offset: "}.get(names[0], "")
-        found.append(_step(named, f"{what}{texts[0]} instead of {texts[1]}", **{step: {**mine, **taken}}))
+        found.append(changed_step(named, f"{what}{texts[0]} instead of {texts[1]}", **{step: {**mine, **taken}}))
     return found
 
 
 def _equal(one: Any, other: Any) -> bool:
-    return _close(one, other) if isinstance(one, (list, tuple)) else bool(one == other)
+    return close_to(one, other) if isinstance(one, (list, tuple)) else bool(one == other)
 
 
 def _possible(step: str, parameters: Parameters, own: Identified) -> bool:
@@ -70,7 +70,7 @@ def _possible(step: str, parameters: Parameters, own: Identified) -> bool:
     if "library" in parameters and parameters["library"] not in own.libraries:
         return False
     also = ("hamming",) if parameters.get("library") == "PIL" else ()
-    return step != "resize" or parameters["filter"] in (*_FILTERS[parameters["library"]], *also)
+    return step != "resize" or parameters["filter"] in (*FILTERS[parameters["library"]], *also)
 
 
 def _values(parameters: Mapping[str, Any]) -> str:
@@ -89,8 +89,8 @@ def of_other_network(own: Identified, other: Identified, taken: Mapping[str, Any
     found = []
     if len(other.epsilons) == 1 and own.epsilons and set(own.epsilons) != set(other.epsilons):
         value = next(iter(other.epsilons))
-        found.append(_altered("epsilon", f"{value:g} instead of {_listed_epsilons(own)}", {"value": value}))
+        found.append(altered("epsilon", f"{value:g} instead of {listed_epsilons(own)}", {"value": value}))
     mine, theirs = main_activation(own.operations), main_activation(other.operations)
     if mine and theirs and mine != theirs:
-        found.append(_activation(mine, theirs))
+        found.append(activation(mine, theirs))
     return [Variant(v.factor, v.text + said, {**v.task, **taken}) for v in found]

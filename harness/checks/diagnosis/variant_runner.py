@@ -13,7 +13,7 @@ from harness.dataset.image_set import ImageSet
 from harness.dataset.remote import parse_location
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.worker.images import ImageRef
 
 
@@ -41,23 +41,23 @@ def identified(event: Mapping[str, Any]) -> Identified:
 
 
 @dataclass(frozen=True)
-class Bench:
+class VariantRunner:
     """What every question of why needs."""
 
     installed: Mapping[Source, Installed]
     images: ImageSet
-    measurer: Measurer
+    session: Session
 
     def identity(self, run: Run, kind: str, **rest: Any) -> dict[str, Any]:
         """What an answer about a run over these images depends on; `rest` is what else this one does."""
-        return self.measurer.identity(
+        return self.session.identity(
             self.installed[run.source],
             kind,
             model=run.model,
             checkpoint=run.checkpoint.sha256,
             match=run.checkpoint.match,
             input_size=run.input_size,
-            device=self.measurer.device,
+            device=self.session.device,
             data=self.images.digest,
             **rest,
         )
@@ -66,19 +66,19 @@ class Bench:
         """What the run's source does with these images; None where that cannot be told, which is noted."""
         installed = self.installed[run.source]
         task = identify_task(run, refs)
-        identity = self.measurer.identity(installed, **{**task, "images": [ref.name for ref in refs]})
+        identity = self.session.identity(installed, **{**task, "images": [ref.name for ref in refs]})
         identity["data"] = self.images.digest
-        found: dict[str, Any] = self.measurer.store.static(identity) or {}
+        found: dict[str, Any] = self.session.store.static(identity) or {}
 
         def handle(_: int, event: Mapping[str, Any]) -> None:
             if event["event"] == "recipe":
                 found.update(event)
-                self.measurer.store.save_static(identity, event)
+                self.session.store.save_static(identity, event)
             elif event["event"] == "failed":
-                self.measurer.fail(run.source, run.documented_model, "why", event["message"])
+                self.session.fail(run.source, run.documented_model, "why", event["message"])
 
         if not found:
-            self.measurer.run(installed, [task], handle)
+            self.session.run(installed, [task], handle)
         return identified(found) if found else None
 
     def vary(
@@ -124,7 +124,7 @@ class Bench:
             "variants": [variants[key] for key in keys],
             "images": [dataclasses.astuple(ref) for ref in refs if ref.name in todo],
         }
-        self.measurer.run(self.installed[run.source], [task], handle)
+        self.session.run(self.installed[run.source], [task], handle)
         for key in keys:
             kept[key].compact()
         return failed

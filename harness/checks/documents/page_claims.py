@@ -96,7 +96,7 @@ def _preprocessing(page: Page, row: Row, source: Source, static: Static) -> list
     ]  # fmt: skip
 
 
-def _pages(planned: Plan, built: counting.Built) -> list[Finding]:
+def page_findings(planned: Plan, built: counting.Built) -> list[Finding]:
     """What a page says besides its tables, against what was built."""
     return [
         finding

@@ -185,7 +185,7 @@ def _short(number: float) -> str:
     return f"{number:,.0f}" if number >= 99.5 else f"{number:.2g}"
 
 
-def _impossible(planned: Plan, images: ImageSet | None) -> list[Finding]:
+def impossible_figures(planned: Plan, images: ImageSet | None) -> list[Finding]:
     """What cannot be true of each page, whose accuracies are about ImageNet val unless it says otherwise."""
     found: list[Finding] = []
     for file, page in planned.pages.items():

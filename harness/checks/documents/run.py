@@ -6,7 +6,7 @@ from harness.core.records import Finding
 from harness.plan.plan import Plan
 
 
-def _read(planned: Plan) -> list[Finding]:
+def reading_notes(planned: Plan) -> list[Finding]:
     """What was read otherwise than as claims, or not as it stands."""
     return [
         *(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from harness.checks.counts.matching import ONE_IMAGE
 from harness.core.records import Claim, Finding, Metric, Row, Source, Suspect, Verdict
-from harness.tables.cells import Cell, Sheet
+from harness.tables.cells import Cell, RawTable
 from harness.tables.claims import Table
 from harness.worker.model_names import folded
 
@@ -32,7 +32,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Compared:
+class UpstreamComparison:
     """A documented figure beside upstream's."""
 
     claim: Claim
@@ -43,10 +43,10 @@ class Compared:
     same_row: bool = False  #: whether the row's other accuracy is upstream's
 
 
-def sheets(documents: Iterable[Mapping[str, Any]], source: Source) -> list[Sheet]:
+def sheets(documents: Iterable[Mapping[str, Any]], source: Source) -> list[RawTable]:
     """Documents of a source's package as tables; `documents` have the fields of harness.adapters.base.Document."""
     return [
-        Sheet(
+        RawTable(
             f"{source}/{document['file']}",
             document["rows"][0][0],
             tuple(map(Cell, document["heading"])),
@@ -75,7 +75,7 @@ def compare(
     rows: Mapping[tuple[Row, Source], Sequence[Claim]],
     own_names: Mapping[tuple[Row, Source], str],
     documents: Mapping[Source, Sequence[Published]],
-) -> list[Compared]:
+) -> list[UpstreamComparison]:
     """Every documented figure of which upstream has the same one of the same model."""
     found = []
     for (row, source), claims in rows.items():
@@ -117,7 +117,7 @@ def _of_row(
     meant: Published,
     mine: Sequence[Published],
     others: Sequence[Published],
-) -> list[Compared]:
+) -> list[UpstreamComparison]:
     shared = _shared(claims, meant)
     found = []
     for claim in claims:
@@ -125,9 +125,9 @@ def _of_row(
             status, owner = _status(claim, meant, mine, others)
             beside = bool(shared & ({"top1", "top5"} - {claim.metric}))
             if owner is not None and status == "equal":
-                found.append(Compared(claim, source, status, owner.figures[claim.metric]))
+                found.append(UpstreamComparison(claim, source, status, owner.figures[claim.metric]))
             else:
-                found.append(Compared(claim, source, status, meant.figures[claim.metric], owner, beside))
+                found.append(UpstreamComparison(claim, source, status, meant.figures[claim.metric], owner, beside))
     return found
 
 
@@ -168,7 +168,7 @@ def _chance(claim: Claim, figures: Sequence[Claim]) -> float:
     return len(set(values)) * step / max(max(values) - min(values), step)
 
 
-def findings(compared: Iterable[Compared], judged: Iterable[Claim]) -> list[Finding]:
+def findings(compared: Iterable[UpstreamComparison], judged: Iterable[Claim]) -> list[Finding]:
     """What is not upstream's; of counts only those that are not `judged` by the network itself."""
     measured = set(judged)
     found = []
@@ -202,13 +202,13 @@ def findings(compared: Iterable[Compared], judged: Iterable[Claim]) -> list[Find
     return found
 
 
-def _as_printed(one: Compared) -> str | None:
+def _as_printed(one: UpstreamComparison) -> str | None:
     """Upstream's figure as the document would print it; None where upstream has fewer digits, or counts otherwise."""
     fewer = one.upstream.step > one.claim.step * (1 + 1e-9)
     return None if fewer or one.claim.metric == "flops" else one.claim.printed(one.upstream.value)
 
 
-def beside_verdicts(verdicts: Iterable[Verdict], compared: Iterable[Compared]) -> list[Verdict]:
+def beside_verdicts(verdicts: Iterable[Verdict], compared: Iterable[UpstreamComparison]) -> list[Verdict]:
     """Verdicts with what upstream has in their evidence."""
     known = {(one.claim, one.source): one for one in compared}
     return [
@@ -219,7 +219,7 @@ def beside_verdicts(verdicts: Iterable[Verdict], compared: Iterable[Compared]) -
     ]
 
 
-def _evidence(one: Compared) -> dict[str, Any]:
+def _evidence(one: UpstreamComparison) -> dict[str, Any]:
     theirs = one.upstream
     return {
         "status": one.status,

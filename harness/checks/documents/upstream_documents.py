@@ -13,11 +13,11 @@ from harness.checks.documents.upstream import Published
 from harness.core.errors import InputError
 from harness.core.records import Claim, Finding, Metric, Outcome, Row, Source, Verdict
 from harness.execution.environments import Installed
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.plan.plan import Plan
 from harness.tables.cells import Problem
 from harness.tables.claims import claims_of
-from harness.tables.readers import Sheet, read
+from harness.tables.readers import RawTable, read
 
 #: Share of the names in a file that a source has to have, letter by letter, for the file to be about it.
 NAMES_KNOWN = 0.5
@@ -26,24 +26,24 @@ STATIC: tuple[Metric, ...] = ("flops", "params")
 
 
 def documents_of(
-    installed: Mapping[Source, Installed], files: Sequence[Path], measurer: Measurer
+    installed: Mapping[Source, Installed], files: Sequence[Path], session: Session
 ) -> tuple[dict[Source, list[Published]], list[Finding]]:
     """Each source's documents, and what could not be read of them.
 
     Raises InputError where a file cannot be read, or is about none of the sources.
     """
-    given = {source: upstream.sheets(measurer.documents(one), source) for source, one in installed.items()}
+    given = {source: upstream.sheets(session.documents(one), source) for source, one in installed.items()}
     for path in files:
         sheets, _ = read(path)
         for sheet in sheets:
-            for source in _sources_of(sheet, installed, measurer, path):
+            for source in _sources_of(sheet, installed, session, path):
                 given[source].append(replace(sheet, source=source.name))
     found: dict[Source, list[Published]] = {}
     problems: list[Problem] = []
     for source, sheets in given.items():
         table = claims_of(sheets)
         names = {row.model for row in table.rows}
-        own = {name: known for name in names if (known := measurer.own_name(installed[source], name))}
+        own = {name: known for name in names if (known := session.own_name(installed[source], name))}
         found[source] = upstream.published(table, source.name, own)
         problems += table.problems
     notes = [
@@ -53,7 +53,7 @@ def documents_of(
     return found, notes
 
 
-def _sources_of(sheet: Sheet, installed: Mapping[Source, Installed], measurer: Measurer, path: Path) -> list[Source]:
+def _sources_of(sheet: RawTable, installed: Mapping[Source, Installed], session: Session, path: Path) -> list[Source]:
     """Whose models a table is about: the source that its rows name, else the one that has most of the names."""
     rows = claims_of([sheet]).rows
     named = {row.source for row in rows} - {""}
@@ -63,7 +63,7 @@ def _sources_of(sheet: Sheet, installed: Mapping[Source, Installed], measurer: M
         return []
     known = {}
     for source, one in installed.items():
-        offered = set(measurer.offered(one))
+        offered = set(session.offered(one))
         known[source] = sum(bool({row.model, row.model.partition(".")[0]} & offered) for row in rows)
     most = max(known.values(), default=0)
     if most < NAMES_KNOWN * len(rows):
@@ -79,8 +79,8 @@ def beside_the_table(
     built: Built,
     installed: Mapping[Source, Installed],
     documents: Mapping[Source, Sequence[Published]],
-    measurer: Measurer,
-) -> list[upstream.Compared]:
+    session: Session,
+) -> list[upstream.UpstreamComparison]:
     """Every claim beside upstream's."""
     claims: dict[tuple[Row, Source], list[Claim]] = {}
     for claim, source in planned.claims():
@@ -89,7 +89,7 @@ def beside_the_table(
     for row, source in claims:
         if source in installed:
             known = built.get((row, source))
-            own = known.model if known else measurer.own_name(installed[source], row.model)
+            own = known.model if known else session.own_name(installed[source], row.model)
             own_names.update({(row, source): own} if own else {})
     return upstream.compare(claims, own_names, documents)
 

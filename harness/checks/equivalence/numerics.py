@@ -20,7 +20,7 @@ from harness.core.records import PairResult, Source
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.cache_keys import code_digest
 from harness.execution.environments import Installed
-from harness.execution.session import K, Measurer
+from harness.execution.session import K, Session
 from harness.plan.pairs import Pair
 from harness.worker.arrays import load
 
@@ -40,35 +40,33 @@ class _Network:
 
 
 def compare(
-    pairs: Sequence[Pair], installed: Mapping[Source, Installed], images: ImageSet, measurer: Measurer
+    pairs: Sequence[Pair], installed: Mapping[Source, Installed], images: ImageSet, session: Session
 ) -> list[PairResult]:
-    """What became of each pair; one that could not be measured is noted with the measurer and left out."""
+    """What became of each pair; one that could not be measured is noted with the session and left out."""
     found: dict[Pair, PairResult] = {}
     for pair in pairs:
-        known = measurer.store.static(_identity(pair, installed, images, measurer))
+        known = session.store.static(_identity(pair, installed, images, session))
         if known is not None:
             found[pair] = _from_json(pair, known)
     missing = [pair for pair in pairs if pair not in found]
     if missing:
-        scratch = Path(tempfile.mkdtemp(prefix="numerics-", dir=measurer.store.local))
+        scratch = Path(tempfile.mkdtemp(prefix="numerics-", dir=session.store.local))
         try:
-            for pair, result in _Comparison(missing, installed, images, measurer, scratch).run().items():
+            for pair, result in _Comparison(missing, installed, images, session, scratch).run().items():
                 found[pair] = result
-                measurer.store.save_static(_identity(pair, installed, images, measurer), _to_json(result))
+                session.store.save_static(_identity(pair, installed, images, session), _to_json(result))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return [found[pair] for pair in pairs if pair in found]
 
 
-def _identity(
-    pair: Pair, installed: Mapping[Source, Installed], images: ImageSet, measurer: Measurer
-) -> dict[str, Any]:
+def _identity(pair: Pair, installed: Mapping[Source, Installed], images: ImageSet, session: Session) -> dict[str, Any]:
     sides: dict[str, Any] = {
-        name: measurer.identity(installed[source], "pair") for name, source in (("a", pair.a), ("b", pair.b))
+        name: session.identity(installed[source], "pair") for name, source in (("a", pair.a), ("b", pair.b))
     }
     names = [ref.name for ref in shuffled(images.images)[:IMAGES]]
     sides["code"] = code_digest("core", "checks/equivalence")
-    sides["device"] = measurer.device
+    sides["device"] = session.device
     return {"model": pair.model, "input_size": pair.input_size, "data": images.digest, "images": names, **sides}
 
 
@@ -80,13 +78,13 @@ class _Comparison:
         pairs: Sequence[Pair],
         installed: Mapping[Source, Installed],
         images: ImageSet,
-        measurer: Measurer,
+        session: Session,
         scratch: Path,
     ) -> None:
         self._pairs = list(pairs)
         self._installed = installed
         self._refs = shuffled(images.images)[:IMAGES]
-        self._measurer = measurer
+        self._session = session
         self._scratch = scratch
         self._built: dict[_Network, Mapping[str, Any]] = {}
 
@@ -113,13 +111,13 @@ class _Comparison:
             refs = [dataclasses.astuple(ref) for ref in self._refs] if network in giving else []
             task = {"kind": "condition", "images": refs, "out": str(self._folder(network)), **self._build(network)}
             tasks.setdefault(network.source, []).append((network, task))
-        self._measurer.progress.stage(f"numerics: conditioning weights on {len(self._refs)} images")
+        self._session.progress.stage(f"numerics: conditioning weights on {len(self._refs)} images")
 
         def handle(network: _Network, event: Mapping[str, Any]) -> None:
             if event["event"] == "conditioned":
                 self._built[network] = event
                 for name, why in event["undecodable"]:
-                    self._measurer.fail(network.source, network.model, "numerics", f"{name} was left out: {why}")
+                    self._session.fail(network.source, network.model, "numerics", f"{name} was left out: {why}")
 
         self._run(tasks, handle)
 
@@ -150,7 +148,7 @@ class _Comparison:
             state = self._pair_folder(pair) / "state.npz"
             task = {"kind": "apply", "out": str(out), **self._with_state(_second(pair), pair, state)}
             tasks.setdefault(pair.b, []).append((pair, task))
-        self._measurer.progress.stage(f"numerics: the same weights in {len(pairs)} other networks")
+        self._session.progress.stage(f"numerics: the same weights in {len(pairs)} other networks")
         self._run(tasks, lambda _pair, _event: None)
         found = {}
         for pair in pairs:
@@ -174,7 +172,7 @@ class _Comparison:
             task = {**other, **self._with_state(b, pair, self._pair_folder(pair) / "state.npz")}
             tasks.setdefault(pair.b, []).append((pair, task))
         if pairs:
-            self._measurer.progress.stage(
+            self._session.progress.stage(
                 f"numerics: tracing {len(pairs)} pair{'s' * (len(pairs) != 1)} to where they part"
             )
         failed: set[Pair] = set()
@@ -230,7 +228,7 @@ class _Comparison:
             "documented": network.model,
             "seed": _SEED,
             "input_size": network.input_size,
-            "batch_size": self._measurer.batch_size,
+            "batch_size": self._session.batch_size,
         }
 
     def _with_state(self, network: _Network, pair: Pair, state: Path) -> dict[str, Any]:
@@ -255,7 +253,7 @@ class _Comparison:
         handle: Callable[[K, Mapping[str, Any]], None],
     ) -> None:
         sources = {source for pair in self._pairs for source in (pair.a, pair.b)}
-        self._measurer.side_by_side(self._installed, tasks, "numerics", handle, len(sources))
+        self._session.side_by_side(self._installed, tasks, "numerics", handle, len(sources))
 
 
 def _finite(value: float) -> float | None:

@@ -18,7 +18,7 @@ from harness.core.files import write_whole
 from harness.core.records import Finding, Source, Static
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.environments import Installed
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.plan.page import Page
 from harness.plan.pairs import Pair
 
@@ -46,17 +46,17 @@ def compare(
     pairs: Sequence[Pair],
     installed: Mapping[Source, Installed],
     images: ImageSet,
-    measurer: Measurer,
+    session: Session,
 ) -> tuple[list[Comparison], list[Finding]]:
     """Every pair, and every network against what its page says; what could not be prepared is noted and left out."""
     refs = shuffled(images.images)[:IMAGES]
-    measurer.progress.stage(f"preprocessing: {len(refs)} images, step by step")
+    session.progress.stage(f"preprocessing: {len(refs)} images, step by step")
     wanted = dict.fromkeys([*networks, *((source, p.model, p.input_size) for p in pairs for source in (p.a, p.b))])
-    scratch = Path(tempfile.mkdtemp(prefix="preprocessing-", dir=measurer.store.local))
+    scratch = Path(tempfile.mkdtemp(prefix="preprocessing-", dir=session.store.local))
     try:
-        files, hashes = _prepare(list(wanted), refs, installed, measurer, scratch)
+        files, hashes = _prepare(list(wanted), refs, installed, session, scratch)
         table = pd.DataFrame(hashes, columns=Hash._fields).to_csv(index=False)
-        write_whole(measurer.store.local / HASHES, table.encode())
+        write_whole(session.store.local / HASHES, table.encode())
         compared = []
         for pair in pairs:
             a, b = (files.get((source, pair.model, pair.input_size), {}) for source in (pair.a, pair.b))
@@ -92,7 +92,7 @@ def _prepare(
     wanted: Sequence[_Prepared],
     refs: Sequence[Any],
     installed: Mapping[Source, Installed],
-    measurer: Measurer,
+    session: Session,
     scratch: Path,
 ) -> tuple[dict[_Prepared, dict[str, Path]], list[Hash]]:
     """Image -> file of its steps, for every network, and the hashes of these."""
@@ -122,7 +122,7 @@ def _prepare(
             for step, sha256 in event["sha256"].items():
                 hashes.append(Hash(str(source), model, size, event["image"], step, sha256))
         elif event["event"] == "undecodable":
-            measurer.fail(source, model, "preprocessing", f"{event['image']}: {event['why']}")
+            session.fail(source, model, "preprocessing", f"{event['image']}: {event['why']}")
 
-    measurer.side_by_side(installed, tasks, "preprocessing", handle, len(tasks))
+    session.side_by_side(installed, tasks, "preprocessing", handle, len(tasks))
     return files, hashes

@@ -16,7 +16,7 @@ from harness.dataset.remote import parse_location
 from harness.execution import environments
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.plan import known_gaps
 from harness.plan.options import Options
 from harness.plan.plan import Plan
@@ -32,7 +32,7 @@ class PairedRuns:
 
 
 @dataclass(frozen=True)
-class Compared:
+class EquivalenceResults:
     """What the sources say of each other."""
 
     pairs: tuple[PairResult, ...] = ()
@@ -46,24 +46,24 @@ def compare_sources(
     built: Built,
     installed: Mapping[Source, Installed],
     images: ImageSet | None,
-    measurer: Measurer,
-) -> Compared:
+    session: Session,
+) -> EquivalenceResults:
     """The same weights and the same files in every two sources of a model, on the given images or on photographs."""
     checks = [check for check in ("numerics", "preprocessing") if check in options.checks]
     if not checks:
-        return Compared()
+        return EquivalenceResults()
     wanted = planned.pairs()
     if not wanted:
-        measurer.fail(
+        session.fail(
             None, None, "numerics", "no two of the requested sources document the same model; name more of them"
         )
     pairs = [pair for pair in wanted if pair.a in installed and pair.b in installed]
     try:
         shown = images or photographs.photographs(environments.cache())
     except (MeasurementError, OSError) as error:
-        measurer.fail(None, None, "numerics", f"no images to compare the sources on: {error}. Pass --data")
-        return Compared()
-    found = numerics.compare(pairs, installed, shown, measurer) if "numerics" in checks else []
+        session.fail(None, None, "numerics", f"no images to compare the sources on: {error}. Pass --data")
+        return EquivalenceResults()
+    found = numerics.compare(pairs, installed, shown, session) if "numerics" in checks else []
     prepared: list[Comparison] = []
     page: list[Finding] = []
     if "preprocessing" in checks:
@@ -72,10 +72,12 @@ def compare_sources(
             for t in planned.targets
             if t.source in installed
         }
-        prepared, page = preprocessing_runner.compare(networks, pairs, installed, shown, measurer)
+        prepared, page = preprocessing_runner.compare(networks, pairs, installed, shown, session)
         statics = {(str(source), row.model): static for (row, source), static in built.items()}
         prepared = preprocessing_runner.describe(prepared, statics)
-    return Compared(tuple(known_gaps.apply_known_pairs(found, planned.known_pairs)), tuple(prepared), tuple(page))
+    return EquivalenceResults(
+        tuple(known_gaps.apply_known_pairs(found, planned.known_pairs)), tuple(prepared), tuple(page)
+    )
 
 
 def paired_runs(

@@ -17,10 +17,10 @@ import ray
 from harness.core.errors import InputError
 
 #: seconds in which a cluster has to answer; Ray itself asks for minutes
-_PATIENCE = 5.0
+TIMEOUT_S = 5.0
 
 
-def _connect(address: str | None) -> None:
+def connect(address: str | None) -> None:
     named = address or os.environ.get("RAY_ADDRESS") or ("auto" if _answers(_latest()) else "local")
     handler = signal.getsignal(signal.SIGTERM)
     try:
@@ -49,12 +49,12 @@ def _answers(address: str) -> bool:
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not port.isdigit():
         return bool(address)
-    with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), _PATIENCE):
+    with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_S):
         return True
     return False
 
 
-def _shares(nodes: Sequence[tuple[int, int]], cpus: int | None, device: str) -> tuple[int, int]:
+def shares(nodes: Sequence[tuple[int, int]], cpus: int | None, device: str) -> tuple[int, int]:
     """Processors for each part, and how many parts can run at once, on nodes of so many processors and GPUs."""
     if device == "cuda":
         able = [(processors, gpus) for processors, gpus in nodes if processors and gpus]

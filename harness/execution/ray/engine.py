@@ -24,8 +24,8 @@ from harness.execution.cache_keys import code_of
 from harness.execution.engine import BLOCK, Event, Handle, Work
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
-from harness.execution.ray.cluster import _connect, _shares
-from harness.execution.ray.node import _NAMESPACE, _part_on_a_node
+from harness.execution.ray.cluster import connect, shares
+from harness.execution.ray.node import NAMESPACE, run_part
 from harness.worker.images import ImageRef
 
 #: how often Ray starts a part again whose node or process died
@@ -49,7 +49,7 @@ class Cluster:
         Raises InputError where there is no such cluster.
         """
         if not ray.is_initialized():
-            _connect(address)
+            connect(address)
         self._say = say
         self._checkpoints: dict[str, Any] = {}
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -59,7 +59,7 @@ class Cluster:
             raise InputError(f"--ray-cpus {cpus}: no node has more than {largest}")
         if device == "cuda" and not any(gpus for _, gpus in nodes):
             say("no node of the cluster has a GPU; waiting until one comes")
-        self.cpus, self.slots = _shares(nodes, cpus, device)
+        self.cpus, self.slots = shares(nodes, cpus, device)
 
     def engine(self, installed: Installed, log: Path, device: str) -> _Parts:
         return _Parts(self, installed, log, device)
@@ -94,7 +94,7 @@ class _Parts:
         running: dict[Any, list[int]] = {}
         code = code_of(self._installed.spec)
         key = uuid.uuid4().hex
-        task = ray.remote(_part_on_a_node).options(
+        task = ray.remote(run_part).options(
             num_cpus=self._cluster.cpus,
             num_gpus=1 if self._device == "cuda" else 0,
             max_retries=_RETRIES,
@@ -150,7 +150,7 @@ def _end(key: str) -> None:
     Ray 2.60 ends the process that cancels a task, by force or not, where the task is done at the same moment.
     """
     with contextlib.suppress(Exception):  # a cluster that does not answer has no parts
-        internal_kv._internal_kv_put(key, b"ended", namespace=_NAMESPACE)
+        internal_kv._internal_kv_put(key, b"ended", namespace=NAMESPACE)
 
 
 def _events(reference: Any) -> list[tuple[int, Event]]:

@@ -25,16 +25,16 @@ from harness.execution.process import Worker
 from harness.worker.images import ImageRef
 
 #: of the cluster's own keys and values
-_NAMESPACE = b"parity"
+NAMESPACE = b"parity"
 
 
 _Bytes = npt.NDArray[np.uint8]
 
 
-def _has_ended(key: str) -> bool:
+def has_ended(key: str) -> bool:
     # an actor would have to be waited for, and who waits gives its processors to others meanwhile
     try:
-        return bool(internal_kv._internal_kv_exists(key, namespace=_NAMESPACE))
+        return bool(internal_kv._internal_kv_exists(key, namespace=NAMESPACE))
     except Exception:  # who cannot ask goes on
         return False
 
@@ -47,7 +47,7 @@ class _Ended(BaseException):
 _kept: dict[str, Worker] = {}
 
 
-def _part_on_a_node(
+def run_part(
     installed: Installed,
     code: str,
     key: str,
@@ -64,7 +64,7 @@ def _part_on_a_node(
     """
     events: list[tuple[int, Event]] = []
     left = []
-    if _has_ended(key):
+    if has_ended(key):
         return events
     with contextlib.ExitStack() as held, contextlib.suppress(_Ended):
         for index, (work, content) in enumerate(zip(works, checkpoints, strict=True)):
@@ -91,7 +91,7 @@ def _part_on_a_node(
                 own, copy = (str(them[index].network["checkpoint"]) for them in (works, left))
                 event = {**event, "message": event["message"].replace(copy, own)}
             events.append((index, event))
-            if _has_ended(key):
+            if has_ended(key):
                 raise _Ended
 
         perform(

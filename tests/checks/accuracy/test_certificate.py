@@ -15,7 +15,7 @@ from harness.checks.accuracy.certificate import (
     uncertain,
 )
 from harness.execution.engine import BLOCK
-from harness.worker.batches import KEPT, predictions
+from harness.worker.batches import TOP_K, predictions
 
 
 def array(*values: float) -> np.ndarray:
@@ -126,7 +126,7 @@ def test_what_is_kept_of_an_image_tells_its_deciding_gap() -> None:
     logits = draw.normal(size=(50, 30)).astype(np.float32)
     ordered = -np.sort(-logits, axis=1)
     assert gaps(logits) == pytest.approx(np.minimum(ordered[:, 0] - ordered[:, 1], ordered[:, 4] - ordered[:, 5]))
-    assert KEPT == 6
+    assert TOP_K == 6
 
 
 def test_a_gap_equal_to_the_margin_is_uncertain() -> None:

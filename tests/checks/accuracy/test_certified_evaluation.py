@@ -12,7 +12,7 @@ from harness.core.records import Run
 from harness.dataset.image_set import ImageSet, open_images
 from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.execution.store import Store
 
 IMAGES, BATCH = 600, 8
@@ -42,9 +42,9 @@ def forwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(tmp_path: Path, images: ImageSet, precision: str) -> Run:
     checkpoint = save_checkpoint(tmp_path / "weights" / "tiny.bin", "tiny")
-    measurer = Measurer(Store(tmp_path / "store"), Recorder(), "cpu", BATCH, precision=precision)
-    [found] = evaluate(measurer, installed(), [Evaluation("tiny", "tiny", checkpoint, None, 8)], images)
-    assert measurer.failures == []
+    session = Session(Store(tmp_path / "store"), Recorder(), "cpu", BATCH, precision=precision)
+    [found] = evaluate(session, installed(), [Evaluation("tiny", "tiny", checkpoint, None, 8)], images)
+    assert session.failures == []
     assert found is not None
     return found
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.checks.accuracy.scores import Ledger, Row
+from harness.checks.accuracy.scores import PredictionTable, Row
 from harness.execution.predictions import Predictions
 from harness.execution.store import Store
 
@@ -31,7 +31,7 @@ ROWS = [
 BROKEN = [("3.jpg", "no pixels in it"), ("6.jpg", "cut off")]
 
 
-def stored(folder: Path, rows: Sequence[Row] = (), broken: Broken = (), known: bool = True) -> Ledger:
+def stored(folder: Path, rows: Sequence[Row] = (), broken: Broken = (), known: bool = True) -> PredictionTable:
     """The ledger of a store that got these."""
     predictions = Store(folder).predictions({"kind": "predictions"})
     if known:
@@ -43,11 +43,11 @@ def stored(folder: Path, rows: Sequence[Row] = (), broken: Broken = (), known: b
     return opened(predictions)
 
 
-def opened(predictions: Predictions) -> Ledger:
-    return Ledger(predictions, {name: i for i, name in enumerate(NAMES)}, np.asarray(LABELS, np.int64))
+def opened(predictions: Predictions) -> PredictionTable:
+    return PredictionTable(predictions, {name: i for i, name in enumerate(NAMES)}, np.asarray(LABELS, np.int64))
 
 
-def told(folder: Path, rows: Sequence[Row] = (), broken: Broken = ()) -> Ledger:
+def told(folder: Path, rows: Sequence[Row] = (), broken: Broken = ()) -> PredictionTable:
     """The ledger of a store that is empty, told of these one by one."""
     ledger = stored(folder)
     for one in rows:
@@ -57,13 +57,13 @@ def told(folder: Path, rows: Sequence[Row] = (), broken: Broken = ()) -> Ledger:
     return ledger
 
 
-def content(ledger: Ledger) -> dict[str, object]:
+def content(ledger: PredictionTable) -> dict[str, object]:
     arrays = {name: getattr(ledger, name).tolist() for name in ("done", "decoded", "gap", "best", "top1", "top5")}
     return {**arrays, "whole": {position: logits.tolist() for position, logits in ledger.whole.items()}}
 
 
 @pytest.mark.parametrize("way", [stored, told])
-def test_every_image_is_known_by_its_place_in_the_order(tmp_path: Path, way: type[Ledger]) -> None:
+def test_every_image_is_known_by_its_place_in_the_order(tmp_path: Path, way: type[PredictionTable]) -> None:
     ledger = way(tmp_path, ROWS, BROKEN)
     assert ledger.done.tolist() == [True] * 4 + [False] + [True] * 3
     assert ledger.decoded.tolist() == [True, True, True, False, False, True, False, True]
@@ -84,7 +84,7 @@ def test_every_image_is_known_by_its_place_in_the_order(tmp_path: Path, way: typ
 
 
 @pytest.mark.parametrize("way", [stored, told])
-def test_logits_are_by_class_where_all_were_kept(tmp_path: Path, way: type[Ledger]) -> None:
+def test_logits_are_by_class_where_all_were_kept(tmp_path: Path, way: type[PredictionTable]) -> None:
     ledger = way(tmp_path, ROWS, BROKEN)
     assert list(ledger.whole) == [2]
     assert ledger.whole[2].tolist() == [4.5, 5, 8, -2, -4, 6, -3.5, 9, -1, 7]

@@ -21,7 +21,7 @@ from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
 from harness.plan import preview as looking_ahead
 from harness.plan.options import Options
-from harness.plan.preview import ahead
+from harness.plan.preview import preview
 
 HEADING = "| model | source | top1 | top5 | input size |\n| - | - | - | - | - |\n"
 IMAGES = 2000
@@ -103,7 +103,7 @@ def run(tmp_path: Path, world: Path, *rows: str, about: bool = True, **asked: An
         table.with_suffix(".toml").write_text(f'[data]\nname = "made up"\ndigest = "{digest}"\n')
     given = {"weights": str(world / "weights"), "checks": ("accuracy",), "stop_early": True, "batch_size": BATCH}
     here = {"tables": (table,), "data": world / "data", "out": tmp_path / "out"}
-    return execute(ahead(Options(**{**here, **given, **asked})), Recorder())
+    return execute(preview(Options(**{**here, **given, **asked})), Recorder())
 
 
 def verdicts(results: Results, model: str = "tiny") -> tuple[Verdict, Verdict]:

@@ -28,7 +28,7 @@ from harness.dataset import image_set
 from harness.execution.process import Worker
 from harness.execution.registry import SourceSpec
 from harness.plan.options import Options
-from harness.plan.preview import ahead
+from harness.plan.preview import preview
 
 HEADING = "| model | source | top1 | top5 | input size |\n| - | - | - | - | - |\n"
 #: of every 20 images, those that are right by top1, and those that are so by top5 alone
@@ -96,7 +96,7 @@ def options(tmp_path: Path, data: Path, rows: Sequence[str] = (), about: bool = 
 
 
 def run(tmp_path: Path, data: Path, *rows: str, **asked: Any) -> Results:
-    return execute(ahead(options(tmp_path, data, rows, **asked)), Recorder())
+    return execute(preview(options(tmp_path, data, rows, **asked)), Recorder())
 
 
 def evidence(attribution: Attribution) -> dict[str, Any]:
@@ -349,7 +349,7 @@ def test_refuted_swaps_are_not_run_on_more_images(
     seen = watched(monkeypatch)
     recorder = Recorder()
     data = data_for(tmp_path / "data", other_weights / "tiny-other.bin")
-    results = execute(ahead(options(tmp_path, data)), recorder)
+    results = execute(preview(options(tmp_path, data)), recorder)
     (found,) = results.attributions
     assert (found.outcome, found.factors, found.images) == ("named", ("weights file",), IMAGES)
     swaps = evidence(found)
@@ -395,7 +395,7 @@ def test_a_page_about_other_images_says_nothing_of_these(tmp_path: Path, other_w
     data = data_for(tmp_path / "data", other_weights / "tiny-other.bin")
     asked = options(tmp_path, data)
     asked.tables[0].with_suffix(".toml").write_text(f'[data]\nname = "others"\ndigest = "{"0" * 64}"\n')
-    (found,) = execute(ahead(asked), Recorder()).attributions
+    (found,) = execute(preview(asked), Recorder()).attributions
     assert found.against == "nothing"
 
 
@@ -430,7 +430,7 @@ def test_stand_ins_are_not_held_against_a_document(tmp_path: Path) -> None:
 def test_why_takes_images_accuracies_and_weights(tmp_path: Path, other_weights: Path, asked: dict[str, Any]) -> None:
     given = options(tmp_path, data_for(tmp_path / "data", other_weights / "tiny.bin", number=2))
     with pytest.raises(InputError, match="--why: swaps are evaluated; give --data, accuracy among the"):
-        execute(ahead(dataclasses.replace(given, **asked)), Recorder())
+        execute(preview(dataclasses.replace(given, **asked)), Recorder())
 
 
 # --- measured once

@@ -8,8 +8,8 @@ import pytest
 from builders import TIMM, claim, row, verdict
 
 from harness.checks.documents.upstream import (
-    Compared,
     Published,
+    UpstreamComparison,
     beside_verdicts,
     compare,
     findings,
@@ -41,11 +41,11 @@ def upstream(*documents: Mapping[str, Any], own: Mapping[str, str] = OWN) -> lis
     return published(table, "timm", own)
 
 
-def beside(of: Row, own: str, *claims: Claim, documents: list[Published] | None = None) -> list[Compared]:
+def beside(of: Row, own: str, *claims: Claim, documents: list[Published] | None = None) -> list[UpstreamComparison]:
     return compare({(of, TIMM): claims}, {(of, TIMM): own}, {TIMM: documents or upstream()})
 
 
-def one(text: str, metric: Metric = "top1", own: str = "a_1xb1_in1k", **fields: Any) -> Compared:
+def one(text: str, metric: Metric = "top1", own: str = "a_1xb1_in1k", **fields: Any) -> UpstreamComparison:
     of = row(1, "a", **fields)
     (found,) = beside(of, own, claim(text, metric, of))
     return found

@@ -13,7 +13,7 @@ from harness.cli import documents
 from harness.cli import run as command_line
 from harness.core.errors import InputError
 from harness.plan.options import Options
-from harness.plan.preview import ahead
+from harness.plan.preview import preview
 from harness.tables.claims import read_table
 
 HEADING = "| model | source | top1 | top5 | flops | params | input size |\n| - | - | - | - | - | - | - |\n"
@@ -36,7 +36,7 @@ def run(tmp_path: Path, *rows: str, **asked: Any) -> Results:
     table = tmp_path / "table.md"
     table.write_text(HEADING + "\n".join(rows) + "\n")
     options = {"tables": (table,), "out": tmp_path / "out", "checks": ("static",), **asked}
-    return execute(ahead(Options(**options)), Recorder())
+    return execute(preview(Options(**options)), Recorder())
 
 
 def statuses(results: Results) -> dict[str, str]:

@@ -16,7 +16,7 @@ from harness.checks.results import exit_status
 from harness.core.records import PairResult, Source
 from harness.dataset.image_set import ImageSet, open_images
 from harness.execution.environments import Installed
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.execution.store import Store
 from harness.plan.known_gaps import KnownPair, apply_known_pairs
 from harness.plan.pairs import pairs_of
@@ -33,11 +33,11 @@ def images(tmp_path: Path) -> ImageSet:
     return open_images(write_images(tmp_path / "data", contents(9), list(range(9))))
 
 
-def compared(tmp_path: Path, images: ImageSet, models: Sequence[str]) -> tuple[list[PairResult], Measurer, Recorder]:
+def compared(tmp_path: Path, images: ImageSet, models: Sequence[str]) -> tuple[list[PairResult], Session, Recorder]:
     progress = Recorder()
-    measurer = Measurer(Store(tmp_path / "store"), progress, "cpu", 4)
+    session = Session(Store(tmp_path / "store"), progress, "cpu", 4)
     pairs = pairs_of((model, 8, source) for model in models for source in SOURCES)
-    return compare(pairs, SOURCES, images, measurer), measurer, progress
+    return compare(pairs, SOURCES, images, session), session, progress
 
 
 def test_every_two_sources_of_a_model_are_a_pair() -> None:
@@ -51,8 +51,8 @@ def test_every_two_sources_of_a_model_are_a_pair() -> None:
 
 
 def test_a_port_under_other_names_with_a_turned_matrix_is_the_same_function(tmp_path: Path, images: ImageSet) -> None:
-    (pair,), measurer, _ = compared(tmp_path, images, ["tiny"])
-    assert measurer.failures == []
+    (pair,), session, _ = compared(tmp_path, images, ["tiny"])
+    assert session.failures == []
     assert (pair.outcome, pair.images, pair.input_size) == ("same_function", 9, 8)
     assert pair.max_abs_diff is not None
     assert pair.max_abs_diff < 1e-4
@@ -64,8 +64,8 @@ def test_a_port_under_other_names_with_a_turned_matrix_is_the_same_function(tmp_
 
 
 def test_an_operation_that_one_of_them_runs_is_named(tmp_path: Path, images: ImageSet) -> None:
-    (pair,), measurer, _ = compared(tmp_path, images, ["tiny_wide"])
-    assert measurer.failures == []
+    (pair,), session, _ = compared(tmp_path, images, ["tiny_wide"])
+    assert session.failures == []
     assert pair.outcome == "different_function"
     assert pair.divergence is not None
     assert pair.divergence["layer_b"] == "port.clip"
@@ -89,10 +89,10 @@ def test_weights_without_a_place_are_an_error_that_says_where(tmp_path: Path, im
 
 
 def test_a_network_that_cannot_be_built_leaves_the_others(tmp_path: Path, images: ImageSet) -> None:
-    pairs, measurer, _ = compared(tmp_path, images, ["boom", "tiny"])
+    pairs, session, _ = compared(tmp_path, images, ["boom", "tiny"])
     assert [pair.model for pair in pairs] == ["tiny"]
-    assert {failure.stage for failure in measurer.failures} == {"numerics"}
-    assert all("boom" in failure.message for failure in measurer.failures)
+    assert {failure.stage for failure in session.failures} == {"numerics"}
+    assert all("boom" in failure.message for failure in session.failures)
 
 
 def test_a_second_run_measures_nothing(tmp_path: Path, images: ImageSet) -> None:

@@ -55,10 +55,10 @@ from harness.execution.engine import BLOCK, Work
 from harness.execution.predictions import Predictions
 from harness.execution.ray import engine as ray_engine
 from harness.execution.ray.engine import Cluster
-from harness.execution.session import Measurer
+from harness.execution.session import Session
 from harness.execution.store import Store
 from harness.plan.options import Options
-from harness.plan.preview import ahead
+from harness.plan.preview import preview
 
 BATCH = 4
 
@@ -174,8 +174,8 @@ def asked(folder: Path, *models: str) -> list[Evaluation]:
     return [Evaluation(model, model, save_checkpoint(folder / f"{model}.bin", model), None, 8) for model in models]
 
 
-def measurer(store: Path, cluster: Cluster | None = None, precision: str = "fp32") -> Measurer:
-    return Measurer(Store(store), Recorder(), "cpu", BATCH, "native", precision, cluster)
+def session(store: Path, cluster: Cluster | None = None, precision: str = "fp32") -> Session:
+    return Session(Store(store), Recorder(), "cpu", BATCH, "native", precision, cluster)
 
 
 def stored(store: Path) -> set[str]:
@@ -204,7 +204,7 @@ class Slow:
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Slow:
     folder = tmp_path_factory.mktemp("slow")
     images, evaluations = data(folder / "data", 320), asked(folder / "weights", "slow")
-    [run] = evaluate(measurer(folder / "store"), installed(), evaluations, images)
+    [run] = evaluate(session(folder / "store"), installed(), evaluations, images)
     return Slow(images, evaluations, told(run))
 
 
@@ -215,8 +215,8 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Slow:
 def test_results_are_those_of_one_process_to_the_last_bit(tmp_path: Path, nodes: Nodes, precision: str) -> None:
     images = data(tmp_path / "data", broken=[7, 90])
     two = asked(tmp_path / "weights", "tiny", "twin")
-    far = measurer(tmp_path / "far", nodes.cluster(), precision)
-    near = measurer(tmp_path / "near", None, precision)
+    far = session(tmp_path / "far", nodes.cluster(), precision)
+    near = session(tmp_path / "near", None, precision)
     before = len(nodes.passes())
     found = evaluate(far, installed(), two, images)
     assert len({process for process, *_ in nodes.passes(before)}) > 1, "both nodes had something to do"
@@ -229,7 +229,7 @@ def test_results_are_those_of_one_process_to_the_last_bit(tmp_path: Path, nodes:
         assert found[0].certificate is not None
         assert found[0].certificate.fallback is None
         assert found[0].certificate.rerun > 0
-    again = evaluate(measurer(tmp_path / "far", None, precision), installed(), two, images)
+    again = evaluate(session(tmp_path / "far", None, precision), installed(), two, images)
     assert [told(run) for run in again] == [told(run) for run in expected]
     assert [run.measured_now for run in again if run] == [0, 0], "one store serves both"
 
@@ -238,7 +238,7 @@ def test_images_are_decoded_once_for_networks_that_share_them(tmp_path: Path, no
     """Two networks over the same images come to the same process one after the other, batch by batch."""
     images = data(tmp_path / "data", 64)
     before = len(nodes.passes())
-    evaluate(measurer(tmp_path / "store", nodes.cluster()), installed(), asked(tmp_path / "w", "tiny", "twin"), images)
+    evaluate(session(tmp_path / "store", nodes.cluster()), installed(), asked(tmp_path / "w", "tiny", "twin"), images)
     whole = [(process, batch) for process, _, batch in nodes.passes(before) if len(batch) == BATCH]
     assert len(whole) == 32
     assert set(Counter(whole).values()) == {2}
@@ -250,7 +250,7 @@ def test_images_are_decoded_once_for_networks_that_share_them(tmp_path: Path, no
 def test_an_interrupted_run_leaves_no_task_and_goes_on_from_what_is_stored(
     tmp_path: Path, nodes: Nodes, slow: Slow
 ) -> None:
-    first = measurer(tmp_path / "store", nodes.cluster())
+    first = session(tmp_path / "store", nodes.cluster())
 
     at_once: list[int] = []
 
@@ -268,7 +268,7 @@ def test_an_interrupted_run_leaves_no_task_and_goes_on_from_what_is_stored(
     kept = stored(tmp_path / "store")
     time.sleep(0.5)
     assert len(nodes.passes()) == passed, "and so is what they had started"
-    second = measurer(tmp_path / "store", nodes.cluster())
+    second = session(tmp_path / "store", nodes.cluster())
     [found] = evaluate(second, installed(), slow.asked, slow.images)
     assert found is not None
     assert told(found) == slow.expected
@@ -287,7 +287,7 @@ def test_what_ends_one_source_ends_those_beside_it(
 
     def one(name: str) -> None:
         if name == "slow":
-            evaluate(measurer(tmp_path / "store", cluster), installed(), slow.asked, slow.images)
+            evaluate(session(tmp_path / "store", cluster), installed(), slow.asked, slow.images)
         assert eventually(lambda: len(nodes.passes(before)) > 5)
         raise error
 
@@ -304,7 +304,7 @@ def test_an_image_that_cannot_be_read_fails_the_networks_as_it_does_here(tmp_pat
     images = data(tmp_path / "data", 40)
     Path(images.images[17].file).unlink()
     two = asked(tmp_path / "weights", "tiny", "twin")
-    far, near = measurer(tmp_path / "far", nodes.cluster()), measurer(tmp_path / "near")
+    far, near = session(tmp_path / "far", nodes.cluster()), session(tmp_path / "near")
     assert evaluate(far, installed(), two, images) == evaluate(near, installed(), two, images) == [None, None]
     told_by_each = [[failure.message.partition(" (")[0] for failure in one.failures] for one in (far, near)]
     assert told_by_each[0] == told_by_each[1]
@@ -330,7 +330,7 @@ def test_a_full_disk_of_a_node_ends_the_run_as_one_here_does(
     monkeypatch.setattr("harness.execution.predictions.Predictions", FullDisk)
     with pytest.raises(OSError, match="No space left on device") as caught:
         evaluate(
-            measurer(tmp_path / "store", nodes.cluster()),
+            session(tmp_path / "store", nodes.cluster()),
             installed(),
             asked(tmp_path / "w", "tiny"),
             data(tmp_path / "data", 8),
@@ -347,7 +347,7 @@ def test_a_network_that_fails_ends_its_run_alone(tmp_path: Path, nodes: Nodes) -
     boom = dataclasses.replace(good[0], documented_model="boom", model="boom")
     results = []
     for cluster in (nodes.cluster(), None):
-        one = measurer(tmp_path / ("near" if cluster is None else "far"), cluster)
+        one = session(tmp_path / ("near" if cluster is None else "far"), cluster)
         runs = evaluate(one, installed(), [bad, good[0], boom], images)
         results.append(([run and told(run) for run in runs], [(f.model, f.message) for f in one.failures]))
     assert results[0] == results[1]
@@ -386,7 +386,7 @@ def test_a_node_with_other_code_fails_the_networks_and_not_the_run(
     tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_engine, "code_of", lambda _: "of another release")
-    one = measurer(tmp_path / "store", nodes.cluster())
+    one = session(tmp_path / "store", nodes.cluster())
     runs = evaluate(one, installed(), asked(tmp_path / "weights", "tiny", "twin"), data(tmp_path / "data", 8))
     assert runs == [None, None]
     assert [failure.model for failure in one.failures] == ["tiny", "twin"]
@@ -410,13 +410,13 @@ def test_a_store_that_nodes_do_not_see_is_complete_in_the_end(
     images = data(tmp_path / "data", broken=[5])
     two = asked(tmp_path / "weights", "tiny", "twin")
     monkeypatch.setattr("harness.execution.predictions.Predictions", Elsewhere)
-    found = evaluate(measurer(tmp_path / "far", nodes.cluster()), installed(), two, images)
+    found = evaluate(session(tmp_path / "far", nodes.cluster()), installed(), two, images)
     monkeypatch.undo()
-    expected = evaluate(measurer(tmp_path / "near"), installed(), two, images)
+    expected = evaluate(session(tmp_path / "near"), installed(), two, images)
     assert [told(run) for run in found] == [told(run) for run in expected]
     assert not Path("/nowhere").exists()
     assert [*Path(tempfile.gettempdir()).glob("parity-part-*")] == []
-    again = evaluate(measurer(tmp_path / "far"), installed(), two, images)
+    again = evaluate(session(tmp_path / "far"), installed(), two, images)
     assert [run.measured_now for run in again if run] == [0, 0]
 
 
@@ -424,7 +424,7 @@ def test_a_relative_store_is_that_of_whoever_asked(
     tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    one = measurer(Path("store"), nodes.cluster())
+    one = session(Path("store"), nodes.cluster())
     [run] = evaluate(one, installed(), asked(tmp_path / "weights", "tiny"), data(tmp_path / "data", 8))
     assert run is not None
     assert Path(run.predictions).is_relative_to(tmp_path / "store")
@@ -440,7 +440,7 @@ def test_checkpoints_travel_by_content_and_are_verified_where_they_arrive(tmp_pa
     for store, left in (("first", None), ("second", content[:-1] + b"x"), ("third", b"")):
         if left is not None:
             copy.write_bytes(left)
-        [run] = evaluate(measurer(tmp_path / store, cluster), installed(), [one], images)
+        [run] = evaluate(session(tmp_path / store, cluster), installed(), [one], images)
         assert copy.read_bytes() == content
         assert run is not None
         assert run.checkpoint.file == one.checkpoint.file
@@ -453,7 +453,7 @@ def test_checkpoints_travel_by_content_and_are_verified_where_they_arrive(tmp_pa
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """This process as a node of its own."""
-    monkeypatch.setattr(ray_engine, "_kept", {})
+    monkeypatch.setattr(ray_node, "_kept", {})
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "node"))
     monkeypatch.setenv("FAKE_FORWARDS", str(tmp_path / "forwards"))
     yield
@@ -466,7 +466,7 @@ def part(tmp_path: Path, works: Sequence[Work], images: ImageSet, ready: Any = N
     ready = ready or installed()
     blobs = [np.frombuffer(Path(one.network["checkpoint"]).read_bytes(), np.uint8) for one in works]
     refs = dict(enumerate(images.images))
-    return ray_node._part_on_a_node(ready, code_of(ready.spec), "run", works, refs, "cpu", 1, tmp_path / "log", *blobs)
+    return ray_node.run_part(ready, code_of(ready.spec), "run", works, refs, "cpu", 1, tmp_path / "log", *blobs)
 
 
 @pytest.mark.usefixtures("node")
@@ -610,7 +610,7 @@ def test_scattered_images_do_not_come_one_by_one() -> None:
 def test_a_part_gets_the_processors_of_the_smallest_node(
     nodes: list[tuple[int, int]], cpus: int | None, device: str, expected: tuple[int, int]
 ) -> None:
-    assert ray_cluster._shares(nodes, cpus, device) == expected
+    assert ray_cluster.shares(nodes, cpus, device) == expected
 
 
 def test_what_a_cluster_has(nodes: Nodes) -> None:
@@ -639,9 +639,9 @@ def test_a_table_on_a_cluster(tmp_path: Path, nodes: Nodes, monkeypatch: pytest.
         tables=(table,), sources=("fake==1.0", "fake==2.0"), data=tmp_path / "data", weights=str(tmp_path / "weights"),
         checks=("accuracy",), batch_size=BATCH, out=tmp_path / "near",
     )  # fmt: skip
-    near = execute(ahead(plain), Recorder())
+    near = execute(preview(plain), Recorder())
     before = len(nodes.passes())
-    far = execute(ahead(dataclasses.replace(plain, engine="ray", ray_cpus=1, out=tmp_path / "far")), Recorder())
+    far = execute(preview(dataclasses.replace(plain, engine="ray", ray_cpus=1, out=tmp_path / "far")), Recorder())
     assert len({process for process, *_ in nodes.passes(before)}) >= 2
     assert far.verdicts == near.verdicts
     assert [str(verdict.outcome) for verdict in far.verdicts].count("reproduced") == 6
@@ -758,7 +758,7 @@ def test_what_dies_in_the_middle_loses_nothing_and_counts_nothing_twice(
 
     killing = threading.Thread(target=kill)
     killing.start()
-    far = measurer(tmp_path / "far", nodes.cluster())
+    far = session(tmp_path / "far", nodes.cluster())
     [found] = evaluate(far, installed(), slow.asked, slow.images)
     killing.join()
     assert 10 * BATCH <= len(kept) < 320, "it was killed in the middle"

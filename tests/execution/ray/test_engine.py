@@ -327,7 +327,7 @@ class FullDisk(Predictions):
 def test_a_full_disk_of_a_node_ends_the_run_as_one_here_does(
     tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.execution.predictions.Predictions", FullDisk)
+    monkeypatch.setattr("harness.execution.store.Predictions", FullDisk)
     with pytest.raises(OSError, match="No space left on device") as caught:
         evaluate(
             session(tmp_path / "store", nodes.cluster()),

@@ -20,7 +20,7 @@ from harness.core.errors import InputError, MeasurementError
 from harness.core.records import Run, Source
 from harness.dataset.image_set import ImageSet, open_images
 from harness.dataset.remote import parse_location
-from harness.execution import environments
+from harness.execution import environments, registry
 from harness.execution.checkpoints import Checkpoint
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
@@ -83,7 +83,7 @@ def use_fakes(
             raise MeasurementError(f"the environment of {spec.name}=={version} could not be made. uv says: no")
         return installed(version=version, spec=spec)
 
-    monkeypatch.setattr(environments, "sources", lambda: known)
+    monkeypatch.setattr(registry, "sources", lambda: known)
     monkeypatch.setattr(environments, "prepare", prepare)
     monkeypatch.setattr(environments, "is_prepared", lambda *_: True)
     return prepared

@@ -75,7 +75,7 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def prepare(spec: SourceSpec, version: str, _: str = "native") -> Installed:
         return installed(spec.module, version, spec=spec)
 
-    monkeypatch.setattr(environments, "sources", lambda: known)
+    monkeypatch.setattr(registry, "sources", lambda: known)
     monkeypatch.setattr(environments, "is_prepared", lambda *_: True)
     monkeypatch.setattr(environments, "prepare", prepare)
     monkeypatch.setattr(Worker, "do", in_this_process)

@@ -241,7 +241,7 @@ def test_a_part_knows_the_whole_that_it_is_drawn_from(
     rest = [index for index in range(1000) for _ in range(50 - (index in VAL_ANCHORS))]
     labels = [*VAL_ANCHORS, *(rest if images_of == "the whole" else [rest[-1], *rest[1:]])]
     file = write_labels(tmp_path / "labels.txt", dict(zip(names, labels, strict=True)))
-    monkeypatch.setattr(image_set, "_files", lambda _: ((name, layouts.ImageBytes(name)) for name in names))
+    monkeypatch.setattr(image_set, "files_below", lambda _: ((name, layouts.ImageBytes(name)) for name in names))
     monkeypatch.setattr(image_set, "read_image", lambda ref: ref.name.encode())
     part = open_images(tmp_path, file, limit=20)
     assert (len(part.images), part.drawn_from, part.is_imagenet_val) == (20, drawn_from, False)

@@ -147,7 +147,7 @@ def test_a_version_replaces_the_pin_of_the_source_alone(tmp_path: Path) -> None:
 
 
 def test_the_code_that_measures_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environments, "ADAPTERS", tmp_path / "contract")
+    monkeypatch.setattr(registry, "ADAPTERS", tmp_path / "contract")
     spec = source_at(tmp_path / "zoo", "zoo-models==1.0")
     base = source_at(tmp_path / "contract", "", "base")
     seen = [spec.code_digest(), spec.code_digest()]
@@ -353,7 +353,7 @@ def test_the_folder_one_works_in_does_not_choose_the_index(
 def test_another_runtime_has_an_environment_of_its_own(
     tmp_path: Path, fake_uv: FakeUv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environments, "ADAPTERS", tmp_path / "harness")
+    monkeypatch.setattr(registry, "ADAPTERS", tmp_path / "harness")
     spec = source_at(tmp_path / "zoo", "zoo-models==1.0\n\n")
     source_at(tmp_path / "harness", "")
     pythons = [prepare(spec, "1.1").python]
@@ -383,7 +383,7 @@ def test_the_environment_without_another_runtime_is_the_one_that_it_was(tmp_path
 def test_a_runtime_that_nobody_has_requirements_for(
     tmp_path: Path, fake_uv: FakeUv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environments, "ADAPTERS", tmp_path / "harness")
+    monkeypatch.setattr(registry, "ADAPTERS", tmp_path / "harness")
     spec = source_at(tmp_path / "zoo", "zoo-models==1.0\n")
     with pytest.raises(MeasurementError, match=r"zoo==1\.0: no requirement file zoo\.openvino\.txt or openvino\.txt"):
         prepare(spec, "1.0", "openvino")

@@ -49,7 +49,7 @@ from harness.checks.run import execute
 from harness.core.cancellation import side_by_side
 from harness.core.errors import InputError, MeasurementError
 from harness.dataset.image_set import ImageSet, open_images
-from harness.execution import environments
+from harness.execution import environments, registry
 from harness.execution.cache_keys import code_of
 from harness.execution.engine import BLOCK, Work
 from harness.execution.predictions import Predictions
@@ -531,7 +531,7 @@ def test_the_code_of_a_node_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path
         installed(spec=dataclasses.replace(SPEC, folder=Path("/gone"))),
         python=Path(sys.executable) if there else tmp_path / "python",
     )
-    monkeypatch.setattr(environments, "sources", lambda: {"fake": own})
+    monkeypatch.setattr(registry, "sources", lambda: {"fake": own})
     monkeypatch.setattr(environments, "prepare", lambda *_: dataclasses.replace(asked_for, spec=own))
     assert ray_node._here(asked_for, code_of(own)).spec.folder == tmp_path
     with pytest.raises(MeasurementError, match="another release of the harness or of the adapters"):

@@ -1,4 +1,4 @@
-"""What a run shows while it works and when it is done."""
+"""What a command prints: the plan, the results, the diagnoses and the corrected copies."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from harness.report.corrected_copies import Copy
 from harness.report.markdown import rows
 from harness.report.wording import SIGNS, sentence, summary, unmeasured
 
-#: characters of a line that nothing breaks
-_ENDLESS = 100_000
+#: width in characters at which no line is broken
+_UNBROKEN = 100_000
 STYLES = {
     Outcome.REPRODUCED: "green",
     Outcome.EXPLAINED: "cyan",
@@ -36,17 +36,17 @@ STYLES = {
 
 
 def console_for(stderr: bool = False, quiet: bool = False) -> Console:
-    """Standard output, or what else is asked for; a line is broken only where it is shown on a terminal."""
+    """Standard output or error; lines are broken only on a terminal."""
     console = Console(stderr=stderr, quiet=quiet, highlight=False)
-    if not console.file.isatty():  # whatever the environment says of colours
-        console.width = _ENDLESS
+    if not console.file.isatty():  # FORCE_COLOR makes Rich take a file for a terminal
+        console.width = _UNBROKEN
     return console
 
 
 def show(results: Results, report: Path, quiet: bool = False) -> None:
-    """The outcome of every cell, what is wrong in words, and where the report is, on standard output.
+    """Prints the outcome of every cell, each error in words, and where the report is.
 
-    The outcomes are a table on a terminal and lines of values between tabs elsewhere; `quiet` leaves them out.
+    The outcomes are a table on a terminal and tab-separated lines elsewhere; `quiet` leaves them out.
     """
     console = console_for()
     if not quiet and sys.stdout.isatty():
@@ -94,7 +94,7 @@ def _count(number: int, one: str, more: str = "") -> str:
 
 
 def _outcomes(results: Results) -> Table:
-    """The documented table, an outcome in each cell."""
+    """The documented table with an outcome in each cell."""
     metrics = [m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)]
     table = Table("model", "source", *metrics, title=Text(report_json.named(results)), title_justify="left")
     for entry in rows(results):
@@ -110,7 +110,7 @@ def _outcomes(results: Results) -> Table:
 
 
 def _lines(results: Results) -> Iterator[str]:
-    """The same for a program: a line for each cell, after one with the names of the values."""
+    """The same for a program: a line of names, then a line for each cell."""
     yield "\t".join(("outcome", "source", "model", "metric", "documented", "measured", "unit", "where"))
     for verdict in results.verdicts:
         claim, row = verdict.claim, verdict.claim.row
@@ -119,35 +119,38 @@ def _lines(results: Results) -> Iterator[str]:
         yield "\t".join(" ".join(str(value).split()) for value in (*values, f"{row.file}:{row.line}"))
 
 
-def show_ahead(seen: Preview) -> None:
-    """The plan: which sources, how many models of each, what they have to see; on standard output."""
-    print_plan(console_for(), seen)
+def show_preview(preview: Preview) -> None:
+    """Prints what a run would do."""
+    print_preview(console_for(), preview)
 
 
-def print_plan(console: Console, seen: Preview) -> None:
+def print_preview(console: Console, preview: Preview) -> None:
+    """The sources with their models, and the images on which they will be evaluated."""
     table = Table("source", "environment", "models", "networks to evaluate", title="The plan", title_justify="left")
-    for part in seen.parts:
-        ready = "ready" if part.prepared else "to be made"
+    for part in preview.parts:
+        ready = "ready" if part.prepared else "not yet prepared"
         table.add_row(Text(str(part.source)), ready, str(part.models), str(part.networks or "–"))
     console.print(table)
-    documented, targets = seen.planned.table, seen.planned.targets
+    documented, targets = preview.planned.table, preview.planned.targets
     asked = f"{len({target.row for target in targets})} of {_count(len(documented.rows), 'row')}"
-    console.print(Text(f"{asked} in {_count(len(documented.files), 'file')}; checks: {', '.join(seen.options.checks)}"))
-    for row in seen.planned.foreign:
+    console.print(
+        Text(f"{asked} in {_count(len(documented.files), 'file')}; checks: {', '.join(preview.options.checks)}")
+    )
+    for row in preview.planned.foreign:
         console.print(Text(f"– {row.model}: no adapter for {row.source or 'a row without a source'}, not measured"))
-    if seen.images is not None:
-        console.print(Text(seen.images.identity))
-    if seen.forward_passes:
-        console.print(Text(f"{_count(seen.forward_passes, 'forward pass', 'forward passes')} of one image"))
-    for problem in seen.planned.table.problems:
+    if preview.images is not None:
+        console.print(Text(preview.images.identity))
+    if preview.forward_passes:
+        console.print(Text(f"{_count(preview.forward_passes, 'forward pass', 'forward passes')} of one image"))
+    for problem in preview.planned.table.problems:
         console.print(Text(f"! {problem}", style=STYLES[Outcome.ERROR]))
 
 
-def show_diagnoses(found: Sequence[Diagnosis]) -> None:
-    """What was looked at, and what to do about it; on standard output."""
+def show_diagnoses(diagnoses: Sequence[Diagnosis]) -> None:
+    """Prints what was checked, and what to do about it."""
     console = console_for()
     signs = {"good": ("✓", "green"), "warning": ("?", "yellow"), "bad": ("✗", "bold red")}
-    for one in found:
+    for one in diagnoses:
         sign, style = signs[one.state]
         console.print(
             Text(
@@ -159,7 +162,7 @@ def show_diagnoses(found: Sequence[Diagnosis]) -> None:
 
 
 def show_copies(copies: Sequence[Copy]) -> None:
-    """Which corrected copies there are, and what could not be corrected in them, on standard output."""
+    """Prints where the corrected copies are, and which cells have to be corrected by hand."""
     console = console_for()
     for copy in copies:
         if copy.path is not None:
@@ -167,6 +170,6 @@ def show_copies(copies: Sequence[Copy]) -> None:
         for entry in copy.left:
             documented = f"{entry.claim.metric} {entry.claim.text} {entry.claim.unit}".rstrip() if entry.claim else ""
             what = f"{entry.model} of {entry.source}, {documented}, could not be corrected to {entry.corrected}"
-            console.print(Text(f"! {entry.file}:{entry.line}: {what}; do it by hand", style=STYLES[Outcome.ERROR]))
+            console.print(Text(f"! {entry.file}:{entry.line}: {what}, correct it by hand", style=STYLES[Outcome.ERROR]))
     if not copies:
-        console.print(Text("Fixed: nothing, no cell has a correction"))
+        console.print(Text("Fixed: nothing, because no cell has a correction"))

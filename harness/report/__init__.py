@@ -28,7 +28,7 @@ def write(results: Results, folder: Path) -> Path:
             write_whole(folder / name, text.encode(errors="backslashreplace"))
     except OSError as error:
         raise InputError(
-            f"--out: cannot write the report to {folder}: {error}. What was measured is kept; mend this and give the "
-            "same command again"
+            f"--out: cannot write the report to {folder}: {error}. Completed measurements are saved. Fix the "
+            "problem and run the same command again to resume"
         ) from error
     return folder / "report.md"

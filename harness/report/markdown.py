@@ -21,7 +21,8 @@ from harness.checks.equivalence import preprocessing
 from harness.checks.results import Results
 from harness.core.paths import shown_file
 from harness.core.records import METRICS, Outcome, Row, Run, Source, Verdict
-from harness.plan.options import Options, command_of
+from harness.plan.arguments import command_of
+from harness.plan.options import Options
 from harness.report import report_json
 from harness.report.plots import FOLDER, Plot
 from harness.report.wording import SIGNS, summary, unmeasured
@@ -192,4 +193,5 @@ def cell_command(results: Results, verdict: Verdict) -> str:
     if verdict.claim.metric in ("flops", "params"):
         return command_of(Options(tables=tables, sources=sources, checks=("static",)))
     models = (verdict.claim.row.model,)
-    return command_of(dataclasses.replace(options, tables=tables, sources=sources, models=models, checks=("accuracy",)))
+    asked = dataclasses.replace(options, tables=tables, sources=sources, models=models, checks=("accuracy",))
+    return command_of(asked, measuring=True)

@@ -532,7 +532,7 @@ def test_a_store_that_fails_later_ends_the_run_with_a_word(
     def refuse(*_: object) -> None:
         raise Refused("the store is gone")
 
-    monkeypatch.setattr("harness.core.files.write_whole", refuse)
+    monkeypatch.setattr("harness.execution.store.write_whole", refuse)
     monkeypatch.setattr(Worker, "do", in_a_process)
     table = tmp_path / "table.md"
     table.write_text("| model | source | params |\n| - | - | - |\n| tiny | fake | 49.009K |\n")

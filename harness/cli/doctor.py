@@ -55,9 +55,7 @@ def _tools() -> Iterator[Diagnosis]:
 
 def _table(preview: Preview) -> Iterator[Diagnosis]:
     for problem in preview.planned.table.problems:
-        yield Diagnosis(
-            "bad", "table", str(problem), "the run ends with exit status 2 for it"
-        )
+        yield Diagnosis("bad", "table", str(problem), "the run ends with exit status 2 for it")
     if not preview.planned.targets:
         yield Diagnosis("bad", "table", "no row names a source that has an adapter", "name a source with --sources")
 
@@ -66,9 +64,7 @@ def _engine(preview: Preview) -> Iterator[Diagnosis]:
     if preview.options.engine == "ray" and importlib.util.find_spec("ray") is None:
         yield Diagnosis("bad", "engine", "Ray is not installed", "pip install 'parity-harness[ray]'")
     if preview.options.device == "cuda" and shutil.which("nvidia-smi") is None:
-        yield Diagnosis(
-            "warning", "device", "no GPU was found (nvidia-smi is missing)", "leave --device out"
-        )
+        yield Diagnosis("warning", "device", "no GPU was found (nvidia-smi is missing)", "leave --device out")
     for name, location in (("data", preview.options.data), ("store", preview.options.store)):
         if location is not None and not isinstance(location, Path):
             text = f"{location}: not tested by doctor; the run reports it if it is unreachable"
@@ -100,9 +96,7 @@ def _disk(preview: Preview) -> Iterator[Diagnosis]:
         text = f"{free / 2**30:.1f} GiB free in {folder}"
         text += f", {needed / 2**30:.1f} GiB may be needed" if needed else ""
         if not os.access(there, os.W_OK):
-            yield Diagnosis(
-                "bad", "disk", f"{folder} is not writable", "set PARITY_CACHE or --out"
-            )
+            yield Diagnosis("bad", "disk", f"{folder} is not writable", "set PARITY_CACHE or --out")
         elif free < needed:
             yield Diagnosis("bad", "disk", text, "free some space, or set PARITY_CACHE or --out")
         else:

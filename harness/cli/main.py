@@ -73,12 +73,8 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument("pages", type=Path, nargs="+", metavar="PAGE", help="Markdown or CSV files, folders, patterns")
     run.add_arguments(audit)
     compare.add_arguments(command("compare", "Shows what changed between two reports.", COMPARE))
-    run.add_arguments(
-        command("doctor", "Checks that a run with the same options finds all it needs.", DOCTOR)
-    )
-    documents.add_arguments(
-        command("documents", "Writes what a source's package documents as a page.")
-    )
+    run.add_arguments(command("doctor", "Checks that a run with the same options finds all it needs.", DOCTOR))
+    documents.add_arguments(command("documents", "Writes what a source's package documents as a page."))
     return whole
 
 

@@ -429,9 +429,7 @@ def test_stand_ins_are_not_held_against_a_document(tmp_path: Path) -> None:
 @pytest.mark.parametrize("asked", [{"data": None}, {"checks": ("static",)}, {"weights": "none"}])
 def test_why_takes_images_accuracies_and_weights(tmp_path: Path, other_weights: Path, asked: dict[str, Any]) -> None:
     given = options(tmp_path, data_for(tmp_path / "data", other_weights / "tiny.bin", number=2))
-    with pytest.raises(
-        InputError, match="--why needs --data, --checks accuracy and weights: "
-    ):
+    with pytest.raises(InputError, match="--why needs --data, --checks accuracy and weights: "):
         execute(preview(dataclasses.replace(given, **asked)), Recorder())
 
 

@@ -45,26 +45,9 @@ def test_the_examples_of_the_page() -> None:
 
 
 def test_there_is_what_is_promised() -> None:
-    assert set(harness.__all__) >= set(
-        [
-            "audit",
-            "run",
-            "preview",
-            "compare",
-            "load_report",
-            "read_tables",
-            "write_report",
-            "Options",
-            "Results",
-            "Outcome",
-            "Verdict",
-            "Claim",
-            "Finding",
-            "Source",
-            "InputError",
-            "MeasurementError",
-        ]
-    )
+    promised = "audit run preview compare load_report read_tables write_report Options Results Outcome Verdict Claim "
+    promised += "Finding Source InputError MeasurementError"
+    assert set(harness.__all__) >= set(promised.split(" "))
     documented = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
     for name in harness.__all__:
         assert getattr(harness, name) is not None

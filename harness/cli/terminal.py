@@ -54,39 +54,50 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
     elif not quiet:
         for line in _lines(results):
             print(line)
+    for text in _errors(results):
+        console.print(text)
     counts = Counter(verdict.outcome for verdict in results.verdicts)
-    for verdict in results.verdicts:
-        if verdict.outcome is Outcome.CONTRADICTED:
-            console.print(Text(f"{SIGNS[verdict.outcome]} {sentence(verdict)}", style=STYLES[verdict.outcome]))
-    for claim, texts in results.wrong.items():
-        place = f"{shown_file(claim.row.file)}:{claim.row.line}"
-        console.print(Text(f"✗ {place}: {' '.join(texts)}", style=STYLES[Outcome.CONTRADICTED]))
-    for pair in results.pairs:
-        good = pair.outcome == "same_function"
-        sign, style = ("✓", Outcome.REPRODUCED) if good else ("✗", Outcome.CONTRADICTED)
-        if pair.known_gap and pair.outcome == "different_function":
-            sign, style = "⚑", Outcome.KNOWN_GAP
-        console.print(Text(f"{sign} {pair_sentence(pair)}", style=STYLES[style]))
-    for comparison in results.preprocessing:
-        console.print(Text(preprocessing.sentence(comparison)))
-    for one in results.attributions:
-        console.print(Text(f"? {one.source} {one.model}: {one.text}"))
-    for failure in results.failures:
-        where = f"{failure.source} {failure.model}" if failure.model else failure.source
-        console.print(Text(f"! {where}: {failure.message}", style=STYLES[Outcome.ERROR]))
-    for problem in results.problems:
-        console.print(Text(f"! {problem}", style=STYLES[Outcome.ERROR]))
     tally = Text(", ").join(
         Text(f"{SIGNS[outcome]} {counts[outcome]} {outcome.replace('_', ' ')}", style=STYLES[outcome])
         for outcome in Outcome
         if counts[outcome]
     )
-    if not results.plan.targets:
-        for reason, cells in unmeasured(results.verdicts):
-            console.print(Text(f"! {reason}: {cells}", style=STYLES[Outcome.ERROR]))
     console.print()
     console.print(Text(summary(results), style="bold"), tally, sep="\n")
     console.print(Text(f"Report: {report}, for a browser {report.with_suffix('.html')}"))
+
+
+def _errors(results: Results) -> Iterator[Text]:
+    """What is wrong, cell by cell, then pair by pair, then what could not be measured or read."""
+    for verdict in results.verdicts:
+        if verdict.outcome is Outcome.CONTRADICTED:
+            yield Text(f"{SIGNS[verdict.outcome]} {sentence(verdict)}", style=STYLES[verdict.outcome])
+    for claim, texts in results.wrong.items():
+        where = f"{shown_file(claim.row.file)}:{claim.row.line}"
+        yield Text(f"✗ {where}: {' '.join(texts)}", style=STYLES[Outcome.CONTRADICTED])
+    yield from _comparisons(results)
+    for failure in results.failures:
+        where = f"{failure.source} {failure.model}" if failure.model else failure.source
+        yield Text(f"! {where}: {failure.message}", style=STYLES[Outcome.ERROR])
+    for problem in results.problems:
+        yield Text(f"! {problem}", style=STYLES[Outcome.ERROR])
+    if not results.plan.targets:
+        for reason, cells in unmeasured(results.verdicts):
+            yield Text(f"! {reason}: {cells}", style=STYLES[Outcome.ERROR])
+
+
+def _comparisons(results: Results) -> Iterator[Text]:
+    """The pairs of sources, the preprocessings and the reasons for differences, as they are."""
+    for pair in results.pairs:
+        good = pair.outcome == "same_function"
+        sign, style = ("✓", Outcome.REPRODUCED) if good else ("✗", Outcome.CONTRADICTED)
+        if pair.known_gap and pair.outcome == "different_function":
+            sign, style = "⚑", Outcome.KNOWN_GAP
+        yield Text(f"{sign} {pair_sentence(pair)}", style=STYLES[style])
+    for comparison in results.preprocessing:
+        yield Text(preprocessing.sentence(comparison))
+    for attribution in results.attributions:
+        yield Text(f"? {attribution.source} {attribution.model}: {attribution.text}")
 
 
 def _count(number: int, one: str, more: str = "") -> str:

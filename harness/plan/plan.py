@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,12 +86,7 @@ def select_targets(
     asked = [registry.parse_source(text, known) for text in options.sources]
     _check_names(table, options, [name for name, _ in asked])
     rows = [row for row in table.rows if not options.models or row.model in options.models]
-    targets = []
-    for row in rows:
-        wanted = [(name, v) for name, v in asked if row.source in (name, "")] if asked else [(row.source, None)]
-        for name, version in wanted:
-            if name in known:
-                targets.append(Target(row, Source(name, version or row.version or known[name].default_version)))
+    targets = [target for row in rows for target in _targets_of(row, asked, known)]
     if options.models and asked and not targets:
         raise InputError(
             f"--models, --sources: {_named(table)} documents none of {', '.join(options.models)} from "
@@ -99,6 +94,13 @@ def select_targets(
         )
     foreign = () if asked else tuple(row for row in rows if row.source not in known)
     return tuple(dict.fromkeys(targets)), foreign
+
+
+def _targets_of(row: Row, asked: Sequence[tuple[str, str | None]], known: Mapping[str, SourceSpec]) -> Iterator[Target]:
+    wanted = [(name, version) for name, version in asked if row.source in (name, "")] if asked else [(row.source, None)]
+    for name, version in wanted:
+        if name in known:
+            yield Target(row, Source(name, version or row.version or known[name].default_version))
 
 
 def _check_names(table: Table, options: Options, sources: Sequence[str]) -> None:

@@ -186,19 +186,19 @@ def test_an_interrupted_run_says_that_it_can_go_on(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "execute", interrupted)
+    monkeypatch.setattr("harness.checks.run.execute", interrupted)
     assert invoke(TINY) == 130
-    assert "the same command goes on from there" in capsys.readouterr().err
+    assert "Run the same command again to resume" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_one_clear_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "parity-report/store/x")
 
-    monkeypatch.setattr(command_line, "execute", full)
+    monkeypatch.setattr("harness.checks.run.execute", full)
     assert invoke(TINY) == 2
     *_, error = capsys.readouterr().err.splitlines()
-    assert error.startswith("error: [Errno 28] No space left on device: 'parity-report/store/x'. What")
+    assert error.startswith("error: [Errno 28] No space left on device: 'parity-report/store/x'. Completed")
 
 
 # --- what is wrong whatever is measured, and what is not there to be measured
@@ -250,5 +250,5 @@ def test_a_fault_of_the_harness_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -
     def broken(*_: object) -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(command_line, "execute", broken)
+    monkeypatch.setattr("harness.checks.run.execute", broken)
     assert invoke(TINY) == 2

@@ -22,7 +22,6 @@ from harness.cli.progress import Silent
 from harness.cli.run import names_of
 from harness.core.cancellation import interruptible
 from harness.core.errors import InputError
-from harness.core.paths import shown_file
 from harness.core.records import Claim, Outcome, Source, Verdict
 from harness.dataset.remote import parse_location
 from harness.plan.options import CHECKS, PRECISIONS, RUNTIMES, Options
@@ -252,7 +251,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         label = f"{one.source}-{one.claim.row.model}-{one.claim.metric}" if several else name
         # two rows of one model and source differ by their line alone
         ids.append(f"{label}-line{one.claim.row.line}" if names.count(name) > 1 and not several else label)
-    unread = [(f"{shown_file(one.file)}:{one.line}", Unread(str(one))) for one in planned.table.problems]
+    unread = [(one.where, Unread(str(one))) for one in planned.table.problems]
     if not cells:
         reasons = "; ".join(f"{reason}: {of}" for reason, of in unmeasured_reasons(foreign(planned)))
         unread.append(("nothing", Unread(f"no cell can be checked. {reasons}")))

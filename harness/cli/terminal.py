@@ -15,8 +15,9 @@ from harness.checks.equivalence import preprocessing
 from harness.checks.equivalence.findings import pair_sentence
 from harness.checks.results import Results
 from harness.cli.doctor import Diagnosis
-from harness.core.paths import shown_file
+from harness.core.paths import shown_line
 from harness.core.records import METRICS, Outcome
+from harness.core.text import plural
 from harness.plan.preview import Preview
 from harness.report import report_json
 from harness.report.corrected_copies import Copy
@@ -59,8 +60,8 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
         if verdict.outcome is Outcome.CONTRADICTED:
             console.print(Text(f"{SIGNS[verdict.outcome]} {sentence(verdict)}", style=STYLES[verdict.outcome]))
     for claim, texts in results.wrong.items():
-        place = f"{shown_file(claim.row.file)}:{claim.row.line}"
-        console.print(Text(f"✗ {place}: {' '.join(texts)}", style=STYLES[Outcome.CONTRADICTED]))
+        where = shown_line(claim.row.file, claim.row.line)
+        console.print(Text(f"✗ {where}: {' '.join(texts)}", style=STYLES[Outcome.CONTRADICTED]))
     for pair in results.pairs:
         good = pair.outcome == "same_function"
         sign, style = ("✓", Outcome.REPRODUCED) if good else ("✗", Outcome.CONTRADICTED)
@@ -87,10 +88,6 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
     console.print()
     console.print(Text(summary(results), style="bold"), tally, sep="\n")
     console.print(Text(f"Report: {report}, for a browser {report.with_suffix('.html')}"))
-
-
-def _count(number: int, one: str, more: str = "") -> str:
-    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def _outcomes(results: Results) -> Table:
@@ -131,14 +128,14 @@ def print_plan(console: Console, seen: Preview) -> None:
         table.add_row(Text(str(part.source)), ready, str(part.models), str(part.networks or "–"))
     console.print(table)
     documented, targets = seen.planned.table, seen.planned.targets
-    asked = f"{len({target.row for target in targets})} of {_count(len(documented.rows), 'row')}"
-    console.print(Text(f"{asked} in {_count(len(documented.files), 'file')}; checks: {', '.join(seen.options.checks)}"))
+    asked = f"{len({target.row for target in targets})} of {plural(len(documented.rows), 'row')}"
+    console.print(Text(f"{asked} in {plural(len(documented.files), 'file')}; checks: {', '.join(seen.options.checks)}"))
     for row in seen.planned.foreign:
         console.print(Text(f"– {row.model}: no adapter for {row.source or 'a row without a source'}, not measured"))
     if seen.images is not None:
         console.print(Text(seen.images.identity))
     if seen.forward_passes:
-        console.print(Text(f"{_count(seen.forward_passes, 'forward pass', 'forward passes')} of one image"))
+        console.print(Text(f"{plural(seen.forward_passes, 'forward pass')} of one image"))
     for problem in seen.planned.table.problems:
         console.print(Text(f"! {problem}", style=STYLES[Outcome.ERROR]))
 
@@ -163,7 +160,7 @@ def show_copies(copies: Sequence[Copy]) -> None:
     console = console_for()
     for copy in copies:
         if copy.path is not None:
-            console.print(Text(f"Fixed: {copy.path} ({_count(copy.cells, 'cell')} corrected)"))
+            console.print(Text(f"Fixed: {copy.path} ({plural(copy.cells, 'cell')} corrected)"))
         for entry in copy.left:
             documented = f"{entry.claim.metric} {entry.claim.text} {entry.claim.unit}".rstrip() if entry.claim else ""
             what = f"{entry.model} of {entry.source}, {documented}, could not be corrected to {entry.corrected}"

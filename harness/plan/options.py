@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.core.paths import Location, shown_path
+from harness.core.paths import Location, shown_file
 from harness.reference import FOLDER as REFERENCE
 
 CHECKS = ("static", "numerics", "preprocessing", "accuracy")
@@ -91,5 +91,5 @@ def _shown_weights(weights: str) -> str:
 
 
 def _quoted(path: Location) -> str:
-    """For a shell."""
-    return shlex.quote(shown_path(path))
+    """For a shell, which may be started in a folder near this one."""
+    return shlex.quote(shown_file(path, above=2))

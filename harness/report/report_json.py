@@ -219,7 +219,7 @@ def findings(results: Results, of_rows: bool = True) -> list[dict[str, Any]]:
         if of_rows or finding.row is None
     ]
     found += [_error("failure", f.source, f.model or "", f.message, {"stage": f.stage}) for f in results.failures]
-    found += [_error("unreadable", "", "", p.text, p.place) for p in results.problems]
+    found += [_error("unreadable", "", "", p.text, p.entry) for p in results.problems]
     order = ("error", "warning", "note")
     return sorted(found, key=lambda finding: order.index(finding["severity"]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.core.paths import shown_file
+from harness.core.paths import LineEntry, line_entry, shown_line
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Problem:
         return f"{self.file}:{self.line}: {self.text}"
 
     @property
-    def place(self) -> dict[str, str | int]:
-        """Where it is, as the evidence of a finding."""
-        return {"file": shown_file(self.file), "line": self.line}
+    def where(self) -> str:
+        """File and line for a reader of a report."""
+        return shown_line(self.file, self.line)
+
+    @property
+    def entry(self) -> LineEntry:
+        """File and line as the evidence of a finding."""
+        return line_entry(self.file, self.line)

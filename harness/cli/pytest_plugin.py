@@ -29,7 +29,7 @@ from harness.plan.pairs import Pair
 from harness.plan.plan import Plan, plan
 from harness.plan.preview import preview
 from harness.report.report_json import cell
-from harness.report.wording import sentence
+from harness.report.wording import line
 from harness.report.wording import unmeasured as unmeasured_reasons
 
 _RESULTS = pytest.StashKey[Results]()
@@ -84,7 +84,7 @@ class Cell:
         """Passes, fails, skips or xfails as the verdict says; fails, too, where the table itself shows an error."""
         verdict = self._verdict()
         if verdict.outcome in (Outcome.CONTRADICTED, Outcome.ERROR):
-            pytest.fail(sentence(verdict), pytrace=False)
+            pytest.fail(line(verdict), pytrace=False)
         if wrong := _results(self.config).wrong.get(self.claim):
             pytest.fail("\n".join(wrong), pytrace=False)
         if verdict.outcome is Outcome.NOT_MEASURED:

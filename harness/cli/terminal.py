@@ -22,7 +22,7 @@ from harness.plan.preview import Preview
 from harness.report import report_json
 from harness.report.corrected_copies import Copy
 from harness.report.markdown import rows
-from harness.report.wording import SIGNS, sentence, summary, unmeasured
+from harness.report.wording import SIGNS, line, outcome_words, summary, unmeasured
 
 #: characters of a line that nothing breaks
 _ENDLESS = 100_000
@@ -53,12 +53,12 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
     if not quiet and sys.stdout.isatty():
         console.print(_outcomes(results))
     elif not quiet:
-        for line in _lines(results):
-            print(line)
+        for values in _lines(results):
+            print(values)
     counts = Counter(verdict.outcome for verdict in results.verdicts)
     for verdict in results.verdicts:
         if verdict.outcome is Outcome.CONTRADICTED:
-            console.print(Text(f"{SIGNS[verdict.outcome]} {sentence(verdict)}", style=STYLES[verdict.outcome]))
+            console.print(Text(f"{SIGNS[verdict.outcome]} {line(verdict)}", style=STYLES[verdict.outcome]))
     for claim, texts in results.wrong.items():
         where = shown_line(claim.row.file, claim.row.line)
         console.print(Text(f"✗ {where}: {' '.join(texts)}", style=STYLES[Outcome.CONTRADICTED]))
@@ -78,7 +78,7 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
     for problem in results.problems:
         console.print(Text(f"! {problem}", style=STYLES[Outcome.ERROR]))
     tally = Text(", ").join(
-        Text(f"{SIGNS[outcome]} {counts[outcome]} {outcome.replace('_', ' ')}", style=STYLES[outcome])
+        Text(f"{SIGNS[outcome]} {counts[outcome]} {outcome_words(outcome)}", style=STYLES[outcome])
         for outcome in Outcome
         if counts[outcome]
     )

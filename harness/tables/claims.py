@@ -67,8 +67,8 @@ def read_tables(asked: Sequence[Path], but: Path | None = None) -> Table:
         passed_over = "; ".join(f"line {one.line}: {one.text}" for one in table.passed_over[:3]) or "no table at all"
         where = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
         raise InputError(
-            f"{where}: no model table found ({passed_over}). Expected a Markdown table whose heading names a model column "
-            "(model, name, 模型) and at least one of top1, top5, flops, params"
+            f"{where}: no model table found ({passed_over}). Expected a Markdown table whose heading names a model "
+            "column (model, name, 模型) and at least one of top1, top5, flops, params"
         )
     return replace(table, files=tuple(names), problems=tuple(problems))
 
@@ -146,9 +146,7 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _rows(
-    raw: RawTable, layout: Layout, number: int, line: int, cells: Sequence[Cell]
-) -> tuple[list[Row], list[str]]:
+def _rows(raw: RawTable, layout: Layout, number: int, line: int, cells: Sequence[Cell]) -> tuple[list[Row], list[str]]:
     """The row of each source that a line of a raw table is about, and what in the line cannot be read."""
     model = model_name(layout.cell("model", cells))
     if not model:

@@ -156,7 +156,8 @@ def test_the_hook_annotates_what_cannot_be_read(
     Path("README.md").write_text(RIGHT + "| tiny | fake | soon | 49.009K | 8 |\n")
     assert run_hook("README.md") == 2
     assert (
-        "::error file=README.md,line=4,title=unreadable::tiny: flops 'soon' is not a number\n" in capsys.readouterr().out
+        "::error file=README.md,line=4,title=unreadable::tiny: flops 'soon' is not a number\n"
+        in capsys.readouterr().out
     )
 
 

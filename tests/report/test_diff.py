@@ -138,7 +138,7 @@ def test_flips_that_cannot_be_counted_are_said_to_be_unknown(evaluated: Any) -> 
     a, b, *_ = evaluated
     shutil.rmtree(b / "kept")
     [change] = compared(a, b).changes["runs"]
-    assert (change.flips, change.no_flips) == (None, "the predictions of b/report.json are not where they were")
+    assert (change.flips, change.no_flips) == (None, "the predictions of b/report.json are no longer where they were")
 
 
 def test_other_images_are_said_to_be(evaluated: Any) -> None:

@@ -30,6 +30,6 @@ def write(results: Results, folder: Path) -> Path:
     except OSError as error:
         raise InputError(
             f"--out: cannot write the report to {folder}: {error}. Completed measurements are saved. Fix the "
-            "problem and run the same command again"
+            "problem and run the same command again to resume"
         ) from error
     return folder / "report.md"

@@ -13,6 +13,7 @@ from typing import Literal
 import uv
 
 from harness.core.errors import InputError, MeasurementError
+from harness.core.text import plural
 from harness.execution import environments
 from harness.execution.checkpoints import find
 from harness.plan.options import Options
@@ -81,7 +82,7 @@ def _environments(preview: Preview) -> Iterator[Diagnosis]:
 
 
 def _models(part: Part) -> str:
-    return f"{part.models} model{'s' * (part.models != 1)} to check"
+    return f"{plural(part.models, 'model')} to check"
 
 
 def _disk(preview: Preview) -> Iterator[Diagnosis]:

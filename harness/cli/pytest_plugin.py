@@ -50,11 +50,11 @@ class Cell:
     def check(self) -> None:
         """Passes, fails, skips or xfails as the verdict says; fails too where the table itself shows an error."""
         from harness.core.records import Outcome
-        from harness.report.wording import sentence
+        from harness.report.wording import line
 
         verdict = self._verdict()
         if verdict.outcome in (Outcome.CONTRADICTED, Outcome.ERROR):
-            pytest.fail(sentence(verdict), pytrace=False)
+            pytest.fail(line(verdict), pytrace=False)
         if wrong := _results(self.config).wrong.get(self.claim):
             pytest.fail("\n".join(wrong), pytrace=False)
         if verdict.outcome is Outcome.NOT_MEASURED:
@@ -215,12 +215,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _parametrize_cells(metafunc: pytest.Metafunc) -> None:
     """One test per cell, and one that fails for each cell that cannot be read."""
     from harness.checks.not_measured import foreign
-    from harness.core.paths import shown_file
     from harness.report.wording import unmeasured
 
     planned = _plan(metafunc.config)
     cells = [Cell(claim, source, metafunc.config) for claim, source in planned.claims()]
-    unread = [(f"{shown_file(one.file)}:{one.line}", Unread(str(one))) for one in planned.table.problems]
+    unread = [(one.where, Unread(str(one))) for one in planned.table.problems]
     if not cells:
         reasons = "; ".join(f"{reason}: {of}" for reason, of in unmeasured(foreign(planned)))
         unread.append(("nothing", Unread(f"no cell can be checked. {reasons}")))

@@ -15,13 +15,14 @@ from harness.checks.equivalence import preprocessing
 from harness.checks.equivalence.findings import pair_sentence
 from harness.checks.results import Results
 from harness.cli.doctor import Diagnosis
-from harness.core.paths import shown_file
+from harness.core.paths import shown_line
 from harness.core.records import METRICS, Outcome
+from harness.core.text import plural
 from harness.plan.preview import Preview
 from harness.report import report_json
 from harness.report.corrected_copies import Copy
 from harness.report.markdown import rows
-from harness.report.wording import SIGNS, sentence, summary, unmeasured
+from harness.report.wording import SIGNS, line, outcome_words, summary, unmeasured
 
 #: width in characters at which no line is broken
 _UNBROKEN = 100_000
@@ -52,13 +53,13 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
     if not quiet and sys.stdout.isatty():
         console.print(_outcomes(results))
     elif not quiet:
-        for line in _lines(results):
-            print(line)
+        for values in _lines(results):
+            print(values)
     for text in _errors(results):
         console.print(text)
     counts = Counter(verdict.outcome for verdict in results.verdicts)
     tally = Text(", ").join(
-        Text(f"{SIGNS[outcome]} {counts[outcome]} {outcome.replace('_', ' ')}", style=STYLES[outcome])
+        Text(f"{SIGNS[outcome]} {counts[outcome]} {outcome_words(outcome)}", style=STYLES[outcome])
         for outcome in Outcome
         if counts[outcome]
     )
@@ -71,9 +72,9 @@ def _errors(results: Results) -> Iterator[Text]:
     """What is wrong, cell by cell, then pair by pair, then what could not be measured or read."""
     for verdict in results.verdicts:
         if verdict.outcome is Outcome.CONTRADICTED:
-            yield Text(f"{SIGNS[verdict.outcome]} {sentence(verdict)}", style=STYLES[verdict.outcome])
+            yield Text(f"{SIGNS[verdict.outcome]} {line(verdict)}", style=STYLES[verdict.outcome])
     for claim, texts in results.wrong.items():
-        where = f"{shown_file(claim.row.file)}:{claim.row.line}"
+        where = shown_line(claim.row.file, claim.row.line)
         yield Text(f"✗ {where}: {' '.join(texts)}", style=STYLES[Outcome.CONTRADICTED])
     yield from _comparisons(results)
     for failure in results.failures:
@@ -98,10 +99,6 @@ def _comparisons(results: Results) -> Iterator[Text]:
         yield Text(preprocessing.sentence(comparison))
     for attribution in results.attributions:
         yield Text(f"? {attribution.source} {attribution.model}: {attribution.text}")
-
-
-def _count(number: int, one: str, more: str = "") -> str:
-    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def _outcomes(results: Results) -> Table:
@@ -143,16 +140,16 @@ def print_preview(console: Console, preview: Preview) -> None:
         table.add_row(Text(str(part.source)), ready, str(part.models), str(part.networks or "–"))
     console.print(table)
     documented, targets = preview.planned.table, preview.planned.targets
-    asked = f"{len({target.row for target in targets})} of {_count(len(documented.rows), 'row')}"
+    asked = f"{len({target.row for target in targets})} of {plural(len(documented.rows), 'row')}"
     console.print(
-        Text(f"{asked} in {_count(len(documented.files), 'file')}; checks: {', '.join(preview.options.checks)}")
+        Text(f"{asked} in {plural(len(documented.files), 'file')}; checks: {', '.join(preview.options.checks)}")
     )
     for row in preview.planned.foreign:
         console.print(Text(f"– {row.model}: no adapter for {row.source or 'a row without a source'}, not measured"))
     if preview.images is not None:
         console.print(Text(preview.images.identity))
     if preview.forward_passes:
-        console.print(Text(f"{_count(preview.forward_passes, 'forward pass', 'forward passes')} of one image"))
+        console.print(Text(f"{plural(preview.forward_passes, 'forward pass')} of one image"))
     for problem in preview.planned.table.problems:
         console.print(Text(f"! {problem}", style=STYLES[Outcome.ERROR]))
 
@@ -177,7 +174,7 @@ def show_copies(copies: Sequence[Copy]) -> None:
     console = console_for()
     for copy in copies:
         if copy.path is not None:
-            console.print(Text(f"Fixed: {copy.path} ({_count(copy.cells, 'cell')} corrected)"))
+            console.print(Text(f"Fixed: {copy.path} ({plural(copy.cells, 'cell')} corrected)"))
         for entry in copy.left:
             documented = f"{entry.claim.metric} {entry.claim.text} {entry.claim.unit}".rstrip() if entry.claim else ""
             what = f"{entry.model} of {entry.source}, {documented}, could not be corrected to {entry.corrected}"

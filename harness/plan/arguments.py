@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.core.paths import Location, shown_path
+from harness.core.paths import Location, shown_file
 from harness.plan.options import Options, OptionSpec, specs
 
 COMMAND = "python -m harness.run"
@@ -76,4 +76,4 @@ def command_of(options: Options, measuring: bool = False) -> str:
 def _text(value: str | int | tuple[str, ...] | Location) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
-    return str(value) if isinstance(value, str | int) else shown_path(value)
+    return str(value) if isinstance(value, str | int) else shown_file(value, above=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.core.paths import shown_file
+from harness.core.paths import line_entry
 from harness.core.records import Finding, Row, Source, Suspect, Verdict
 
 
@@ -95,5 +95,5 @@ def _overlooks(source: Source, file: str, convention: str, cells: Sequence[Verdi
         f"finds {span} % of the multiply-adds of its convolutions and matrix products, so that the figure does not "
         "tell what the network costs."
     )
-    evidence = {"file": shown_file(file), "line": cells[0].claim.row.line, "share_seen": shares[0] / 100}
+    evidence = {**line_entry(file, cells[0].claim.row.line), "share_seen": shares[0] / 100}
     return Finding("counter_overlooks", "warning", str(source), models, text, evidence)

@@ -188,7 +188,7 @@ def test_the_cause_is_in_the_report_and_in_the_verdict(tmp_path: Path, other_wei
     assert told in finding["text"]
     assert finding["evidence"]["outcome"] == "named"
     assert len(finding["evidence"]["evidence"]) == len(results.attributions[0].evidence)
-    _, _, section = page.partition("## Why?")
+    _, _, section = page.partition("## Accuracy diagnosis")
     assert told in section
     rows = [line for line in section.splitlines() if line.startswith("|")]
     assert rows[0].startswith("| factor | swapped | images | another best class |")

@@ -172,6 +172,8 @@ class Run:
     engine: str = ""  #: what ran the network, in words
     planned: int = 0  #: images of the set; more than were scored where a run was stopped early
     certificate: Certificate | None = None  #: None where nothing but the native network ran
+    #: name in harness.checks.accuracy.metrics.registry -> figure; what the predictions do not tell is absent
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 from harness import __version__
 from harness.checks import issues
 from harness.checks.accuracy.judge import accuracy
+from harness.checks.accuracy.metrics import registry
 from harness.checks.equivalence.paired_accuracy import sentence
 from harness.checks.equivalence.run import PairedRuns
 from harness.checks.results import Results
@@ -133,11 +134,25 @@ def run_entry(run: Run, out: Path | None = None) -> dict[str, Any]:
         "planned": run.planned,
         "predictions": _from(out, run.predictions) if out and run.predictions else None,
         "certificate": certificate_entry(run),
+        "metrics": metric_entries(run),
     }
 
 
 def _from(out: Path, predictions: str) -> str:
     return predictions if is_url(predictions) else Path(os.path.relpath(predictions, out)).as_posix()
+
+
+def metric_entries(run: Run) -> dict[str, dict[str, Any]]:
+    """Every registered metric of a run; the value is None where the stored predictions do not tell it."""
+    return {
+        metric.name: {
+            "value": run.metrics.get(metric.name),
+            "unit": metric.unit,
+            "better": metric.better,
+            "documented": metric.judge is not None,
+        }
+        for metric in registry.registered()
+    }
 
 
 def certificate_entry(run: Run) -> dict[str, Any] | None:

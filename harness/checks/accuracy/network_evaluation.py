@@ -13,6 +13,7 @@ import pandas as pd
 
 from harness.checks.accuracy import certificate
 from harness.checks.accuracy.certificate import Deviation
+from harness.checks.accuracy.metrics import registry
 from harness.checks.accuracy.scores import PredictionTable
 from harness.core.records import Certificate, CheckpointUsed, Run
 from harness.dataset.image_set import ImageSet
@@ -258,7 +259,13 @@ class NetworkEvaluation:
             precision="fp32" if self._fallback else self._session.precision,
             planned=len(self._order),
             certificate=None if self._plain else self._certificate(),
+            metrics=registry.measure(predictions, self._scored_labels()),
         )
+
+    def _scored_labels(self) -> dict[str, int]:
+        """Image -> label, of the images that were scored."""
+        scored = self._main.decoded[: self.seen].tolist()
+        return {ref.name: ref.label for ref, counts in zip(self._order, scored, strict=False) if counts}
 
     def _label_note(self) -> str | None:
         best = self._that_counts(lambda ledger: ledger.best[:, 0])

@@ -7,6 +7,7 @@ Whatever comes back is stored here, too.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import uuid
@@ -169,7 +170,11 @@ def _events(reference: Any) -> list[tuple[int, Event]]:
 def _keep(predictions: Predictions, event: Event) -> None:
     """Stores here what the node may have stored where nobody else sees it."""
     if event["event"] == "predictions":
-        predictions.store(event["rows"], event["undecodable"])
+        predictions.store(
+            event["rows"],
+            event["undecodable"],
+            [text and base64.b64decode(text) for text in event.get("full_logits", ())],
+        )
     elif event["event"] == "network":
         predictions.save_network({name: event[name] for name in event if name != "run"})
 

@@ -137,12 +137,12 @@ class Certificate:
     runtime: str
     precision: str
     engine: str  #: what ran the faster network, in words
-    checked: int  #: images that both ran, whatever their margins
+    cross_checked: int  #: images that both ran, whatever their margins; "checked" in report.json
     deviation: float  #: the largest on these
     relative: float  #: root mean square of the difference over that of the native logits
     margin: float  #: what the deciding gaps of an image have to exceed
     rerun: int  #: images whose do not, so that the native network decided
-    sure: int  #: images among the checked whose do
+    confident: int  #: images that both ran whose do; "sure" in report.json
     differing: int  #: of these, how many the native network decides otherwise
     fallback: str | None  #: why the native network decided on every image; None where it did not have to
     top1_count: int | None  #: right by the faster network alone, none of them run again; None where it is not known

@@ -160,7 +160,8 @@ def certificate_entry(run: Run) -> dict[str, Any] | None:
     found = run.certificate
     if found is None:
         return None
-    entry = dataclasses.asdict(found)
+    renamed = {"cross_checked": "checked", "confident": "sure"}
+    entry = {renamed.get(name, name): value for name, value in dataclasses.asdict(found).items()}
     for name in ("deviation", "relative", "margin"):  # what is no number has no place in JSON
         entry[name] = entry[name] if math.isfinite(entry[name]) else None
     for metric, alone, own in (

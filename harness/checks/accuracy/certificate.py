@@ -60,7 +60,7 @@ def deviation(pairs: Iterable[tuple[Floats, Floats]]) -> Deviation:
     return Deviation(images, largest, (squares / own) ** 0.5 if own else float("inf"))
 
 
-def deciding_gap(logits: Sequence[float]) -> float:
+def decision_margin(logits: Sequence[float]) -> float:
     """The smaller of the gaps that decide top1 and top5, of logits sorted in falling order; infinite without any."""
     gaps = [logits[k - 1] - logits[k] for k in (1, 5) if len(logits) > k]
     return float(min(gaps, default=np.inf))

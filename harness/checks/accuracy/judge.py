@@ -103,7 +103,8 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
     if population is None:
         return unjudged(f"the data is not ImageNet val ({identity})")
     if run.decode_errors:
-        return unjudged(f"{len(run.decode_errors)} images could not be decoded, so the count is not a census")
+        images = "1 image" if len(run.decode_errors) == 1 else f"{len(run.decode_errors)} images"
+        return unjudged(f"{images} could not be decoded, so the accuracy does not cover the whole data set")
     if run.label_note:
         return unjudged(run.label_note)
     plain = _standing(claim, run, population)

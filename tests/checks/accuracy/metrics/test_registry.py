@@ -120,7 +120,7 @@ def test_a_metric_is_one_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "import numpy as np\n"
         "from harness.checks.accuracy.metrics.base import RunMetric\n"
         "def wrong(batch): return np.asarray(batch.classes[:, 0] != batch.labels, np.float64)\n"
-        "METRICS = (RunMetric('top1_error', 'top-1 error', '%', 'lower', wrong, lambda v: 100 * v.mean(), 2, 'Toy.'),)\n"
+        "METRICS = (RunMetric('top1_error', 'top-1 error', '%', 'lower', wrong, lambda v: 100 * v.mean(), 2, 'T'),)\n"
     )
     monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(tmp_path)])
     registry.registered.cache_clear()

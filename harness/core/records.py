@@ -177,6 +177,28 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Divergence:
+    """The first operation whose outputs differ although its inputs agree; see harness.checks.equivalence.divergence."""
+
+    layer_a: str
+    layer_b: str
+    kind_a: str
+    kind_b: str
+    why: str
+    difference: float | None  #: 2-norm of the difference over that of a's output; None where it is not finite
+
+
+@dataclass(frozen=True)
+class WiringDifference:
+    """A layer whose attributes, or what leads to it from the layers before, differ between two networks."""
+
+    layer_a: str
+    layer_b: str
+    text_a: str
+    text_b: str
+
+
+@dataclass(frozen=True)
 class PairResult:
     """Two implementations of one model with the same weights, on the same prepared images."""
 
@@ -190,11 +212,10 @@ class PairResult:
     relative_diff: float | None = None  #: 2-norm of the difference of all logits over that of a's
     top1_agreement: float | None = None  #: share of images with the same best class
     top5_agreement: float | None = None  #: share of images with the same five best classes in the same order
-    divergence: Mapping[str, Any] | None = None  #: fields of divergence.Divergence
-    layers: tuple[
-        tuple[str, float], ...
-    ] = ()  #: relative difference after each layer with weights; see divergence.profile
-    wiring: tuple[Mapping[str, str], ...] = ()  #: fields of wiring.WiringDifference
+    divergence: Divergence | None = None
+    #: layer with weights -> relative difference after it; see divergence.profile
+    layers: tuple[tuple[str, float], ...] = ()
+    wiring_differences: tuple[WiringDifference, ...] = ()
     inventories: tuple[Mapping[str, int], ...] = ()  #: kind of operation -> count, of a and of b
     reason: str | None = None  #: why there is no correspondence, or what is stale
     known_gap: Mapping[str, str] | None = None  #: reason and url, where the difference is listed

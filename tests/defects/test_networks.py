@@ -79,7 +79,7 @@ def test_timm_planted_defects_are_found_and_named(
     tmp_path: Path,
 ) -> None:
     script = Path(__file__).with_name("network.py")
-    printed = inside(installed("timm"), script, "", str(numerics.ROUNDING), str(tmp_path / "traces"), importable=True)
+    printed = inside(installed("timm"), script, "", str(logit_difference.ROUNDING), str(tmp_path / "traces"), importable=True)
     lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     found: dict[str, dict[str, Any]] = {line["name"]: line for line in lines}
     assert set(found) == {*UNDAMAGED, *NAMED}

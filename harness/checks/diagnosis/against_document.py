@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.checks.diagnosis import attribution, factors, wording
+from harness.checks.diagnosis import attribution, factors, judge, wording
 from harness.checks.diagnosis.attribution import Attribution, Swap, Target
 from harness.checks.diagnosis.factors import Identified, Variant
 from harness.checks.diagnosis.variant_runner import VariantRunner
@@ -49,8 +49,8 @@ def explain(
     """
     labels = {ref.name: ref.label for ref in bench.images.images}
     base = Predictions(parse_location(run.predictions)).read()
-    own = attribution.scored(base, labels)
-    off = attribution.misses(target, own) if target else []
+    own = judge.scored(base, labels)
+    off = judge.misses(target, own) if target else []
     refs = [ref for ref in shuffled(bench.images.images) if ref.name in own.index]
     stages = [stage for stage in STAGES if stage < len(refs)] if off else []
     stages.append(len(refs) if off else min(len(refs), NOTHING_MISSED))
@@ -62,14 +62,14 @@ def explain(
         bench.session.progress.stage(f"why {run.source} {run.documented_model}: {len(left)} swaps on {stage:,} images")
         refused |= _run(run, known, left, refs[:stage], labels, base, bench, tables)
         tried = {name: table for name, table in tables.items() if name[0] != factors.CONTROL and name not in refused}
-        judged = attribution.judge(target, own, tried, len(stages)) if target else attribution.improvements(own, tried)
+        judged = judge.judge(target, own, tried, len(stages)) if target else judge.improvements(own, tried)
         # what is refuted was not run on more images, and stays so
-        gone = {name: swap for name, swap in swaps.items() if swap.status == "refuted"}
+        gone = {name: swap for name, swap in judge.items() if swap.status == "refuted"}
         swaps = {(swap.factor, swap.text): gone.get((swap.factor, swap.text), swap) for swap in judged}
         left = [v for v in left if v.name in swaps and swaps[v.name].status != "refuted"]
         if not left:
             break
-    found = list(swaps.values())
+    found = list(judge.values())
     outcome, causes = attribution.conclude(found) if target else _improved(found, tables)
     if target and off:
         apart = _apart(found, causes, tables) if outcome == "ambiguous" else None
@@ -80,7 +80,7 @@ def explain(
     else:
         text = wording.without_document(run, outcome, causes, found)
     controls = {name: table for name, table in tables.items() if name[0] == factors.CONTROL}
-    evidence = [dataclasses.replace(one, status="control", p=None) for one in attribution.improvements(own, controls)]
+    evidence = [dataclasses.replace(one, status="control", p=None) for one in judge.improvements(own, controls)]
     evidence += found
     evidence += [Swap(*name, "not tried", why=why) for name, why in refused.items()]
     evidence += [Swap(factor, "", "not tried", why=why) for factor, why in factors.untried(known)]
@@ -140,10 +140,10 @@ def _run(
     for name, variant in measured.items():
         if name not in failed:
             table = kept[name].read()
-            tables[variant.name] = attribution.scored(table[table["image"].isin(names)], labels)
+            tables[variant.name] = judge.scored(table[table["image"].isin(names)], labels)
     for variant in variants:
         if variant.label and variant.name not in tables:  # on all images, since it takes no forward pass
-            tables[variant.name] = attribution.scored(base, attribution.other_labels(variant.label, labels, base))
+            tables[variant.name] = judge.scored(base, judge.other_labels(variant.label, labels, base))
     return {measured[name].name: why for name, why in failed.items()}
 
 
@@ -155,7 +155,7 @@ def _improved(
     if not better:
         return "nothing_to_explain", ()
     best = tables[better[0].factor, better[0].text]
-    left = [swap for swap in better if attribution.as_good_as(best, tables[swap.factor, swap.text])]
+    left = [swap for swap in better if judge.as_good_as(best, tables[swap.factor, swap.text])]
     causes = tuple(dict.fromkeys(swap.factor for swap in left))
     return ("named" if len(causes) == 1 else "ambiguous"), causes
 
@@ -169,4 +169,4 @@ def _apart(swaps: Sequence[Swap], causes: Sequence[str], tables: Mapping[_Name, 
     if len(first) < 2:
         return None
     one, two = (tables[swap.factor, swap.text] for swap in list(first.values())[:2])
-    return attribution.images_to_tell(one, two)
+    return judge.images_to_tell(one, two)

@@ -17,6 +17,7 @@ from harness.checks.diagnosis.attribution import Agreement, Attribution
 from harness.checks.diagnosis.factors import Identified, Variant
 from harness.checks.diagnosis.variant_runner import VariantRunner, identified, identify_task
 from harness.checks.diagnosis.weight_swap import state_task, transplant
+from harness.checks.stored_records import from_json, to_json
 from harness.core.records import Run, Source
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.dataset.remote import parse_location
@@ -42,10 +43,9 @@ def explain_difference(run: Run, other: Run, bench: VariantRunner, same_function
         answer = _compare(run, other, bench, same_function, mine, theirs)
         if answer is None:
             return None
-        bench.session.store.save_static(identity, dataclasses.asdict(answer))
+        bench.session.store.save_static(identity, to_json(answer))
         return answer
-    evidence = tuple(Agreement(**fields) for fields in known["evidence"])
-    return Attribution(**{**known, "factors": tuple(known["factors"]), "evidence": evidence})
+    return from_json(Attribution, known)
 
 
 def _identity(run: Run, other: Run, bench: VariantRunner, same_function: bool | None) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _agreements(
 def _most_apart(mine: pd.DataFrame, theirs: pd.DataFrame, images: ImageSet) -> list[ImageRef]:
     """The images on which two runs differ most, and some others."""
     both = agreement.listed_by_both(mine, theirs)
-    largest = [float(found.max()) for found in agreement.logit_differences(both)]
+    largest = [float(found.max()) for found in agreement.least_logit_differences(both)]
     differences = dict(zip(both["image"], largest, strict=True))
     ranked = sorted(differences, key=lambda name: -differences[name])[:MOST_APART]
     others = [ref.name for ref in shuffled(images.images) if ref.name in differences and ref.name not in ranked]

@@ -13,13 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from harness.checks.diagnosis.attribution import PREPROCESSING, Agreement, Outcome, with_status
-from harness.checks.equivalence.numerics import ROUNDING
+from harness.checks.equivalence.logit_difference import ROUNDING
 
 
 def agreement(factor: str, text: str, swapped: pd.DataFrame, other: pd.DataFrame) -> Agreement:
     """How near a swap brings a source to the other; both as store.Predictions.read() gives them."""
     both = listed_by_both(swapped, other)
-    differences = logit_differences(both)
+    differences = least_logit_differences(both)
     of_other = np.concatenate([*(np.asarray(logits, np.float64) for logits in both["logits_b"]), np.empty(0)])
     same = sum(a[0] == b[0] for a, b in zip(both["classes_a"], both["classes_b"], strict=True))
     if not len(both):
@@ -33,7 +33,7 @@ def listed_by_both(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     return one[one["error"].isna()].merge(other[other["error"].isna()], on="image", suffixes=("_a", "_b"))
 
 
-def logit_differences(both: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
+def least_logit_differences(both: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
     """For each image |a - b| of every class that one of the two lists among its best.
 
     The other's logit of a class that it does not list is at most its last one, so that they differ at least by what

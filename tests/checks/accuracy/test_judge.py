@@ -141,7 +141,10 @@ def test_where_the_row_says_no_size_the_sources_own_is_the_plain_one() -> None:
             {"checkpoint": CheckpointUsed("a.pth", "0" * 64, None, "stand-in: seed 0")},
             "stand-in weights, which say nothing about the documented accuracy",
         ),
-        ({"decode_errors": {"a.JPEG": "truncated"}}, "1 image could not be decoded, so the accuracy does not cover the whole data set"),
+        (
+            {"decode_errors": {"a.JPEG": "truncated"}},
+            "1 image could not be decoded, so the accuracy does not cover the whole data set",
+        ),
         ({"label_note": "labels look off by one"}, "labels look off by one"),
     ],
 )

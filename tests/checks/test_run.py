@@ -484,7 +484,7 @@ def test_an_image_that_cannot_be_decoded_is_counted_and_named(tmp_path: Path, ch
         assert "the JPEG is truncated" in why
         assert [failure.message for failure in results.failures] == [f"{name} was not scored: {why}"]
         assert outcomes(results) == cells("tiny", **STATIC, **UNMEASURED)
-        assert "1 images could not be decoded" in (verdict(results, "tiny", "top1").cause or "")
+        assert "1 image could not be decoded" in (verdict(results, "tiny", "top1").cause or "")
         assert results.exit_status == 2
 
 

@@ -1,12 +1,13 @@
-"""Why does a run miss what is documented? One factor is swapped at a time, on as few images as tell, and judged.
+"""Why a run misses what is documented: one factor is swapped at a time, on as few images as are needed, and judged.
 
-A swap that is refuted on some images is not run on more; what is left goes on to all of them.
+A swap that is refuted on some images is not run on more; the others are run on all of them.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -54,36 +55,17 @@ def explain(
     refs = [ref for ref in shuffled(bench.images.images) if ref.name in own.index]
     stages = [stage for stage in STAGES if stage < len(refs)] if off else []
     stages.append(len(refs) if off else min(len(refs), NOTHING_MISSED))
-    tables: dict[_Name, pd.DataFrame] = {}
-    refused: dict[_Name, str] = {}
-    swaps: dict[_Name, Swap] = {}
-    left = _variants(run, row, known, page, checkpoints)
-    for stage in stages:
-        bench.session.progress.stage(f"why {run.source} {run.documented_model}: {len(left)} swaps on {stage:,} images")
-        refused |= _run(run, known, left, refs[:stage], labels, base, bench, tables)
-        tried = {name: table for name, table in tables.items() if name[0] != factors.CONTROL and name not in refused}
-        judged = judge.judge(target, own, tried, len(stages)) if target else judge.improvements(own, tried)
-        # what is refuted was not run on more images, and stays so
-        gone = {name: swap for name, swap in judge.items() if swap.status == "refuted"}
-        swaps = {(swap.factor, swap.text): gone.get((swap.factor, swap.text), swap) for swap in judged}
-        left = [v for v in left if v.name in swaps and swaps[v.name].status != "refuted"]
-        if not left:
-            break
-    found = list(judge.values())
-    outcome, causes = attribution.conclude(found) if target else _improved(found, tables)
+    tried = _try(run, target, own, known, _variants(run, row, known, page, checkpoints), stages, refs, base, bench)
+    found = list(tried.swaps.values())
+    outcome, causes = attribution.conclude(found) if target else _improved(found, tried.tables)
     if target and off:
-        apart = _apart(found, causes, tables) if outcome == "ambiguous" else None
-        text = wording.against_document(run, target, off, outcome, causes, found, apart)
+        needed = _images_to_separate(found, causes, tried.tables) if outcome == "ambiguous" else None
+        text = wording.against_document(run, target, off, outcome, causes, found, needed)
     elif target:
         outcome, causes = "nothing_to_explain", ()
         text = wording.holding(run, target, found)
     else:
         text = wording.without_document(run, outcome, causes, found)
-    controls = {name: table for name, table in tables.items() if name[0] == factors.CONTROL}
-    evidence = [dataclasses.replace(one, status="control", p=None) for one in judge.improvements(own, controls)]
-    evidence += found
-    evidence += [Swap(*name, "not tried", why=why) for name, why in refused.items()]
-    evidence += [Swap(factor, "", "not tried", why=why) for factor, why in factors.untried(known)]
     return Attribution(
         str(run.source),
         run.documented_model,
@@ -94,8 +76,58 @@ def explain(
         text,
         attribution.images_seen(found),
         target.population if target else len(refs),
-        tuple(evidence),
+        tuple(_evidence(own, tried, known)),
     )
+
+
+@dataclass
+class _Tried:
+    """What became of the swaps so far."""
+
+    tables: dict[_Name, pd.DataFrame] = field(default_factory=dict)  #: judge.scored() with each swap
+    refused: dict[_Name, str] = field(default_factory=dict)  #: why a swap cannot be run
+    swaps: dict[_Name, Swap] = field(default_factory=dict)
+
+
+def _try(
+    run: Run,
+    target: Target | None,
+    own: pd.DataFrame,
+    known: Identified,
+    variants: Sequence[Variant],
+    stages: Sequence[int],
+    refs: Sequence[ImageRef],
+    base: pd.DataFrame,
+    bench: VariantRunner,
+) -> _Tried:
+    """Runs and judges the variants on more images stage by stage; those that are refuted go no further."""
+    labels = {ref.name: ref.label for ref in bench.images.images}
+    found, left = _Tried(), list(variants)
+    for stage in stages:
+        bench.session.progress.stage(f"why {run.source} {run.documented_model}: {len(left)} swaps on {stage:,} images")
+        found.refused |= _run(run, known, left, refs[:stage], labels, base, bench, found.tables)
+        tables = {
+            name: table
+            for name, table in found.tables.items()
+            if name[0] != factors.CONTROL and name not in found.refused
+        }
+        judged = judge.judge(target, own, tables, len(stages)) if target else judge.improvements(own, tables)
+        # what is refuted was not run on more images, and stays so
+        gone = {name: swap for name, swap in found.swaps.items() if swap.status == "refuted"}
+        found.swaps = {(swap.factor, swap.text): gone.get((swap.factor, swap.text), swap) for swap in judged}
+        left = [v for v in left if v.name in found.swaps and found.swaps[v.name].status != "refuted"]
+        if not left:
+            break
+    return found
+
+
+def _evidence(own: pd.DataFrame, tried: _Tried, known: Identified) -> list[Swap]:
+    """The control, every swap, and those that could not be tried."""
+    controls = {name: table for name, table in tried.tables.items() if name[0] == factors.CONTROL}
+    evidence = [dataclasses.replace(one, status="control", p=None) for one in judge.improvements(own, controls)]
+    evidence += tried.swaps.values()
+    evidence += [Swap(*name, "not tried", why=why) for name, why in tried.refused.items()]
+    return evidence + [Swap(factor, "", "not tried", why=why) for factor, why in factors.untried(known)]
 
 
 def probes(images: ImageSet) -> list[ImageRef]:
@@ -160,7 +192,9 @@ def _improved(
     return ("named" if len(causes) == 1 else "ambiguous"), causes
 
 
-def _apart(swaps: Sequence[Swap], causes: Sequence[str], tables: Mapping[_Name, pd.DataFrame]) -> int | None:
+def _images_to_separate(
+    swaps: Sequence[Swap], causes: Sequence[str], tables: Mapping[_Name, pd.DataFrame]
+) -> int | None:
     """About how many images could tell the two likeliest factors from each other; None where they never differed."""
     first: dict[str, Swap] = {}
     for swap in swaps:
@@ -168,5 +202,5 @@ def _apart(swaps: Sequence[Swap], causes: Sequence[str], tables: Mapping[_Name, 
             first.setdefault(swap.factor, swap)
     if len(first) < 2:
         return None
-    one, two = (tables[swap.factor, swap.text] for swap in list(first.values())[:2])
-    return judge.images_to_tell(one, two)
+    a, b = (tables[swap.factor, swap.text] for swap in list(first.values())[:2])
+    return judge.images_to_tell(a, b)

@@ -1,6 +1,6 @@
-"""How near is one source to another on the same images? Told by logits, which say more of an image than a verdict.
+"""How near one source is to another on the same images, by their logits. Pure functions.
 
-Pure functions. A swap that makes the logits equal up to rounding is the cause of the difference, which no count shows.
+A swap that makes the logits equal up to rounding is the cause of the difference; counts of right images do not show it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def agreement(factor: str, text: str, swapped: pd.DataFrame, other: pd.DataFrame
     return Agreement(factor, text, "fits" if relative <= ROUNDING else "refuted", len(both), int(same), relative)
 
 
-def listed_by_both(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+def listed_by_both(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     """The images that both could decode; columns image, classes_a, logits_a, classes_b, logits_b."""
-    return one[one["error"].isna()].merge(other[other["error"].isna()], on="image", suffixes=("_a", "_b"))
+    return a[a["error"].isna()].merge(b[b["error"].isna()], on="image", suffixes=("_a", "_b"))
 
 
 def least_logit_differences(both: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
@@ -44,9 +44,9 @@ def least_logit_differences(both: pd.DataFrame) -> list[npt.NDArray[np.float64]]
     for classes_a, logits_a, classes_b, logits_b in zip(*columns, strict=True):
         a, b = dict(zip(classes_a, logits_a, strict=True)), dict(zip(classes_b, logits_b, strict=True))
         differences = [abs(a[c] - b[c]) for c in a.keys() & b.keys()]
-        for ours, theirs in ((a, b), (b, a)):
-            last = min(theirs.values())
-            differences += [max(0.0, ours[c] - last) for c in ours.keys() - theirs.keys()]
+        for listing, other in ((a, b), (b, a)):
+            last = min(other.values())
+            differences += [max(0.0, listing[c] - last) for c in listing.keys() - other.keys()]
         found.append(np.array(differences, np.float64))
     return found
 
@@ -84,5 +84,5 @@ def conclude_pair(
     return "together", tuple(factor for factors in spread for factor in factors)
 
 
-def _as_far(one: float | None, other: float | None) -> bool:
-    return one == other or (one is not None and other is not None and math.isclose(one, other, rel_tol=ROUNDING))
+def _as_far(a: float | None, b: float | None) -> bool:
+    return a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=ROUNDING))

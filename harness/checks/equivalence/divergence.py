@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -158,10 +157,10 @@ def _other_kind(a: Trace, b: Trace, call_a: Call, call_b: Call, agree: Agree) ->
 
 def _run_by_one_alone(a: Trace, b: Trace, call_a: Call, call_b: Call, agree: Agree) -> Divergence | None:
     """Where one of the two runs operations that the other does not."""
-    between = _between(a, call_a.index, functools.partial(agree, j=call_b.index))
+    between = _between(a, call_a.index, lambda index: agree(index, call_b.index))
     if between:
         return _divergence(a, b, between[0], call_b, _run(a, between, "first"))
-    between = _between(b, call_b.index, functools.partial(agree, call_a.index))
+    between = _between(b, call_b.index, lambda index: agree(call_a.index, index))
     if between:
         return _divergence(a, b, call_a, between[0], _run(b, between, "second"))
     return None

@@ -270,7 +270,7 @@ def test_a_part_that_proves_nothing_is_not_measured(which: str) -> None:
     stand_in = CheckpointUsed("a.pth", "0" * 64, None, "stand-in: seed 0")
     for fields, reason in (
         ({"checkpoint": stand_in}, "stand-in weights"),
-        ({"decode_errors": {"a.JPEG": "cut"}}, "1 images could not be decoded"),
+        ({"decode_errors": {"a.JPEG": "cut"}}, "1 image could not be decoded"),
         ({"label_note": "labels look off by one"}, "labels look off by one"),
     ):
         found = judged_part([part(*PARTS[which], **fields)])

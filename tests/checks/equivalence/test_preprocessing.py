@@ -16,7 +16,8 @@ from fakes import CUT_JPEG, contents, write_images
 from harness.adapters.base import STEPS
 
 from harness.checks.equivalence import preprocessing_runner
-from harness.checks.equivalence.preprocessing import Comparison, Step, against_page, compare, sentence
+from harness.checks.equivalence.page_preprocessing import against_page
+from harness.checks.equivalence.preprocessing import Comparison, Step, compare, sentence
 from harness.core.records import Finding
 from harness.dataset.image_set import open_images
 from harness.worker.arrays import load, save
@@ -188,10 +189,10 @@ def test_images_of_one_source_alone_are_an_error(tmp_path: Path) -> None:
 def test_all_that_the_page_determines_holds(tmp_path: Path) -> None:
     (found,) = checked(tmp_path)
     assert found.severity == "note"
-    assert "as the page says in all that it says, on all 4 images: the short side, the aspect ratio kept" in found.text
+    assert "preprocessing matches the page on all 4 images (short side, aspect ratio" in found.text
     assert "mean and std" in found.text
     assert "mean" not in checked(tmp_path, {"ratio": 0.887})[0].text
-    assert "the short side" not in checked(tmp_path, {"short_side": {"224": 256}})[0].text
+    assert "short side" not in checked(tmp_path, {"short_side": {"224": 256}})[0].text
     assert checked(tmp_path, {}) == []
 
 
@@ -266,7 +267,7 @@ def test_a_planted_deviation_is_named(tmp_path: Path, step: str, defect: Callabl
 
 def test_a_deviation_counts_its_images(tmp_path: Path) -> None:
     (found,) = checked(tmp_path, normalise=lambda crop, n: normalise(crop[..., ::-1] if n == 1 else crop))
-    assert found.text.startswith("a==1 prepares 1 of 4 images for net otherwise than the page says: the channels")
+    assert found.text.startswith("a==1 net: preprocessing of 1 of 4 images differs from the page: the channels")
     assert found.evidence["worst_image"] == "1.jpg"
 
 

@@ -185,7 +185,7 @@ class Divergence:
     kind_a: str
     kind_b: str
     why: str
-    difference: float | None  #: 2-norm of the difference over that of a's output; None where it is not finite
+    difference: float | None  #: 2-norm of the difference over that of a's output; in a PairResult None unless finite
 
 
 @dataclass(frozen=True)

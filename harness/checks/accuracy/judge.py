@@ -128,7 +128,7 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
         open_still = open_still if found.decision else f"{plain.text}; {text}, {found.text}"
     if not at_size:
         whose = "the column's" if claim.counted_at else "the row's"
-        return unjudged(f"it was measured at {run.input_size} pixels alone, not at {whose} {size}")
+        return unjudged(f"it was measured at {run.input_size} pixels only, not at {whose} {size}")
     if open_still:
         return unjudged(open_still)
     return Verdict(claim, source, Outcome.CONTRADICTED, measured, at, plain.text, evidence)

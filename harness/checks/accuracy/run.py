@@ -1,4 +1,4 @@
-"""Runs the network of every row over the images, as far as it takes to judge the row's accuracies."""
+"""Evaluates the network of every row on as many images as are needed to judge the row's accuracies."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from harness.worker.images import ImageRef
 STAGES = (256, 1024, 4096, 16384)
 #: images on which swaps are tried where no documented figure is missed
 NOTHING_MISSED = 512
-#: images from which is told what a source does
+#: images on which a worker identifies what a source does
 PROBES = 64
 
 
@@ -131,7 +131,7 @@ def _evidence(own: pd.DataFrame, tried: _Tried, known: Identified) -> list[Swap]
 
 
 def probes(images: ImageSet) -> list[ImageRef]:
-    """The images from which is told what a source does."""
+    """The images on which a worker identifies what a source does."""
     return shuffled(images.images)[:PROBES]
 
 
@@ -203,4 +203,4 @@ def _images_to_separate(
     if len(first) < 2:
         return None
     a, b = (tables[swap.factor, swap.text] for swap in list(first.values())[:2])
-    return judge.images_to_tell(a, b)
+    return judge.images_to_distinguish(a, b)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from harness.core.records import Metric
 
-#: what an attribution can be against, beside another source
+#: what an attribution can be against, other than another source
 DOCUMENT, NOTHING = "the documented figures", "nothing"
 LABEL_ORDER = "label order"
 #: the factor of a swap that takes over all of another source's preprocessing

@@ -73,7 +73,7 @@ CONTROL = "none (control)"
 LABELS = (
     Variant(LABEL_ORDER, "labels one lower than given", label="-1"),
     Variant(LABEL_ORDER, "labels one higher than given", label="+1"),
-    Variant(LABEL_ORDER, "another order of the classes, told from the predictions", label="order"),
+    Variant(LABEL_ORDER, "another order of the classes, inferred from the predictions", label="order"),
 )
 
 
@@ -81,7 +81,7 @@ def control(known: Identified) -> Variant | None:
     """Every step repeated with the identified parameters; None where one is not known."""
     if any(parameters is None for parameters in known.recipe.values()):
         return None
-    return Variant(CONTROL, "every step as it was told from the source, nothing swapped", {"changed": known.recipe})
+    return Variant(CONTROL, "every step as identified in the source, nothing swapped", {"changed": known.recipe})
 
 
 # -- one source ----------------------------------------------------------------------------------

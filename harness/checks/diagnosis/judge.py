@@ -48,7 +48,7 @@ def other_labels(how: str, labels: Mapping[str, int], predictions: pd.DataFrame)
     """The labels read otherwise: "+1", "-1", or "order", the order of the classes that the predictions tell.
 
     For "order" each label gets the class that its images are taken for, no two labels the same, so that as many
-    images as can be are right (linear assignment). It is told to the images of a fold by those of the other folds, so
+    images as can be are right (linear assignment). The images of a fold get it from those of the other folds, so
     that no image speaks for itself; a label that the others do not have stays as it is.
     """
     if how != "order":
@@ -64,12 +64,12 @@ def other_labels(how: str, labels: Mapping[str, int], predictions: pd.DataFrame)
         np.add.at(counts[label], [best[name] for name in names], 1)
     read = dict(labels)
     for fold in range(_FOLDS):
-        told = counts.copy()
+        others = counts.copy()
         for label, names in images.items():
-            np.add.at(told[label], [best[name] for name in names[fold::_FOLDS]], -1)
-        classes = optimize.linear_sum_assignment(told, maximize=True)[1]
+            np.add.at(others[label], [best[name] for name in names[fold::_FOLDS]], -1)
+        classes = optimize.linear_sum_assignment(others, maximize=True)[1]
         for label, names in images.items():
-            if told[label].any():
+            if others[label].any():
                 read |= dict.fromkeys(names[fold::_FOLDS], int(classes[label]))
     return read
 
@@ -111,7 +111,7 @@ def judge(target: Target, own: pd.DataFrame, swaps: Mapping[tuple[str, str], pd.
 
 
 def improvements(own: pd.DataFrame, swaps: Mapping[tuple[str, str], pd.DataFrame]) -> list[Swap]:
-    """Each swap where nothing documented is about these images; "fits" are those that have more images right."""
+    """Each swap where no documented figure is about these images; "fits" are those that have more images right."""
     found, chances = [], []
     for (factor, text), table in swaps.items():
         base, swapped = _on_both(own, table)
@@ -125,20 +125,20 @@ def improvements(own: pd.DataFrame, swaps: Mapping[tuple[str, str], pd.DataFrame
 
 
 def as_good_as(best: pd.DataFrame, other: pd.DataFrame) -> bool:
-    """Whether the images cannot tell two swaps apart, by top1."""
+    """Whether two swaps cannot be distinguished by the top1 of these images."""
     return mcnemar_p(*_flips(*_on_both(best, other))["top1"]) >= LEVEL
 
 
-def images_to_tell(one: pd.DataFrame, other: pd.DataFrame) -> int | None:
-    """About how many images could tell two swaps apart by top1; None where they differ on none."""
-    one, other = _on_both(one, other)
-    return images_to_see_effect(*_flips(one, other)["top1"], len(one), LEVEL) if len(one) else None
+def images_to_distinguish(a: pd.DataFrame, b: pd.DataFrame) -> int | None:
+    """About how many images would distinguish two swaps by top1; None where they differ on none."""
+    a, b = _on_both(a, b)
+    return images_to_see_effect(*_flips(a, b)["top1"], len(a), LEVEL) if len(a) else None
 
 
-def _on_both(one: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _on_both(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The two on the images that both have, in one order."""
-    images = one.index.intersection(other.index)
-    return one.loc[images], other.loc[images]
+    images = a.index.intersection(b.index)
+    return a.loc[images], b.loc[images]
 
 
 def _holm(chances: Sequence[float]) -> list[float]:

@@ -63,7 +63,7 @@ class VariantRunner:
         )
 
     def identify(self, run: Run, refs: Sequence[ImageRef]) -> Identified | None:
-        """What the run's source does with these images; None where that cannot be told, which is noted."""
+        """What the run's source does with these images; None where that cannot be determined, which is noted."""
         installed = self.installed[run.source]
         task = identify_task(run, refs)
         identity = self.session.identity(installed, **{**task, "images": [ref.name for ref in refs]})

@@ -240,8 +240,7 @@ def _divergence(a: Trace, b: Trace, call_a: Call, call_b: Call, why: str) -> Div
         if not np.isfinite(trace.value(call.index)).all():
             why += f"; what the {number} gives is not finite"
     difference = relative(a.value(call_a.index), b.value(call_b.index))
-    finite = difference if np.isfinite(difference) else None
-    return Divergence(_module(a, call_a), _module(b, call_b), call_a.kind, call_b.kind, why, finite)
+    return Divergence(_module(a, call_a), _module(b, call_b), call_a.kind, call_b.kind, why, difference)
 
 
 def _module(trace: Trace, call: Call) -> str:

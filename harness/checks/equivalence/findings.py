@@ -67,7 +67,7 @@ def pair_sentence(pair: PairResult) -> str:
             f"{who}: different function; at {first.layer_a} (in {pair.b}: {first.layer_b}) {first.why}; the "
             f"best class is the same on {pair.top1_agreement or 0:.0%} of {pair.images} images"
         )
-    return f"{who}: {pair.outcome.replace('_', ' ')}; {pair.reason or 'where they part was not found'}"
+    return f"{who}: {pair.outcome.replace('_', ' ')}; {pair.reason or 'where they differ was not found'}"
 
 
 def operators_apart(pair: PairResult) -> str:

@@ -120,7 +120,7 @@ class _Comparison:
         self._run(tasks, handle)
 
     def _match(self) -> dict[Pair, list[tuple[trace.Layer, trace.Layer]] | str]:
-        """Pairs of layers, or why the correspondence cannot be told; b's state is written on the way."""
+        """Pairs of layers, or why they cannot be matched; also writes b's state with a's weights."""
         matched: dict[Pair, list[tuple[trace.Layer, trace.Layer]] | str] = {}
         for pair in self._pairs:
             a, b = _first(pair), _second(pair)

@@ -80,7 +80,7 @@ def _deviations(steps: Mapping[str, Numbers], page: Mapping[str, Any]) -> Iterat
     expected = _short_side(crop, page)
     if expected is not None and short != expected:
         formula = f"floor({side} / {page['ratio']}) = " if "ratio" in page else ""
-        aside = f", though {short} is what the page states for {side} beside its formula" if short == stated else ""
+        aside = f", though {short} is what the page states for {side} next to its formula" if short == stated else ""
         what = f"the short side is not {formula}{expected}{aside}"
         yield _Deviation("resize", what, f"{short} pixels", abs(short - expected), "pixels")
     scale = short / min(decoded.shape[:2])
@@ -141,7 +141,7 @@ def _otherwise_normalised(crop: Numbers, normalised: Numbers, mean: Numbers, std
         "pixels are scaled by 255 but not normalised": unit,
         "there is no normalisation": pixels,
     }
-    # float32 rounds large values by more; a grey image does not tell orders of channels apart
+    # float32 rounds large values by more; on a grey image all orders of channels are alike
     rounding = {what: NORMALISE_ROUNDING * max(1.0, float(np.abs(other).max())) for what, other in others.items()}
     what = " or ".join(what for what, other in others.items() if off(other) <= rounding[what])
     detail = "this fits where mean and std as claimed do not" if what else _fitted(unit, normalised)

@@ -1,7 +1,7 @@
-"""Two networks over the same images, image by image: what two accuracies side by side cannot tell.
+"""Compares two networks image by image on the same images. Pure functions.
 
-Two sources can be right equally often and still be different networks, and a difference of a few images can be
-no difference at all. Both are told by the images on which the two disagree. Pure functions; nothing here measures.
+Two sources can be right equally often and still be different networks, and a difference of a few images can be noise.
+The images on which the two disagree decide both questions; two accuracies alone cannot.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def equivalence_p(images: int, only_a: int, only_b: int, margin: float) -> float
 
 
 def images_to_show_equivalence(paired: Paired) -> int | None:
-    """The least number of images from which equivalence could be told, were the discordance as observed.
+    """The least number of images that would show equivalence, were the discordance as observed.
 
     None where the observed difference is the margin or more: then no number of images will do. With no discordant
     image it is the least n with (1 - margin)^n < LEVEL, about 3 / margin. "Could": at this number the observed
@@ -184,7 +184,7 @@ def sentence(paired: Paired, a: str, b: str) -> str:
             f"not shown to be {within}: on these images they differ by {paired.difference:+.3g} points ({b} minus {a})"
         )
     else:
-        parts.append(f"{within}: cannot be told from {_images(n)}; it takes about {rounded(needed):,}")
+        parts.append(f"{within}: cannot be decided from {_images(n)}; it takes about {rounded(needed):,}")
     return "; ".join(parts)
 
 

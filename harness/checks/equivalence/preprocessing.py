@@ -27,7 +27,7 @@ class Step:
     step: str  #: one of STEPS
     images: int  #: compared
     identical: int  #: images whose arrays are equal bit for bit
-    apart: int  #: images that are not the same: another shape, or values apart, normalised ones beyond rounding
+    apart: int  #: images whose shape or values differ, normalised values by more than rounding
     shape_differs: int  #: images
     max_difference: float  #: of 255 in pixel values, for normalise in normalised values; over images of equal shape
     mean_difference: float  #: the same unit, over all values of images of equal shape
@@ -118,7 +118,7 @@ def sentence(comparison: Comparison) -> str:
         rounding = "" if last.identical == last.images else f" (normalise differs by at most {last.max_difference:.0e})"
         return f"{both} identically on all {comparison.images} images{rounding}"
     start = STEPS.index(comparison.first_apart)
-    parts = f"where they part on {_apart(comparison.steps[start])}"
+    parts = f"where they differ on {_apart(comparison.steps[start])}"
     # a later step may part images that an earlier one left the same
     for before, step in zip(comparison.steps[start:], comparison.steps[start + 1 :], strict=False):
         if step.apart > before.apart:

@@ -17,7 +17,7 @@ from harness.checks.diagnosis.attribution import PREPROCESSING, Agreement, Outco
 from harness.checks.diagnosis.judge import (
     LEVEL,
     as_good_as,
-    images_to_tell,
+    images_to_distinguish,
     improvements,
     judge,
     misses,
@@ -511,13 +511,17 @@ def test_mcnemar_is_the_exact_sign_test(gained: int, lost: int) -> None:
     assert mcnemar_p(gained, lost) == mcnemar_p(lost, gained) == pytest.approx(min(1.0, 2 * tail))
 
 
-def test_images_to_tell_two_swaps_apart() -> None:
+def test_images_to_distinguish_two_swaps_apart() -> None:
     one = right()
     other = flipped(one, gained=12, lost=30)
-    assert images_to_tell(one, other) == images_to_tell(other, one) == images_to_see_effect(12, 30, IMAGES, LEVEL)
-    assert images_to_tell(one, other.iloc[10:]) == images_to_see_effect(12, 20, IMAGES - 10, LEVEL)
-    assert images_to_tell(one, one) is None
-    assert images_to_tell(one, other.iloc[:0]) is None
+    assert (
+        images_to_distinguish(one, other)
+        == images_to_distinguish(other, one)
+        == images_to_see_effect(12, 30, IMAGES, LEVEL)
+    )
+    assert images_to_distinguish(one, other.iloc[10:]) == images_to_see_effect(12, 20, IMAGES - 10, LEVEL)
+    assert images_to_distinguish(one, one) is None
+    assert images_to_distinguish(one, other.iloc[:0]) is None
 
 
 # --- predictions and labels

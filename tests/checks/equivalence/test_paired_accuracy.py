@@ -230,14 +230,14 @@ def test_the_sentence_counts_images() -> None:
         "with mmcls (exact McNemar p = 1); 95 % of the logits that both give differ by at most 0.00"
     )
     assert "2 of 2 flips are near ties" in text
-    assert "equivalent within 0.1 points: cannot be told from 500 images; it takes about " in text
+    assert "equivalent within 0.1 points: cannot be decided from 500 images; it takes about " in text
 
 
 def test_the_sentence_without_a_flip_says_nothing_of_ties() -> None:
     text = sentence(compared(), "timm", "mmcls")
     assert "500 of 500 images; 0 images are right only with timm and 0 only with mmcls" in text
     assert "flip" not in text
-    assert text.endswith("cannot be told from 500 images; it takes about 3,000")
+    assert text.endswith("cannot be decided from 500 images; it takes about 3,000")
 
 
 def test_the_sentence_says_equivalent_only_where_it_is() -> None:

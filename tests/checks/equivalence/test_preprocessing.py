@@ -110,7 +110,7 @@ def test_another_filter_parts_at_the_resize(tmp_path: Path) -> None:
     values = sum(SHORT * ((41 + number) * SHORT // 30) * 3 for number in range(IMAGES))
     assert steps["resize"].mean_difference == pytest.approx(8 * 3 * IMAGES / values)
     assert sentence(found) == (
-        "a==1 and b==2 prepare net identically up to the resize step, where they part on 4 of 4 images "
+        "a==1 and b==2 prepare net identically up to the resize step, where they differ on 4 of 4 images "
         "(largest difference 8 of 255, mean 0.018)"
     )
 
@@ -124,7 +124,7 @@ def test_one_image_decoded_otherwise(tmp_path: Path) -> None:
     assert (steps["decode"].identical, steps["decode"].apart, steps["decode"].worst_image) == (3, 1, "2.jpg")
     assert (steps["decode"].max_difference, steps["crop"].apart) == (1.0, 1)
     assert sentence(found) == (
-        "a==1 and b==2 prepare net differently from the decode step on, where they part on 1 of 4 images "
+        "a==1 and b==2 prepare net differently from the decode step on, where they differ on 1 of 4 images "
         "(largest difference 1 of 255, mean 0.25)"
     )
 
@@ -153,7 +153,7 @@ def test_another_shape_is_named(tmp_path: Path) -> None:
     found, steps = compared(tmp_path, resize=lambda image, _: resize(image, SHORT, SHORT))
     assert (steps["resize"].shape_differs, steps["resize"].apart, steps["resize"].worst_image) == (4, 4, "0.jpg")
     assert (steps["resize"].max_difference, steps["crop"].shape_differs) == (0.0, 0)
-    assert "where they part on 4 of 4 images (4 of them in another shape)" in sentence(found)
+    assert "where they differ on 4 of 4 images (4 of them in another shape)" in sentence(found)
 
 
 def test_rounding_of_normalised_values_is_no_difference_and_more_is(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_planted_deviation_is_named(tmp_path: Path, step: str, defect: Callabl
     warnings = [found for found in checked(tmp_path, **{step: defect}) if found.evidence["step"] == step]
     (found,) = [found for found in warnings if says in found.text]
     assert found.severity == "warning"
-    assert "a==1 prepares 4 of 4 images for net otherwise" in found.text
+    assert "a==1 net: preprocessing of 4 of 4 images differs" in found.text
     assert (found.evidence["images"], found.evidence["of"]) == (4, 4)
     assert found.evidence["max_difference"] > 0
 

@@ -112,21 +112,12 @@ def evaluate(networks: Networks, task: Mapping[str, Any], send: Emit, stored: Ca
             try:
                 logits = forward[run](batch) if names else np.empty((0, 1), np.float32)
                 rows = predictions(names, logits, TOP_K, whole[run])
-                packed = pack_logits(logits)
             except Exception as error:
                 fail(run, error)
                 continue
             seconds = time.perf_counter() - started + waited / len(indices)
-            send(
-                {
-                    "event": "predictions",
-                    "run": run,
-                    "rows": rows,
-                    "full_logits": packed,
-                    "undecodable": undecodable,
-                    "seconds": seconds,
-                }
-            )
+            event = {"event": "predictions", "run": run, "rows": rows, "full_logits": pack_logits(logits)}
+            send({**event, "undecodable": undecodable, "seconds": seconds})
     stored(None)
 
 

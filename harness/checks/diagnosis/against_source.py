@@ -17,8 +17,8 @@ from harness.checks.diagnosis.attribution import Agreement, Attribution
 from harness.checks.diagnosis.factors import Identified, Variant
 from harness.checks.diagnosis.variant_runner import VariantRunner, identified, identify_task
 from harness.checks.diagnosis.weight_swap import state_task, transplant
-from harness.checks.stored_records import from_json, to_json
 from harness.core.records import Run, Source
+from harness.core.stored_records import from_json, to_json
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.dataset.remote import parse_location
 from harness.execution.cache_keys import code_digest

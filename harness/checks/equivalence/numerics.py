@@ -17,8 +17,8 @@ import numpy as np
 
 from harness.checks.equivalence import divergence, graph, layer_matching, trace
 from harness.checks.equivalence.logit_difference import LogitDifference, difference_of_logits
-from harness.checks.stored_records import from_json, to_json
 from harness.core.records import PairResult, Source
+from harness.core.stored_records import from_json, to_json
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.cache_keys import code_digest
 from harness.execution.environments import Installed

@@ -81,13 +81,8 @@ def run_part(
                 else:
                     rows, undecodable, full = stored
                     texts = [one and base64.b64encode(one).decode("ascii") for one in full]
-                    event = {
-                        "event": "predictions",
-                        "rows": rows,
-                        "full_logits": texts,
-                        "undecodable": undecodable,
-                        "seconds": 0.0,
-                    }
+                    event = {"event": "predictions", "rows": rows, "undecodable": undecodable, "seconds": 0.0}
+                    event["full_logits"] = texts
                     events.append((index, event))
             network = {**work.network, "checkpoint": str(_checkpoint(content, work)), "conversion": _conversion(work)}
             left.append(dataclasses.replace(work, predictions=predictions, network=network, batches=lacking))

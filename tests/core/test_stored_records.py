@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from harness.checks.diagnosis.attribution import Agreement, Attribution, Swap
-from harness.checks.stored_records import from_json, to_json
 from harness.core.records import Divergence, PairResult, Source, WiringDifference
+from harness.core.stored_records import from_json, to_json
 
 PAIR = PairResult(
     Source("timm", "0.6.5"),

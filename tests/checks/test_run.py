@@ -703,7 +703,7 @@ def test_weights_that_the_source_does_not_know_are_not_taken_for_its_own(
     monkeypatch.setattr(Worker, "do", in_this_process)
     rows = [TINY.replace("tiny", "tiny.tv_in1k")]
     results = run(tmp_path, rows, data=data)
-    assert "knows no weights named 'tv_in1k'" in results.failures[0].message
+    assert "has no checkpoint tagged 'tv_in1k'" in results.failures[0].message
     assert results.exit_status == 2
     (tmp_path / "weights" / "tiny.bin").rename(tmp_path / "weights" / "tiny.tv_in1k.bin")
     (found,) = run(tmp_path, rows, data=data, weights=str(checkpoints)).runs

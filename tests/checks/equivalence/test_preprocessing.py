@@ -282,7 +282,7 @@ def test_a_grey_image_does_not_tell_the_orders_apart(tmp_path: Path) -> None:
 
 def test_a_short_side_that_only_the_list_of_the_page_gives(tmp_path: Path) -> None:
     (found,) = checked(tmp_path, {"ratio": 0.8, "short_side": {"16": 18}})
-    assert "floor(16 / 0.8) = 20, though 18 is what the page states for 16 beside its formula." in found.text
+    assert "floor(16 / 0.8) = 20, though 18 is what the page states for 16 next to its formula." in found.text
     (found,) = checked(tmp_path, {"short_side": {"16": 17}})
     assert "the short side is not 17. " in found.text
 

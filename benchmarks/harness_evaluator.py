@@ -39,6 +39,7 @@ from typing import Any
 from benchmarks.images import as_data_set
 from benchmarks.memory import children, resident_mib
 from harness.checks.accuracy import certificate
+from harness.checks.accuracy.certified_evaluation import CertifiedEvaluation
 from harness.checks.accuracy.group import Evaluation, EvaluationGroup
 from harness.checks.accuracy.network_evaluation import NetworkEvaluation
 from harness.core.records import Run
@@ -92,14 +93,14 @@ class Evaluator:
         began = time.perf_counter()
         if together is None:
             together = self._begin(data)
-        together.settle(stop)
-        results = [one.result() if stop == len(data.images) else None for one in together.candidates]
+        together.run_until(stop)
+        results = [one.result() if stop == len(data.images) else None for one in together.networks]
         seconds = time.perf_counter() - began
         if data is self._counted:
             self._together = together
         rows = {
             one.evaluation.documented_model: self._row(one, result, start, stop)
-            for one, result in zip(together.candidates, results, strict=True)
+            for one, result in zip(together.networks, results, strict=True)
         }
         first = next((row for row in rows.values() if "failure" not in row), None)
         if first is None:
@@ -128,21 +129,20 @@ class Evaluator:
     def _row(self, one: NetworkEvaluation, result: Run | None, start: int, stop: int) -> dict[str, Any]:
         if one.failed is not None:
             return {"failure": one.failed}
-        natively = one.native.decoded | one.checked.decoded
-        best = one.fast.best.copy()
-        for ledger in (one.checked, one.native):  # where the native network was asked it decides
-            best[ledger.decoded] = ledger.best[ledger.decoded]
+        certified = one if isinstance(one, CertifiedEvaluation) else None
+        natively = one.native.decoded | certified.cross_checked.decoded if certified else one.native.decoded
+        best = one.decided(lambda table: table.best)
         checks = [position for batch in certificate.checks(len(best), self._job["batch_size"]) for position in batch]
         before, after = one.counts(start), one.counts(stop)
-        plain = one.fast is one.native
+        fast = certified.fast if certified else one.native
         return {
             "seconds": self._clock.seconds[one.label],
             "top1": after[1] - before[1],
             "top5": after[2] - before[2],
             "best": best[start:stop].tolist(),
-            "engine": (one.fast.predictions.network() or {}).get("engine", ""),
-            "natively": 0 if plain else int(natively[start:stop].sum()),
-            "checked": 0 if plain else sum(start <= position < stop for position in checks),
+            "engine": (fast.predictions.network() or {}).get("engine", ""),
+            "natively": int(natively[start:stop].sum()) if certified else 0,
+            "checked": sum(start <= position < stop for position in checks) if certified else 0,
             "certificate": dataclasses.asdict(result.certificate) if result and result.certificate else None,
         }
 

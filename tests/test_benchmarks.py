@@ -335,7 +335,7 @@ def test_what_the_harness_ran_beside_a_fast_network_is_told(harness: Any, monkey
     assert first["rows"]["tiny"]["checked"] == first["rows"]["tiny"]["natively"] == 16
     assert last["rows"]["tiny"]["checked"] == 0
     assert first["rows"]["tiny"]["certificate"] is None
-    assert last["rows"]["tiny"]["certificate"]["checked"] == 16
+    assert last["rows"]["tiny"]["certificate"]["cross_checked"] == 16
 
 
 def test_a_row_that_fails_leaves_the_others(harness: Any) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from harness.checks import not_measured, prepare
-from harness.checks.accuracy import demonstration, judge
+from harness.checks.accuracy import demonstration, verdicts
 from harness.checks.accuracy import run as rows
 from harness.checks.accuracy.run import unofficial_checkpoints
 from harness.checks.counts import findings
@@ -52,7 +52,7 @@ def execute(seen: Preview, progress: Progress) -> Results:
     beside = upstream_documents.beside_the_table(planned, built, installed, documents, session)
     compared = comparisons.compare_sources(planned, options, built, installed, images, session)
     side_by_side = comparisons.paired_runs(planned, runs, images)
-    judged += judge.accuracy_verdicts(
+    judged += verdicts.accuracy_verdicts(
         planned.claims(),
         runs,
         images,

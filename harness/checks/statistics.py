@@ -47,8 +47,8 @@ def mcnemar_p(gained: int, lost: int) -> float:
     return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 
-def images_needed(gained: int, lost: int, images: int, level: float) -> int | None:
-    """About how many images could tell an effect of the observed size from none, with a chance of 80 %.
+def images_to_see_effect(gained: int, lost: int, images: int, level: float) -> int | None:
+    """About how many images would show an effect of the observed size, with a chance of 80 %.
 
     The usual approximation for McNemar's test (Connor 1987). None where no effect was observed.
     """

@@ -137,12 +137,12 @@ class Certificate:
     runtime: str
     precision: str
     engine: str  #: what ran the faster network, in words
-    checked: int  #: images that both ran, whatever their margins
+    cross_checked: int  #: images that both ran, whatever their margins; "checked" in report.json
     deviation: float  #: the largest on these
     relative: float  #: root mean square of the difference over that of the native logits
     margin: float  #: what the deciding gaps of an image have to exceed
     rerun: int  #: images whose do not, so that the native network decided
-    sure: int  #: images among the checked whose do
+    confident: int  #: images that both ran whose do; "sure" in report.json
     differing: int  #: of these, how many the native network decides otherwise
     fallback: str | None  #: why the native network decided on every image; None where it did not have to
     top1_count: int | None  #: right by the faster network alone, none of them run again; None where it is not known
@@ -172,6 +172,30 @@ class Run:
     engine: str = ""  #: what ran the network, in words
     planned: int = 0  #: images of the set; more than were scored where a run was stopped early
     certificate: Certificate | None = None  #: None where nothing but the native network ran
+    #: name in harness.checks.accuracy.metrics.registry -> figure; what the predictions do not tell is absent
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first operation whose outputs differ although its inputs agree; see harness.checks.equivalence.divergence."""
+
+    layer_a: str
+    layer_b: str
+    kind_a: str
+    kind_b: str
+    why: str
+    difference: float | None  #: 2-norm of the difference over that of a's output; in a PairResult None unless finite
+
+
+@dataclass(frozen=True)
+class WiringDifference:
+    """A layer whose attributes, or what leads to it from the layers before, differ between two networks."""
+
+    layer_a: str
+    layer_b: str
+    text_a: str
+    text_b: str
 
 
 @dataclass(frozen=True)
@@ -188,11 +212,10 @@ class PairResult:
     relative_diff: float | None = None  #: 2-norm of the difference of all logits over that of a's
     top1_agreement: float | None = None  #: share of images with the same best class
     top5_agreement: float | None = None  #: share of images with the same five best classes in the same order
-    divergence: Mapping[str, Any] | None = None  #: fields of divergence.Divergence
-    layers: tuple[
-        tuple[str, float], ...
-    ] = ()  #: relative difference after each layer with weights; see divergence.profile
-    wiring: tuple[Mapping[str, str], ...] = ()  #: fields of wiring.WiringDifference
+    divergence: Divergence | None = None
+    #: layer with weights -> relative difference after it; see divergence.profile
+    layers: tuple[tuple[str, float], ...] = ()
+    wiring_differences: tuple[WiringDifference, ...] = ()
     inventories: tuple[Mapping[str, int], ...] = ()  #: kind of operation -> count, of a and of b
     reason: str | None = None  #: why there is no correspondence, or what is stale
     known_gap: Mapping[str, str] | None = None  #: reason and url, where the difference is listed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,7 +109,8 @@ def perform(
                 done = {name for name, *_ in (*event["rows"], *event["undecodable"])}
                 left[index] = [batch for batch in left[index] if order[batch[0]].name not in done]
                 rows = [(name, classes, logits) for name, classes, logits in event["rows"]]
-                works[index].predictions.append(rows, [(name, why) for name, why in event["undecodable"]])
+                undecodable = [(name, why) for name, why in event["undecodable"]]
+                works[index].predictions.append(rows, undecodable, full_logits(event))
             elif event["event"] == "run_failed":
                 left[index].clear()
             handle(index, event)
@@ -139,6 +141,11 @@ def perform(
             continue
         if together or alone:
             say(f"{death} It is started again.")
+
+
+def full_logits(event: Event) -> list[bytes | None]:
+    """All logits of the rows of a "predictions" event, as the store keeps them; empty where none were sent."""
+    return [text and base64.b64decode(text) for text in event.get("full_logits", ())]
 
 
 def _task(

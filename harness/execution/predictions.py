@@ -22,10 +22,11 @@ from harness.core.paths import Location
 #: image, its best classes, their logits
 Row: TypeAlias = tuple[str, Sequence[int], Sequence[float]]
 
-
 SCHEMA = pa.schema(
     {"image": pa.string(), "classes": pa.list_(pa.int64()), "logits": pa.list_(pa.float64()), "error": pa.string()}
 )
+#: what is stored; read only where it is asked for, and null where only the best classes were stored
+FULL_LOGITS = pa.field("full_logits", pa.large_binary())
 
 
 def identity_key(identity: Mapping[str, Any]) -> str:
@@ -36,34 +37,41 @@ class Predictions:
     """What one network said about the images of one data set.
 
     Columns: image (name in the data set), classes (list of int, best first), logits (list of float32, the same
-    order), error (why it could not be decoded; null where it could).
+    order), error (why it could not be decoded; null where it could), full_logits (see worker.batches.unpack_logits;
+    null or no column where only the best classes were stored).
     """
 
     def __init__(self, folder: Location) -> None:
         self.folder = folder
 
-    def append(self, rows: Sequence[Row], undecodable: Sequence[tuple[str, str]]) -> None:
-        """Adds what was predicted for the images of one batch."""
+    def append(
+        self, rows: Sequence[Row], undecodable: Sequence[tuple[str, str]], full_logits: Sequence[bytes | None] = ()
+    ) -> None:
+        """Adds what was predicted for the images of one batch; `full_logits` are of the rows, or none are stored."""
         names = [name for name, _, _ in rows] + [name for name, _ in undecodable]
         columns = {
             "image": names,
             "classes": [classes for _, classes, _ in rows] + [[] for _ in undecodable],
             "logits": [logits for _, _, logits in rows] + [[] for _ in undecodable],
             "error": [None] * len(rows) + [why for _, why in undecodable],
+            "full_logits": [*(full_logits or [None] * len(rows)), *([None] * len(undecodable))],
         }
         if names:
-            self._write(pa.table(columns, SCHEMA), _part(names))
+            self._write(pa.table(columns, SCHEMA.append(FULL_LOGITS)), _part(names))
 
-    def store(self, rows: Sequence[Row], undecodable: Sequence[tuple[str, str]]) -> None:
+    def store(
+        self, rows: Sequence[Row], undecodable: Sequence[tuple[str, str]], full_logits: Sequence[bytes | None] = ()
+    ) -> None:
         """As append(), unless it is there already."""
         names = [row[0] for row in rows] + [name for name, _ in undecodable]
         if names and not (self.folder / _part(names)).is_file():
-            self.append(rows, undecodable)
+            self.append(rows, undecodable, full_logits)
 
-    def batch(self, names: Iterable[str]) -> tuple[list[Row], list[tuple[str, str]]] | None:
-        """Rows and undecodable images of the batch of these images; None where it was not stored as such."""
+    def batch(self, names: Iterable[str]) -> tuple[list[Row], list[tuple[str, str]], list[bytes | None]] | None:
+        """Rows, undecodable images and full_logits of the rows, of the batch of these images; None where it was not
+        stored as such."""
         path = self.folder / _part(names)
-        stored = _rows(path) if path.is_file() else None
+        stored = _rows(path, full_logits=True) if path.is_file() else None
         if stored is None:
             return None
         table = stored.to_pandas()
@@ -72,6 +80,7 @@ class Predictions:
         return (
             [(image, list(classes), list(logits)) for image, classes, logits in zip(*columns, strict=True)],
             list(zip(undecodable["image"], undecodable["error"], strict=True)),
+            list(rows["full_logits"]),
         )
 
     def read(self) -> pd.DataFrame:
@@ -79,18 +88,19 @@ class Predictions:
         read: pd.DataFrame = self.table().to_pandas()
         return read
 
-    def table(self) -> pa.Table:
-        """What read() gives, in a twentieth of the memory."""
+    def table(self, full_logits: bool = False) -> pa.Table:
+        """What read() gives, in a twentieth of the memory; with the column full_logits where that is asked for."""
         while True:
             paths = self._files()
             try:
-                parts = [part for part in map(_rows, paths) if part is not None]
+                parts = [part for part in (_rows(path, full_logits) for path in paths) if part is not None]
             except FileNotFoundError:  # another process has just put it into a larger file
                 continue
             # a folder that changes is not listed at one moment: who misses a new whole file may miss its parts too
             if all(path in paths for path in self._files() if path.name.startswith("whole-")):
                 break
-        table = pa.concat_tables(parts or [SCHEMA.empty_table()]).sort_by("image")
+        empty = (SCHEMA.append(FULL_LOGITS) if full_logits else SCHEMA).empty_table()
+        table = pa.concat_tables(parts or [empty]).sort_by("image")
         names = table["image"]
         repeated = pc.equal(names[1:], names[:-1]).to_numpy()
         return table.filter(pa.array(~np.append(False, repeated))) if len(table) else table
@@ -109,7 +119,7 @@ class Predictions:
         # listed before it is read: another process may append meanwhile
         old = self._files()
         if len(old) > 1:
-            self._write(self.table(), f"whole-{uuid.uuid4().hex}.parquet", replaces=old)
+            self._write(self.table(full_logits=True), f"whole-{uuid.uuid4().hex}.parquet", replaces=old)
 
     def replace(self, table: pd.DataFrame) -> None:
         """Has these predictions and no others, in the columns of read()."""
@@ -121,19 +131,25 @@ class Predictions:
 
     def _write(self, table: pa.Table, name: str, replaces: Sequence[Location] = ()) -> None:
         content = pa.BufferOutputStream()
-        pq.write_table(table, content, write_page_checksum=True)
+        # hardly a value is there twice, so that dictionaries would only be in the way
+        pq.write_table(table, content, write_page_checksum=True, compression="zstd", use_dictionary=False)
         write_whole(self.folder / name, content.getvalue().to_pybytes())
         for path in replaces:
             path.unlink(missing_ok=True)
 
 
-def _rows(path: Location) -> pa.Table | None:
-    """The rows of a Parquet file; None where it is damaged."""
+def _rows(path: Location, full_logits: bool = False) -> pa.Table | None:
+    """The rows of a Parquet file, with their full_logits where asked; None where it is damaged."""
     content = path.read_bytes()  # what cannot be read at all is no fault of the file
     try:
         # a third of the time that pandas takes for a small file
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-        return file.read(SCHEMA.names, use_threads=False).select(SCHEMA.names).cast(SCHEMA)
+        table = file.read(SCHEMA.names, use_threads=False).select(SCHEMA.names).cast(SCHEMA)
+        if not full_logits:
+            return table
+        if FULL_LOGITS.name not in file.schema_arrow.names:  # written when only the best classes were stored
+            return table.append_column(FULL_LOGITS, pa.nulls(len(table), FULL_LOGITS.type))
+        return table.append_column(FULL_LOGITS, file.read([FULL_LOGITS.name], use_threads=False)[0])
     except MemoryError:
         raise
     except Exception as error:  # of damaged bytes its reader may say anything

@@ -16,6 +16,7 @@ from harness import __version__
 from harness.checks import issues
 from harness.checks.accuracy import certificate
 from harness.checks.accuracy.judge import accuracy
+from harness.checks.accuracy.metrics import registry
 from harness.checks.diagnosis.attribution import Agreement
 from harness.checks.equivalence import preprocessing
 from harness.checks.results import Results
@@ -72,6 +73,7 @@ def context(results: Results) -> dict[str, Any]:
         "unmeasured": unmeasured(results.verdicts),
         "findings": besides,
         "runs": [run_line(run) for run in results.runs],
+        "measured_metrics": registry.measured_only(),
         "pairs": results.pairs,
         "preprocessing": [(comparison, preprocessing.sentence(comparison)) for comparison in results.preprocessing],
         "beside": [
@@ -174,6 +176,10 @@ def run_line(run: Run) -> dict[str, Any]:
         "weights": "stand-in" if run.checkpoint.stand_in else "real",
         "stand_in_text": run.checkpoint.stand_in,
         "verified": run.checkpoint.verified or "not verified",
+        "measured": [
+            f"{run.metrics[metric.name]:.{metric.decimals}f}" if metric.name in run.metrics else "–"
+            for metric in registry.measured_only()
+        ],
         "rate": f"{entry['images_per_second']:.1f}" if entry["images_per_second"] else "stored",
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 from harness import __version__
 from harness.checks import issues
 from harness.checks.accuracy.judge import accuracy
+from harness.checks.accuracy.metrics import registry
 from harness.checks.equivalence.paired_accuracy import sentence
 from harness.checks.equivalence.run import PairedRuns
 from harness.checks.results import Results
@@ -132,6 +133,7 @@ def run_entry(run: Run, out: Path | None = None) -> dict[str, Any]:
         "planned": run.planned,
         "predictions": _from(out, run.predictions) if out and run.predictions else None,
         "certificate": certificate_entry(run),
+        "metrics": metric_entries(run),
     }
 
 
@@ -139,12 +141,26 @@ def _from(out: Path, predictions: str) -> str:
     return predictions if is_url(predictions) else Path(os.path.relpath(predictions, out)).as_posix()
 
 
+def metric_entries(run: Run) -> dict[str, dict[str, Any]]:
+    """Every registered metric of a run; the value is None where the stored predictions do not tell it."""
+    return {
+        metric.name: {
+            "value": run.metrics.get(metric.name),
+            "unit": metric.unit,
+            "better": metric.better,
+            "documented": metric.judge is not None,
+        }
+        for metric in registry.registered()
+    }
+
+
 def certificate_entry(run: Run) -> dict[str, Any] | None:
     """Why the predictions are those of the native network; drops are those of the faster alone, in points."""
     found = run.certificate
     if found is None:
         return None
-    entry = dataclasses.asdict(found)
+    renamed = {"cross_checked": "checked", "confident": "sure"}
+    entry = {renamed.get(name, name): value for name, value in dataclasses.asdict(found).items()}
     for name in ("deviation", "relative", "margin"):  # JSON has no infinity
         entry[name] = entry[name] if math.isfinite(entry[name]) else None
     for metric, alone, own in (
@@ -171,8 +187,8 @@ def pair_entry(pair: PairResult) -> dict[str, Any]:
         "top1_agreement": pair.top1_agreement,
         "top5_agreement": pair.top5_agreement,
         "outcome": pair.outcome,
-        "first_divergence": dict(divergence) if divergence else None,
-        "wiring_differences": [dict(difference) for difference in pair.wiring],
+        "first_divergence": dataclasses.asdict(divergence) if divergence else None,
+        "wiring_differences": [dataclasses.asdict(difference) for difference in pair.wiring_differences],
         "operators": [dict(inventory) for inventory in pair.inventories],
         "reason": pair.reason,
         "known_gap": dict(pair.known_gap) if pair.known_gap else None,

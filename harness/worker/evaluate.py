@@ -18,7 +18,7 @@ import numpy as np
 
 from harness.adapters import runtimes
 from harness.core.errors import InputError, MeasurementError
-from harness.worker.batches import TOP_K, Array, attempt, predictions, prefetch
+from harness.worker.batches import TOP_K, Array, attempt, pack_logits, predictions, prefetch
 from harness.worker.images import ImageRef
 
 Emit = Callable[[dict[str, Any]], None]
@@ -65,7 +65,8 @@ def _unchanged(checkpoint: Path, sha256: str) -> None:
 
 def evaluate(networks: Networks, task: Mapping[str, Any], send: Emit, stored: Callable[[int | None], None]) -> None:
     """Sends {"event": "network", "run", ...} of each run that can be started, {"event": "predictions", "run", "rows",
-    "undecodable", "seconds"} of each of its batches, and {"event": "run_failed", "run", "message"} where it breaks.
+    "full_logits", "undecodable", "seconds"} of each of its batches, and {"event": "run_failed", "run", "message"} where
+    it breaks.
 
     `stored(run)` returns once the parent has stored all that was sent of the run, of every run for None, so that
     whatever happens at most one batch of each network has to be done again.
@@ -109,12 +110,14 @@ def evaluate(networks: Networks, task: Mapping[str, Any], send: Emit, stored: Ca
             stored(run)
             started = time.perf_counter()
             try:
-                rows = predictions(names, forward[run](batch), TOP_K, whole[run]) if names else []
+                logits = forward[run](batch) if names else np.empty((0, 1), np.float32)
+                rows = predictions(names, logits, TOP_K, whole[run])
             except Exception as error:
                 fail(run, error)
                 continue
             seconds = time.perf_counter() - started + waited / len(indices)
-            send({"event": "predictions", "run": run, "rows": rows, "undecodable": undecodable, "seconds": seconds})
+            event = {"event": "predictions", "run": run, "rows": rows, "full_logits": pack_logits(logits)}
+            send({**event, "undecodable": undecodable, "seconds": seconds})
     stored(None)
 
 

@@ -484,7 +484,7 @@ def test_an_image_that_cannot_be_decoded_is_counted_and_named(tmp_path: Path, ch
         assert "the JPEG is truncated" in why
         assert [failure.message for failure in results.failures] == [f"{name} was not scored: {why}"]
         assert outcomes(results) == cells("tiny", **STATIC, **UNMEASURED)
-        assert "1 images could not be decoded" in (verdict(results, "tiny", "top1").cause or "")
+        assert "1 image could not be decoded" in (verdict(results, "tiny", "top1").cause or "")
         assert results.exit_status == 2
 
 
@@ -703,7 +703,7 @@ def test_weights_that_the_source_does_not_know_are_not_taken_for_its_own(
     monkeypatch.setattr(Worker, "do", in_this_process)
     rows = [TINY.replace("tiny", "tiny.tv_in1k")]
     results = run(tmp_path, rows, data=data)
-    assert "knows no weights named 'tv_in1k'" in results.failures[0].message
+    assert "has no checkpoint tagged 'tv_in1k'" in results.failures[0].message
     assert results.exit_status == 2
     (tmp_path / "weights" / "tiny.bin").rename(tmp_path / "weights" / "tiny.tv_in1k.bin")
     (found,) = run(tmp_path, rows, data=data, weights=str(checkpoints)).runs

@@ -130,7 +130,7 @@ def test_a_page_that_prepares_images_otherwise_fails_the_sources_that_do_not(pyt
     page = "[preprocessing]\nmean = [0.5, 0.5, 0.4]\nstd = [0.25, 0.25, 0.25]\n"
     result = compare(pytester, page, "--parity-checks", "preprocessing")
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(["*3 of 3 images*otherwise than the page says*mean (0.5, 0.5, 0.5)*"])
+    result.stdout.fnmatch_lines(["*3 of 3 images*differs from the page*mean (0.5, 0.5, 0.5)*"])
 
 
 # --- a repository that has no test about cells

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from benchmark import Counts
 
-from harness.checks.equivalence import numerics
+from harness.checks.equivalence import logit_difference
 from harness.execution.environments import Installed
 
 UNDAMAGED = ("undamaged, seed 1", "undamaged, seed 2", "undamaged, another style")
@@ -79,7 +79,9 @@ def test_timm_planted_defects_are_found_and_named(
     tmp_path: Path,
 ) -> None:
     script = Path(__file__).with_name("network.py")
-    printed = inside(installed("timm"), script, "", str(numerics.ROUNDING), str(tmp_path / "traces"), importable=True)
+    printed = inside(
+        installed("timm"), script, "", str(logit_difference.ROUNDING), str(tmp_path / "traces"), importable=True
+    )
     lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     found: dict[str, dict[str, Any]] = {line["name"]: line for line in lines}
     assert set(found) == {*UNDAMAGED, *NAMED}

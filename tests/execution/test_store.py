@@ -148,8 +148,8 @@ def test_compacting_loses_nothing_that_another_process_appends(
     predictions.append([row("c.jpg", 3)], [])
     real = Predictions.table
 
-    def read(this: Predictions) -> pa.Table:
-        table = real(this)
+    def read(this: Predictions, full_logits: bool) -> pa.Table:
+        table = real(this, full_logits)
         this.append([row("b.jpg", 2)], [])
         return table
 

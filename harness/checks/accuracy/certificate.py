@@ -1,4 +1,4 @@
-"""Pure: which images a faster runtime may decide, and which the source's own network has to be asked about again.
+"""Which images a faster runtime may decide, and which the source's own network has to run again. Pure.
 
 With e the difference between the fast and the native logits of an image, the gap between any two classes changes by
 at most max(e) - min(e), whichever two they are; what shifts all classes alike changes no order. The largest such
@@ -31,7 +31,7 @@ TOO_MANY = 0.5
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far the fast logits are from the native ones on images that both ran."""
+    """How much the fast logits deviate from the native ones on images that both ran."""
 
     images: int
     largest: float  #: greatest change of a gap between two classes, in logits
@@ -60,14 +60,14 @@ def deviation(pairs: Iterable[tuple[Floats, Floats]]) -> Deviation:
     return Deviation(images, largest, (squares / own) ** 0.5 if own else float("inf"))
 
 
-def deciding_gap(logits: Sequence[float]) -> float:
+def decision_margin(logits: Sequence[float]) -> float:
     """The smaller of the gaps that decide top1 and top5, of logits sorted in falling order; infinite without any."""
     gaps = [logits[k - 1] - logits[k] for k in (1, 5) if len(logits) > k]
     return float(min(gaps, default=np.inf))
 
 
 def checks(images: int, batch_size: int) -> list[list[int]]:
-    """Positions in the order of evaluation that are run natively whatever their margins, batch by batch.
+    """Positions in the order of evaluation that are always run natively, batch by batch.
 
     The first CALIBRATION, and CHECKED at the start of every EVERY_BATCHES-th batch after.
     """

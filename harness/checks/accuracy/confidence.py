@@ -1,4 +1,4 @@
-"""When is a part of the images enough? Judges a claim while its images are still coming in. Pure functions.
+"""Judges a claim while its images are still coming in: when is a part of them enough? Pure functions.
 
 Of N images an unknown K are classified right; after n of them, drawn without replacement, k were. With a beta-binomial
 prior on K, written BB(N, a, b), the posterior of K - k is BB(N - n, a + k, b + n - k), and the counts K with
@@ -35,9 +35,9 @@ from harness.core.text import plural
 #: divides ALPHA by the number of claims, which for 14 takes a third more images to refute a gap of 1 point, or sees
 #: all images.
 ALPHA = 0.01
-#: Images that the prior weighs as much as, beside the uniform one: BB(N, 1 + 256 p, 1 + 256 (1 - p)), most likely at
-#: the documented share p, with a standard deviation of 2.5 points at 80 %. Any prior that is fixed before the first
-#: image is valid, whatever the truth; which one it is only sets what is found soon. A network that does not reproduce
+#: Images that the prior weighs as much as, in addition to the uniform one: BB(N, 1 + 256 p, 1 + 256 (1 - p)), most
+#: likely at the documented share p, with a standard deviation of 2.5 points at 80 %. Any prior that is fixed before
+#: the first image is valid, regardless of the truth; it only sets what is found soon. A network that does not reproduce
 #: a claim is seldom far from it, and the uniform prior pays for every share that nobody expects. Medians of 400
 #: simulated runs with a claim of 80 % of 50,000 images, looked at every 100, with the uniform prior in brackets: 1
 #: point less is refuted after 14,000 images (18,400), 2 after 4,400 (5,900), 5 after 900 (1,000), 20 after 200 (100).
@@ -137,7 +137,7 @@ def sentence(standing: Standing) -> str:
     if standing.seen == standing.population:
         return f"{decision} after all {whole}: {found}, {documented}"
     first, last = standing.bounds if standing.certain else standing.possible
-    surely = "whatever the rest is" if standing.certain else _guarantee(standing)
+    surely = "regardless of the rest" if standing.certain else _guarantee(standing)
     part = ", confirmed on a part of the images" if standing.decision == "holds" else ""
     return (
         f"{decision} after {standing.seen:,} of {whole} in shuffled order{part}: {found}; "

@@ -1,4 +1,4 @@
-"""The accuracy chain where there is no data set: real weights on a handful of freely licensed photographs."""
+"""Demo of the accuracy check without a data set: real weights on a handful of freely licensed photographs."""
 
 from __future__ import annotations
 

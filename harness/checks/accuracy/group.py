@@ -1,13 +1,15 @@
-"""Evaluates the networks of one source over a set of images: asks each what it lacks, and has that run."""
+"""Evaluates the networks of one source over a set of images: asks each what is missing, and has that run."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from harness.checks.accuracy.certified_evaluation import CertifiedEvaluation
 from harness.checks.accuracy.network_evaluation import Evaluation, NetworkEvaluation
 from harness.core.records import Run
 from harness.dataset.image_set import ImageSet, shuffled
@@ -50,10 +52,10 @@ class EvaluationGroup:
         self._order = shuffled(images.images)
         self._engine: Engine | None = None
         self._held = contextlib.ExitStack()
-        self.candidates = [
-            NetworkEvaluation(session, installed, evaluation, images, self._order) for evaluation in evaluations
-        ]
-        self.running = list(self.candidates)  #: those that go on
+        native = (session.runtime, session.precision) == ("native", "fp32")
+        kind = NetworkEvaluation if native else CertifiedEvaluation
+        self.networks = [kind(session, installed, evaluation, images, self._order) for evaluation in evaluations]
+        self.running = list(self.networks)  #: those that go on
 
     def __enter__(self) -> EvaluationGroup:
         return self
@@ -64,19 +66,19 @@ class EvaluationGroup:
         self._engine = None
         self._held.__exit__(kind, error, trace)
 
-    def time_each(self) -> None:
-        """Runs each network over a few images that are not on disk yet; they are kept, and progress is told the time.
+    def warm_up(self) -> None:
+        """Runs each network over a few images that are not on disk yet, keeps them and reports the time to progress.
 
-        One after the other, since a network that is nearly done lacks other images than one that is at its beginning.
+        One after the other, because a network that is nearly done misses other images than one that has just begun.
         """
         step = _TIMED * self._session.batch_size
-        for one in self.candidates:
+        for one in self.networks:
             one.report(0, 0.0)
-            upto = next((upto for upto in range(step, len(self._order), step) if one.lacking(upto)), None)
+            upto = next((upto for upto in range(step, len(self._order), step) if one.missing_work(upto)), None)
             if upto is not None:
                 self.running = [one]
-                self.settle(upto)
-        self.running = [one for one in self.candidates if one.failed is None]
+                self.run_until(upto)
+        self.running = [one for one in self.networks if one.failed is None]
 
     def evaluate(self, enough: Enough | None = None) -> list[Run | None]:
         """Runs the networks over the images that are not on disk yet; None where one failed, which is noted.
@@ -88,27 +90,29 @@ class EvaluationGroup:
         upto = 0
         while self.running and upto < len(self._order):
             upto = min(len(self._order), upto + stride)
-            self.settle(upto)
+            self.run_until(upto)
             if enough is not None:
                 self.running = [one for one in self.running if not enough(one.evaluation, *one.counts(upto))]
-        return [one.result() for one in self.candidates]
+        return [one.result() for one in self.networks]
 
-    def settle(self, upto: int) -> None:
-        """Has everything run that it takes to know what those that go on predict for the first `upto` images."""
-        while works := [(one, ledger, work) for one in self.running for ledger, work in one.lacking(upto)]:
+    def run_until(self, upto: int) -> None:
+        """Runs whatever is missing of the predictions of the running networks for the first `upto` images."""
+        while works := [(one, table, work) for one in self.running for table, work in one.missing_work(upto)]:
             if self._engine is None:
                 for one in self.running:
                     one.report(0, 0.0)
                 self._engine = self._held.enter_context(_engine(self._session, self._installed))
 
-            def handle(index: int, event: Mapping[str, Any], works: Sequence[Any] = works) -> None:
-                one, ledger, _ = works[index]
-                one.handle(ledger, event)
-
-            self._engine.do([work for _, _, work in works], self._order, handle)
+            # binds this round's works: the loop replaces them
+            handlers = [functools.partial(one.handle, table) for one, table, _ in works]
+            self._engine.do([work for _, _, work in works], self._order, functools.partial(_dispatch, handlers))
             self.running = [one for one in self.running if one.failed is None]
         for one in self.running:
             one.seen = upto
+
+
+def _dispatch(handlers: Sequence[Callable[[Mapping[str, Any]], None]], index: int, event: Mapping[str, Any]) -> None:
+    handlers[index](event)
 
 
 def _stride(session: Session, may_stop: bool) -> int:

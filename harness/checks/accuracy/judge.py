@@ -1,17 +1,14 @@
-"""Pure functions: accuracy claims and evaluations -> verdicts."""
+"""Pure functions: an accuracy claim and the evaluations of its row -> a verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
 from harness.checks.accuracy import confidence
-from harness.checks.not_measured import not_asked, why_failed
-from harness.core.records import Claim, Failure, Outcome, Row, Run, Source, Verdict
-from harness.dataset.image_set import ImageSet
-from harness.plan.options import Options
+from harness.core.records import Claim, Outcome, Run, Source, Verdict
 
 #: Images by which re-running one model in one framework may differ: 0.008 points, the 95th percentile of reported
 #: repetitions across hardware and library versions; on other numbers of images in proportion.
@@ -106,7 +103,8 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
     if population is None:
         return unjudged(f"the data is not ImageNet val ({identity})")
     if run.decode_errors:
-        return unjudged(f"{len(run.decode_errors)} images could not be decoded, so the count is not a census")
+        images = "1 image" if len(run.decode_errors) == 1 else f"{len(run.decode_errors)} images"
+        return unjudged(f"{images} could not be decoded, so the accuracy does not cover the whole data set")
     if run.label_note:
         return unjudged(run.label_note)
     plain = _standing(claim, run, population)
@@ -130,34 +128,7 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
         open_still = open_still if found.decision else f"{plain.text}; {text}, {found.text}"
     if not at_size:
         whose = "the column's" if claim.counted_at else "the row's"
-        return unjudged(f"it was measured at {run.input_size} pixels alone, not at {whose} {size}")
+        return unjudged(f"it was measured at {run.input_size} pixels only, not at {whose} {size}")
     if open_still:
         return unjudged(open_still)
     return Verdict(claim, source, Outcome.CONTRADICTED, measured, at, plain.text, evidence)
-
-
-def accuracy_verdicts(
-    claims: Iterable[tuple[Claim, Source]],
-    runs: Mapping[tuple[Row, Source], list[Run]],
-    images: ImageSet | None,
-    options: Options,
-    choice: str,
-    failures: Sequence[Failure],
-    population: Callable[[Row], int | None],
-) -> list[Verdict]:
-    judged = []
-    for claim, source in claims:
-        if claim.metric not in ("top1", "top5"):
-            continue
-        if images is not None and runs.get((claim.row, source)):
-            about = runs[claim.row, source]
-            judged.append(judge_accuracy(claim, source, about, population(claim.row), images.identity))
-        elif "accuracy" not in options.checks:
-            judged.append(not_asked(claim, source, "accuracy is not in --checks"))
-        elif images is None:
-            judged.append(not_asked(claim, source, "no data set was given: pass --data with ImageNet val"))
-        elif choice == "none":
-            judged.append(not_asked(claim, source, "no weights were asked for: pass --weights auto or a folder"))
-        else:
-            judged.append(Verdict(claim, source, Outcome.ERROR, cause=why_failed(claim, source, failures)))
-    return judged

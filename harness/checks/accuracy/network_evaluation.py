@@ -1,4 +1,4 @@
-"""One network to be evaluated: which runs it takes to know what it predicts, and what they come to."""
+"""Evaluates one network as its source runs it: which batches are missing, and what the predictions come to."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from harness.checks.accuracy import certificate
-from harness.checks.accuracy.certificate import Deviation
+from harness.checks.accuracy.metrics import registry
 from harness.checks.accuracy.scores import PredictionTable
 from harness.core.records import Certificate, CheckpointUsed, Run
 from harness.dataset.image_set import ImageSet
@@ -23,8 +21,10 @@ from harness.execution.engine import Work
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions, identity_key
 from harness.execution.session import Session
-from harness.worker.batches import TOP_K
 from harness.worker.images import ImageRef
+
+#: where the predictions of the work belong, and what is to be run
+TableWork = tuple[PredictionTable, Work]
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,17 @@ class Evaluation:
     input_size: int | None  #: pixels; None is the source's own
     own_size: int  #: pixels, the source's own
 
+    @property
+    def size(self) -> int:
+        """Input size in pixels."""
+        return self.input_size or self.own_size
+
 
 class NetworkEvaluation:
-    """One evaluation on its way: which runs it takes to know its predictions, and how far they are."""
+    """One network over a set of images, run by its own framework in float32.
+
+    harness.checks.accuracy.certified_evaluation adds a faster runtime or precision.
+    """
 
     def __init__(
         self,
@@ -50,8 +58,8 @@ class NetworkEvaluation:
         order: Sequence[ImageRef],
     ) -> None:
         self.evaluation = evaluation
-        self.failed: str | None = None
-        self.seen = 0  #: images, in the order of evaluation, that are settled
+        self.failed: str | None = None  #: why it cannot be run
+        self.seen = 0  #: images, in the order of evaluation, whose predictions are known
         self._session = session
         self._installed = installed
         self._images = images
@@ -59,68 +67,37 @@ class NetworkEvaluation:
         self._positions = {ref.name: i for i, ref in enumerate(order)}
         self._labels = np.asarray([ref.label for ref in order], np.int64)
         self._source = installed.source
-        self._plain = (session.runtime, session.precision) == ("native", "fp32")
-        self.native = self._ledger("native", "fp32")
-        self.fast = self.native if self._plain else self._ledger(session.runtime, session.precision)
-        #: images that the native network runs beside the fast one; some alone, so they are no part of its grid
-        self.checked = self.native if self._plain else self._ledger("native", "fp32", beside="a faster runtime")
-        self._fallback: str | None = None  #: why the native network has to decide on every image
-        self._useless = False  #: whether the fast one has nothing to tell
         self._seconds = 0.0
-        self._had = {
-            id(ledger): int(ledger.done.sum()) for ledger in (self.native, self.fast)
-        }  #: images on disk before
-        self._checks = certificate.checks(len(order), session.batch_size)
+        self.native = self._table("native", "fp32")
 
     # -- what is asked of the engine -------------------------------------------------------------
 
-    def lacking(self, upto: int) -> list[tuple[PredictionTable, Work]]:
-        """What has to be run next so that the first `upto` images are settled; nothing once they are."""
-        size = self._session.batch_size
-        if self._plain:
-            return self._work(self.native, self.native.lacking(upto, size))
-        calibration = self._checks[0]
-        first = min(len(self._order), -(-len(calibration) // size) * size)
-        if not self._useless:
-            found = self._work(self.fast, self.fast.lacking(first, size), whole=calibration)
-            found += self._work(
-                self.checked, [] if self.checked.done[calibration].all() else [calibration], calibration
-            )
-            if found:
-                return found
-            self._calibrated()
-        found = []
-        if not self._useless:
-            whole = [position for batch in self._checks for position in batch]
-            found += self._work(self.fast, self.fast.lacking(upto, size), whole)
-        if self._fallback:
-            return found + self._work(self.native, self.native.lacking(upto, size))
-        due = [batch for batch in self._checks if batch[-1] < upto and not self.checked.done[batch].all()]
-        found += self._work(self.checked, due, [position for batch in due for position in batch])
-        if not found:
-            # each alone: what shares a batch with what must not depend on how far the run had come
-            found = self._work(self.checked, [[position] for position in self._uncertain(upto)])
-        return found
+    def missing_work(self, upto: int) -> list[TableWork]:
+        """What has to be run next so that the predictions of the first `upto` images are known; empty once they are."""
+        return self._work(self.native, self.native.missing_batches(upto, self._session.batch_size))
 
     def _work(
-        self, ledger: PredictionTable, batches: Sequence[Sequence[int]], whole: Sequence[int] = ()
-    ) -> list[tuple[PredictionTable, Work]]:
+        self, table: PredictionTable, batches: Sequence[Sequence[int]], full_logits: Sequence[int] = ()
+    ) -> list[TableWork]:
+        """`full_logits`: positions of the images of which exact logits of all classes are needed."""
         if not batches:
             return []
-        fast = ledger is self.fast and not self._plain
-        runtime = self._session.runtime if fast else "native"
+        runtime, precision = self._how(table)
         network = {
             "model": self.evaluation.model,
             "checkpoint": self.evaluation.checkpoint.file,
             "match": self.evaluation.checkpoint.match,
             "input_size": self.evaluation.input_size,
             "runtime": runtime,
-            "precision": self._session.precision if fast else "fp32",
+            "precision": precision,
             "conversion": str(self._conversion()) if runtime != "native" else None,
         }
-        return [
-            (ledger, Work(ledger.predictions, network, self.evaluation.checkpoint.sha256, batches, frozenset(whole)))
-        ]
+        sha256 = self.evaluation.checkpoint.sha256
+        return [(table, Work(table.predictions, network, sha256, batches, frozenset(full_logits)))]
+
+    def _how(self, table: PredictionTable) -> tuple[str, str]:  # noqa: ARG002  of one table there is one answer
+        """Runtime and precision whose predictions are in the table."""
+        return "native", "fp32"
 
     def _conversion(self) -> Path:
         identity = self._identity("conversion", runtime=self._session.runtime)
@@ -133,7 +110,7 @@ class NetworkEvaluation:
             model=self.evaluation.model,
             checkpoint=self.evaluation.checkpoint.sha256,
             match=self.evaluation.checkpoint.match,
-            input_size=self.evaluation.input_size or self.evaluation.own_size,
+            input_size=self.evaluation.size,
             device=self._session.device,
             **rest,
         )
@@ -142,164 +119,123 @@ class NetworkEvaluation:
         identity = self._identity("predictions", batch_size=self._session.batch_size, data=self._images.digest, **rest)
         return self._session.store.predictions(identity)
 
-    def _ledger(self, runtime: str, precision: str, **rest: Any) -> PredictionTable:
+    def _table(self, runtime: str, precision: str, **rest: Any) -> PredictionTable:
         predictions = self._predictions(runtime=runtime, precision=precision, **rest)
         return PredictionTable(predictions, self._positions, self._labels)
 
     # -- what it answers -------------------------------------------------------------------------
 
-    def handle(self, ledger: PredictionTable, event: Mapping[str, Any]) -> None:
+    def handle(self, table: PredictionTable, event: Mapping[str, Any]) -> None:
+        """Takes note of an event of work that missing_work() gave for this table."""
         if event["event"] == "predictions":
-            added = ledger.add(event["rows"], event["undecodable"])
-            counted = added if ledger is self._main else 0
+            added = table.add(event["rows"], event["undecodable"])
             self._seconds += event["seconds"]
-            self.report(counted, event["seconds"])
+            self.report(added if table is self.main else 0, event["seconds"])
         elif event["event"] == "run_failed":
-            if ledger is self.fast and not self._plain:
-                self._fallback, self._useless = event["message"], True
-            else:
-                self.failed = event["message"]
+            self._run_failed(table, event["message"])
+
+    def _run_failed(self, table: PredictionTable, message: str) -> None:  # noqa: ARG002  see the subclass
+        self.failed = message
 
     def report(self, added: int, seconds: float) -> None:
         """Tells how far it is, and that `added` images took that long."""
-        done = int(self._main.done.sum())
+        done = int(self.main.done.sum())
         self._session.progress.images(self.label, done, len(self._order), added, seconds)
 
     @property
     def label(self) -> str:
-        size = self.evaluation.input_size or self.evaluation.own_size
-        how = "" if self._plain else f" {self._session.runtime} {self._session.precision}"
-        return f"{self._source} {self.evaluation.documented_model}@{size}{how}"
+        """Source, model, input size in pixels and how it is run, for progress."""
+        return f"{self._source} {self.evaluation.documented_model}@{self.evaluation.size}"
 
     @property
-    def _main(self) -> PredictionTable:
-        return self.native if self._fallback else self.fast
+    def main(self) -> PredictionTable:
+        """The table that has an answer for every image that is done."""
+        return self.native
 
-    def _calibrated(self) -> None:
-        """What the first images say of the fast network."""
-        if self._fallback:
-            return
-        first = self._deviation(self._checks[:1])
-        if not first.images:
-            return
-        how = f"on the first {first.images} images its logits are off by up to {first.largest:.2g}"
-        if first.broken:
-            self._fallback, self._useless = f"{how}, {first.relative:.0%} of what they vary by", True
-            return
-        again = certificate.uncertain(self.fast.gap[self._checks[0]], first.margin)
-        if again.mean() > certificate.TOO_MANY:
-            self._fallback = f"{how}, so that {again.sum()} of {again.size} would have to be run again"
-
-    def _deviation(self, checks: Sequence[Sequence[int]]) -> Deviation:
-        positions = [position for batch in checks for position in batch]
-        both = [p for p in positions if p in self.fast.whole and p in self.checked.whole]
-        return certificate.deviation((self.fast.whole[p], self.checked.whole[p]) for p in both)
-
-    def _uncertain(self, upto: int) -> list[int]:
-        margin = self._deviation(self._checks).margin
-        again = certificate.uncertain(self.fast.gap[:upto], margin) & ~self.checked.done[:upto]
-        return [int(position) for position in np.flatnonzero(again)]
+    @property
+    def _tables(self) -> tuple[PredictionTable, ...]:
+        return (self.native,)
 
     # -- what comes of it ------------------------------------------------------------------------
 
+    def decided(self, of: Callable[[PredictionTable], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """One value per image, from the network that decides on it."""
+        return of(self.main)
+
     def counts(self, upto: int) -> tuple[int, int, int]:
         """Images scored among the first `upto`, and of these right among the first and among the best five."""
-        decoded = self._main.decoded[:upto]
-        right = (self._that_counts(lambda ledger: ledger.top1), self._that_counts(lambda ledger: ledger.top5))
+        decoded = self.main.decoded[:upto]
+        right = (self.decided(lambda table: table.top1), self.decided(lambda table: table.top5))
         top1, top5 = (int((flags[:upto] & decoded).sum()) for flags in right)
         return int(decoded.sum()), top1, top5
-
-    def _that_counts(self, of: Callable[[PredictionTable], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        """One value an image: the native network's wherever it was asked."""
-        if self._plain or self._fallback:
-            return of(self._main)
-        return np.where(self.checked.decoded, of(self.checked), of(self._main))
 
     def result(self) -> Run | None:
         """The counts of what was seen; None where it failed, which is noted."""
         documented = self.evaluation.documented_model
         if self.failed is not None:
-            done = int(self._main.done.sum())
+            done = int(self.main.done.sum())
             kept = f" ({done} of {len(self._order)} images are kept)" if done else ""
             self._session.fail(self._source, documented, "evaluate", self.failed + kept)
             return None
-        for ledger in {id(one): one for one in (self.native, self.fast, self.checked)}.values():
-            ledger.predictions.compact()
-        predictions = self._settled()
-        network = self._main.predictions.network() or {}
-        errors = {self._order[at].name: why for at, why in sorted(self._main.errors.items()) if at < self.seen}
+        for table in self._tables:
+            table.predictions.compact()
+        errors = {self._order[at].name: why for at, why in sorted(self.main.errors.items()) if at < self.seen}
         for name, why in errors.items():
             self._session.fail(self._source, documented, "evaluate", f"{name} was not scored: {why}")
+        return self._run(errors, self._decided_predictions())
+
+    def _run(self, errors: Mapping[str, str], predictions: Predictions) -> Run:
+        network = self.main.predictions.network() or {}
+        checkpoint = self.evaluation.checkpoint
         scored, top1, top5 = self.counts(self.seen)
+        runtime, precision = self._reported_how()
         return Run(
             source=self._source,
             model=self.evaluation.model,
-            documented_model=documented,
-            input_size=self.evaluation.input_size or self.evaluation.own_size,
+            documented_model=self.evaluation.documented_model,
+            input_size=self.evaluation.size,
             preprocessing=network["preprocessing"],
             checkpoint=CheckpointUsed(
-                self.evaluation.checkpoint.file,
-                self.evaluation.checkpoint.sha256,
-                self.evaluation.checkpoint.verified,
+                checkpoint.file,
+                checkpoint.sha256,
+                checkpoint.verified,
                 network["stand_in"],
-                self.evaluation.checkpoint.origin,
-                self.evaluation.checkpoint.match,
+                checkpoint.origin,
+                checkpoint.match,
             ),
             images=scored,
             top1_count=top1,
             top5_count=top5,
             decode_errors=errors,
             seconds=self._seconds,
-            measured_now=int(self._main.done.sum()) - self._had[id(self._main)],
+            measured_now=int(self.main.done.sum()) - self.main.stored_before,
             label_note=self._label_note(),
             predictions=str(predictions.folder),
             engine=network.get("engine", ""),
-            runtime="native" if self._fallback else self._session.runtime,
-            precision="fp32" if self._fallback else self._session.precision,
+            runtime=runtime,
+            precision=precision,
             planned=len(self._order),
-            certificate=None if self._plain else self._certificate(),
+            certificate=self._certificate(),
+            metrics=registry.measure(predictions, self._scored_labels()),
         )
+
+    def _reported_how(self) -> tuple[str, str]:
+        """Runtime and precision that the predictions are said to come from."""
+        return "native", "fp32"
+
+    def _certificate(self) -> Certificate | None:
+        return None
+
+    def _decided_predictions(self) -> Predictions:
+        """Where the predictions are that count."""
+        return self.main.predictions
+
+    def _scored_labels(self) -> dict[str, int]:
+        """Image -> label, of the images that were scored."""
+        scored = self.main.decoded[: self.seen].tolist()
+        return {ref.name: ref.label for ref, counts in zip(self._order, scored, strict=False) if counts}
 
     def _label_note(self) -> str | None:
-        best = self._that_counts(lambda ledger: ledger.best[:, 0])
-        scored = np.flatnonzero(self._main.decoded[: self.seen])
+        best = self.decided(lambda table: table.best[:, 0])
+        scored = np.flatnonzero(self.main.decoded[: self.seen])
         return label_shift(best[scored].tolist(), self._labels[scored].tolist()) if len(scored) else None
-
-    def _settled(self) -> Predictions:
-        """Where the predictions are that count: the native network's wherever it was asked."""
-        if self._plain or self._fallback:
-            return self._main.predictions
-        margin = self._deviation(self._checks).margin
-        settled = self._predictions(
-            runtime=self._session.runtime, precision=self._session.precision, settled=[margin, self.seen]
-        )
-        fast, asked = (ledger.predictions.read() for ledger in (self.fast, self.checked))
-        table = pd.concat([asked, fast[~fast["image"].isin(asked["image"])]], ignore_index=True)
-        for column in ("classes", "logits"):
-            table[column] = [values[:TOP_K] for values in table[column]]
-        settled.replace(table)
-        return settled
-
-    def _certificate(self) -> Certificate:
-        fast, upto = self.fast, self.seen
-        found = self._deviation(self._checks)
-        both = fast.decoded[:upto] & self.checked.decoded[:upto]
-        sure = both & ~certificate.uncertain(fast.gap[:upto], found.margin)
-        differ = fast.differs(self.checked)[:upto]
-        known = fast.decoded[:upto]
-        complete = not self._useless and bool(fast.done[:upto].all())
-        return Certificate(
-            runtime=self._session.runtime,
-            precision=self._session.precision,
-            engine=(fast.predictions.network() or {}).get("engine", ""),
-            checked=found.images,
-            deviation=found.largest,
-            relative=found.relative,
-            margin=found.margin,
-            rerun=int((both & certificate.uncertain(fast.gap[:upto], found.margin)).sum()),
-            sure=int(sure.sum()),
-            differing=int((sure & differ).sum()),
-            fallback=self._fallback,
-            top1_count=int((fast.top1[:upto] & known).sum()) if complete else None,
-            top5_count=int((fast.top5[:upto] & known).sum()) if complete else None,
-        )

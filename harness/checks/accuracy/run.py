@@ -1,26 +1,22 @@
-"""Runs the network of every row over the images, as far as it takes to judge the row's accuracies."""
+"""Evaluates the network of every row on as many images as are needed to judge the row's accuracies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.checks.accuracy import judge
+from harness.checks.accuracy import evaluation_plan, judge
 from harness.checks.accuracy.group import Enough, Evaluation, EvaluationGroup
 from harness.checks.counts import run as counting
 from harness.core.cancellation import side_by_side
-from harness.core.errors import MeasurementError
 from harness.core.records import Claim, Finding, Row, Run, Source, Static
-from harness.core.text import plural
 from harness.dataset.image_set import ImageSet
-from harness.execution import checkpoints, environments
 from harness.execution.download import file_name, hash_in_name
 from harness.execution.environments import Installed
 from harness.execution.session import Session
 from harness.plan.options import Options
 from harness.plan.page import Page
 from harness.plan.plan import Plan
-from harness.worker.model_names import weights_left_out
 
 #: batches of images for which it pays to start every source once more, to tell how long it will take
 _WORTH_TIMING = 20
@@ -36,62 +32,21 @@ def evaluate_rows(
     session: Session,
 ) -> dict[tuple[Row, Source], list[Run]]:
     """Every row's network over the images: at the source's own input size and, if it differs, at the row's."""
-    asked: dict[Source, list[tuple[Row, Evaluation]]] = {}
-    accuracies = [claim for claim in planned.table.claims if claim.metric in ("top1", "top5")]
-    for target in planned.targets:
-        row, source = target.row, target.source
-        static = built.get((row, source))
-        if static is None:
-            continue
-        try:
-            declared = planned.page(row).weights.get(row.model)
-            unknown = weights_left_out(row.model, static.model)
-            if choice == "auto" and declared is None and unknown:
-                raise MeasurementError(
-                    f"{source} {row.model}: this release knows no weights named {unknown[1:]!r}, and those of "
-                    f"{static.model} are others. Put the ones that are meant into a folder and pass --weights DIR."
-                )
-            checkpoint = checkpoints.find(
-                choice,
-                source.name,
-                static.model,
-                row.model,
-                static.checkpoint_url,
-                declared,
-                environments.cache() / "weights",
-            )
-        except MeasurementError as error:
-            session.fail(source, row.model, "weights", str(error))
-            continue
-        named = [row.input_size, *(claim.counted_at for claim in accuracies if claim.row == row)]
-        sizes = [None, *dict.fromkeys(size for size in named if size not in (None, static.input_size))]
-        evaluations = [Evaluation(row.model, static.model, checkpoint, size, static.input_size) for size in sizes]
-        asked.setdefault(source, []).extend((row, evaluation) for evaluation in evaluations)
-
+    asked = evaluation_plan.evaluations(planned, choice, built, session)
     parts = {
         source: EvaluationGroup(session, installed[source], list(dict.fromkeys(one for _, one in wanted)), images)
         for source, wanted in asked.items()
     }
-    networks = sum(len(part.candidates) for part in parts.values())
-    count = plural(networks, "network")
-    # how soon a row may stop cannot be told
-    wholly = session.cluster is None and not options.stop_early
-    if wholly and len(images.images) >= _WORTH_TIMING * session.batch_size:
-        session.progress.stage(f"timing {count} of {', '.join(map(str, asked))}")
-        for part in parts.values():
-            with part:
-                part.time_each()
-        session.progress.estimate()
-    session.progress.stage(f"evaluating {count} of {', '.join(map(str, asked))} on {len(images.images):,} images")
+    _announce(parts, options, images, session)
 
-    def one(source: Source) -> dict[Evaluation, Run | None]:
+    def evaluated(source: Source) -> dict[Evaluation, Run | None]:
         with parts[source] as part:
             done = part.evaluate(_enough(planned, options, images, asked[source]))
-        return {candidate.evaluation: run for candidate, run in zip(part.candidates, done, strict=True)}
+        return {network.evaluation: run for network, run in zip(part.networks, done, strict=True)}
 
     # on one machine sources would only take the processors from each other
     at_once = len(asked) if session.cluster else 1
-    done = dict(zip(asked, side_by_side(one, asked, at_once), strict=True))
+    done = dict(zip(asked, side_by_side(evaluated, asked, at_once), strict=True))
     runs: dict[tuple[Row, Source], list[Run]] = {}
     for source, rows in asked.items():
         for row, evaluation in rows:
@@ -99,6 +54,21 @@ def evaluate_rows(
             if run is not None:
                 runs.setdefault((row, source), []).append(run)
     return runs
+
+
+def _announce(parts: Mapping[Source, EvaluationGroup], options: Options, images: ImageSet, session: Session) -> None:
+    """Tells progress what is going to be evaluated, after timing every network where that pays."""
+    networks = sum(len(part.networks) for part in parts.values())
+    what = f"{networks} network{'s' * (networks != 1)} of {', '.join(map(str, parts))}"
+    # where a row may stop early its duration is unknown
+    all_images = session.cluster is None and not options.stop_early
+    if all_images and len(images.images) >= _WORTH_TIMING * session.batch_size:
+        session.progress.stage(f"timing {what}")
+        for part in parts.values():
+            with part:
+                part.warm_up()
+        session.progress.estimate()
+    session.progress.stage(f"evaluating {what} on {len(images.images):,} images")
 
 
 def population(page: Page, options: Options, images: ImageSet | None) -> int | None:
@@ -116,15 +86,15 @@ def _enough(planned: Plan, options: Options, images: ImageSet, rows: Sequence[tu
         return None
     claims: dict[Evaluation, list[tuple[Claim, int]]] = {}
     for row, evaluation in rows:
-        whole = population(planned.page(row), options, images)
-        if whole is None:
+        about = population(planned.page(row), options, images)
+        if about is None:
             return None
-        claims.setdefault(evaluation, []).extend((claim, whole) for claim in planned.table.claims if claim.row == row)
+        claims.setdefault(evaluation, []).extend((claim, about) for claim in planned.table.claims if claim.row == row)
 
     def enough(evaluation: Evaluation, seen: int, top1: int, top5: int) -> bool:
         right = {"top1": top1, "top5": top5}
-        asked = [(claim, whole) for claim, whole in claims[evaluation] if claim.metric in right]
-        return all(judge.decided(claim, whole, seen, right[claim.metric]) for claim, whole in asked)
+        asked = [(claim, about) for claim, about in claims[evaluation] if claim.metric in right]
+        return all(judge.decided(claim, about, seen, right[claim.metric]) for claim, about in asked)
 
     return enough
 

@@ -1,4 +1,4 @@
-"""What a run has to remember of every image while it goes on: a few bytes each, whatever the store holds."""
+"""What a run keeps in memory of every image while it goes on: a few bytes each, whatever the store holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from harness.checks.accuracy.certificate import deciding_gap
+from harness.checks.accuracy.certificate import decision_margin
 from harness.execution.predictions import Predictions, Row
 from harness.worker.batches import TOP_K
 
@@ -25,32 +25,34 @@ class PredictionTable:
         number = len(labels)
         self.done = np.zeros(number, np.bool_)
         self.decoded = np.zeros(number, np.bool_)
-        self.gap = np.full(number, np.inf, np.float32)  #: see certified.deciding_gap
+        self.decision_margin = np.full(number, np.inf, np.float32)  #: see certificate.decision_margin
         self.best = np.full((number, 5), -1, np.int16)  #: the five best classes in order, -1 where there are fewer
         self.errors: dict[int, str] = {}  #: position -> why it could not be decoded
-        self.whole: dict[int, npt.NDArray[np.float32]] = {}  #: position -> logits by class, where all were kept
+        self.full_logits: dict[int, npt.NDArray[np.float32]] = {}  #: position -> logits by class, where all were kept
+        self.stored_before = 0  #: images that were on disk when this was made
         if predictions.network() is None:
-            return  # nothing can be said of how they came about
+            return  # nothing is known of how they were made
         table = predictions.read()
         columns = (table[name] for name in ("image", "classes", "logits", "error"))
         for image, classes, logits, error in zip(*columns, strict=True):
             decoded = not isinstance(error, str)  # where all are null they may come back as NaN
             self.add([(image, classes, logits)] if decoded else [], [] if decoded else [(image, error)])
+        self.stored_before = int(self.done.sum())
 
     def add(self, rows: Sequence[Row], undecodable: Sequence[tuple[str, str]]) -> int:
-        """Takes note of what the store has got; returns how many images that are new."""
+        """Takes note of predictions that were stored; returns the number of images that are new."""
         before = int(self.done.sum())
         for image, classes, logits in rows:
             position = self._positions.get(image)
             if position is None:
                 continue
             self.done[position] = self.decoded[position] = True
-            self.gap[position] = deciding_gap(logits)
+            self.decision_margin[position] = decision_margin(logits)
             self.best[position, : len(classes[:5])] = classes[:5]
             if len(classes) > TOP_K:
                 by_class = np.empty(len(classes), np.float32)
                 by_class[np.asarray(classes)] = logits
-                self.whole[position] = by_class
+                self.full_logits[position] = by_class
         for image, why in undecodable:
             if image in self._positions:
                 position = self._positions[image]
@@ -71,13 +73,13 @@ class PredictionTable:
         return right
 
     def differs(self, other: PredictionTable) -> Flags:
-        """Images of which the best class or the set of the five best is another one."""
+        """Images whose best class or set of five best classes differs."""
         sets: Flags = (np.sort(self.best, axis=1) != np.sort(other.best, axis=1)).any(axis=1)
         first: Flags = self.best[:, 0] != other.best[:, 0]
         return sets | first
 
-    def lacking(self, upto: int, batch_size: int) -> list[list[int]]:
-        """Batches of the fixed grid, up to a position, of which any image lacks. All of it is run again, because
-        which images share a batch can decide the last bit."""
+    def missing_batches(self, upto: int, batch_size: int) -> list[list[int]]:
+        """Batches of the fixed grid, up to a position, of which any image is missing. The whole batch is run again,
+        because which images share a batch can decide the last bit."""
         grid = (range(start, min(start + batch_size, upto)) for start in range(0, upto, batch_size))
         return [list(batch) for batch in grid if not self.done[batch.start : batch.stop].all()]

@@ -1,17 +1,18 @@
-"""Why does a run miss what is documented? One factor is swapped at a time, on as few images as tell, and judged.
+"""Why a run misses what is documented: one factor is swapped at a time, on as few images as are needed, and judged.
 
-A swap that is refuted on some images is not run on more; what is left goes on to all of them.
+A swap that is refuted on some images is not run on more; the others are run on all of them.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from harness.checks.diagnosis import attribution, factors, wording
+from harness.checks.diagnosis import attribution, factors, judge, wording
 from harness.checks.diagnosis.attribution import Attribution, Swap, Target
 from harness.checks.diagnosis.factors import Identified, Variant
 from harness.checks.diagnosis.variant_runner import VariantRunner
@@ -27,7 +28,7 @@ from harness.worker.images import ImageRef
 STAGES = (256, 1024, 4096, 16384)
 #: images on which swaps are tried where no documented figure is missed
 NOTHING_MISSED = 512
-#: images from which is told what a source does
+#: images on which a worker identifies what a source does
 PROBES = 64
 
 
@@ -49,41 +50,22 @@ def explain(
     """
     labels = {ref.name: ref.label for ref in bench.images.images}
     base = Predictions(parse_location(run.predictions)).read()
-    own = attribution.scored(base, labels)
-    off = attribution.misses(target, own) if target else []
+    own = judge.scored(base, labels)
+    off = judge.misses(target, own) if target else []
     refs = [ref for ref in shuffled(bench.images.images) if ref.name in own.index]
     stages = [stage for stage in STAGES if stage < len(refs)] if off else []
     stages.append(len(refs) if off else min(len(refs), NOTHING_MISSED))
-    tables: dict[_Name, pd.DataFrame] = {}
-    refused: dict[_Name, str] = {}
-    swaps: dict[_Name, Swap] = {}
-    left = _variants(run, row, known, page, checkpoints)
-    for stage in stages:
-        bench.session.progress.stage(f"why {run.source} {run.documented_model}: {len(left)} swaps on {stage:,} images")
-        refused |= _run(run, known, left, refs[:stage], labels, base, bench, tables)
-        tried = {name: table for name, table in tables.items() if name[0] != factors.CONTROL and name not in refused}
-        judged = attribution.judge(target, own, tried, len(stages)) if target else attribution.improvements(own, tried)
-        # what is refuted was not run on more images, and stays so
-        gone = {name: swap for name, swap in swaps.items() if swap.status == "refuted"}
-        swaps = {(swap.factor, swap.text): gone.get((swap.factor, swap.text), swap) for swap in judged}
-        left = [v for v in left if v.name in swaps and swaps[v.name].status != "refuted"]
-        if not left:
-            break
-    found = list(swaps.values())
-    outcome, causes = attribution.conclude(found) if target else _improved(found, tables)
+    tried = _try(run, target, own, known, _variants(run, row, known, page, checkpoints), stages, refs, base, bench)
+    found = list(tried.swaps.values())
+    outcome, causes = attribution.conclude(found) if target else _improved(found, tried.tables)
     if target and off:
-        apart = _apart(found, causes, tables) if outcome == "ambiguous" else None
-        text = wording.against_document(run, target, off, outcome, causes, found, apart)
+        needed = _images_to_separate(found, causes, tried.tables) if outcome == "ambiguous" else None
+        text = wording.against_document(run, target, off, outcome, causes, found, needed)
     elif target:
         outcome, causes = "nothing_to_explain", ()
         text = wording.holding(run, target, found)
     else:
         text = wording.without_document(run, outcome, causes, found)
-    controls = {name: table for name, table in tables.items() if name[0] == factors.CONTROL}
-    evidence = [dataclasses.replace(one, status="control", p=None) for one in attribution.improvements(own, controls)]
-    evidence += found
-    evidence += [Swap(*name, "not tried", why=why) for name, why in refused.items()]
-    evidence += [Swap(factor, "", "not tried", why=why) for factor, why in factors.untried(known)]
     return Attribution(
         str(run.source),
         run.documented_model,
@@ -94,12 +76,62 @@ def explain(
         text,
         attribution.images_seen(found),
         target.population if target else len(refs),
-        tuple(evidence),
+        tuple(_evidence(own, tried, known)),
     )
 
 
+@dataclass
+class _Tried:
+    """What became of the swaps so far."""
+
+    tables: dict[_Name, pd.DataFrame] = field(default_factory=dict)  #: judge.scored() with each swap
+    refused: dict[_Name, str] = field(default_factory=dict)  #: why a swap cannot be run
+    swaps: dict[_Name, Swap] = field(default_factory=dict)
+
+
+def _try(
+    run: Run,
+    target: Target | None,
+    own: pd.DataFrame,
+    known: Identified,
+    variants: Sequence[Variant],
+    stages: Sequence[int],
+    refs: Sequence[ImageRef],
+    base: pd.DataFrame,
+    bench: VariantRunner,
+) -> _Tried:
+    """Runs and judges the variants on more images stage by stage; those that are refuted go no further."""
+    labels = {ref.name: ref.label for ref in bench.images.images}
+    found, left = _Tried(), list(variants)
+    for stage in stages:
+        bench.session.progress.stage(f"why {run.source} {run.documented_model}: {len(left)} swaps on {stage:,} images")
+        found.refused |= _run(run, known, left, refs[:stage], labels, base, bench, found.tables)
+        tables = {
+            name: table
+            for name, table in found.tables.items()
+            if name[0] != factors.CONTROL and name not in found.refused
+        }
+        judged = judge.judge(target, own, tables, len(stages)) if target else judge.improvements(own, tables)
+        # what is refuted was not run on more images, and stays so
+        gone = {name: swap for name, swap in found.swaps.items() if swap.status == "refuted"}
+        found.swaps = {(swap.factor, swap.text): gone.get((swap.factor, swap.text), swap) for swap in judged}
+        left = [v for v in left if v.name in found.swaps and found.swaps[v.name].status != "refuted"]
+        if not left:
+            break
+    return found
+
+
+def _evidence(own: pd.DataFrame, tried: _Tried, known: Identified) -> list[Swap]:
+    """The control, every swap, and those that could not be tried."""
+    controls = {name: table for name, table in tried.tables.items() if name[0] == factors.CONTROL}
+    evidence = [dataclasses.replace(one, status="control", p=None) for one in judge.improvements(own, controls)]
+    evidence += tried.swaps.values()
+    evidence += [Swap(*name, "not tried", why=why) for name, why in tried.refused.items()]
+    return evidence + [Swap(factor, "", "not tried", why=why) for factor, why in factors.untried(known)]
+
+
 def probes(images: ImageSet) -> list[ImageRef]:
-    """The images from which is told what a source does."""
+    """The images on which a worker identifies what a source does."""
     return shuffled(images.images)[:PROBES]
 
 
@@ -140,10 +172,10 @@ def _run(
     for name, variant in measured.items():
         if name not in failed:
             table = kept[name].read()
-            tables[variant.name] = attribution.scored(table[table["image"].isin(names)], labels)
+            tables[variant.name] = judge.scored(table[table["image"].isin(names)], labels)
     for variant in variants:
         if variant.label and variant.name not in tables:  # on all images, since it takes no forward pass
-            tables[variant.name] = attribution.scored(base, attribution.other_labels(variant.label, labels, base))
+            tables[variant.name] = judge.scored(base, judge.other_labels(variant.label, labels, base))
     return {measured[name].name: why for name, why in failed.items()}
 
 
@@ -155,12 +187,14 @@ def _improved(
     if not better:
         return "nothing_to_explain", ()
     best = tables[better[0].factor, better[0].text]
-    left = [swap for swap in better if attribution.as_good_as(best, tables[swap.factor, swap.text])]
+    left = [swap for swap in better if judge.as_good_as(best, tables[swap.factor, swap.text])]
     causes = tuple(dict.fromkeys(swap.factor for swap in left))
     return ("named" if len(causes) == 1 else "ambiguous"), causes
 
 
-def _apart(swaps: Sequence[Swap], causes: Sequence[str], tables: Mapping[_Name, pd.DataFrame]) -> int | None:
+def _images_to_separate(
+    swaps: Sequence[Swap], causes: Sequence[str], tables: Mapping[_Name, pd.DataFrame]
+) -> int | None:
     """About how many images could tell the two likeliest factors from each other; None where they never differed."""
     first: dict[str, Swap] = {}
     for swap in swaps:
@@ -168,5 +202,5 @@ def _apart(swaps: Sequence[Swap], causes: Sequence[str], tables: Mapping[_Name, 
             first.setdefault(swap.factor, swap)
     if len(first) < 2:
         return None
-    one, two = (tables[swap.factor, swap.text] for swap in list(first.values())[:2])
-    return attribution.images_to_tell(one, two)
+    a, b = (tables[swap.factor, swap.text] for swap in list(first.values())[:2])
+    return judge.images_to_distinguish(a, b)

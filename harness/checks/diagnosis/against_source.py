@@ -1,4 +1,4 @@
-"""Why do two sources differ on the same images? Takes over what the other does, one thing at a time, and compares."""
+"""Why two sources differ on the same images: takes over what the other does, one thing at a time, and compares."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from harness.checks.diagnosis.factors import Identified, Variant
 from harness.checks.diagnosis.variant_runner import VariantRunner, identified, identify_task
 from harness.checks.diagnosis.weight_swap import state_task, transplant
 from harness.core.records import Run, Source
+from harness.core.stored_records import from_json, to_json
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.dataset.remote import parse_location
 from harness.execution.cache_keys import code_digest
@@ -33,19 +34,18 @@ def explain_difference(run: Run, other: Run, bench: VariantRunner, same_function
 
     `same_function`: what the numerics say of the two, where they were asked for.
     """
-    mine, theirs = (Predictions(parse_location(one.predictions)).read() for one in (run, other))
-    if agreement.agreement("", "", mine, theirs).status == "fits":
+    table_a, table_b = (Predictions(parse_location(one.predictions)).read() for one in (run, other))
+    if agreement.agreement("", "", table_a, table_b).status == "fits":
         return None
     identity = _identity(run, other, bench, same_function)
     known = bench.session.store.static(identity)
     if known is None:
-        answer = _compare(run, other, bench, same_function, mine, theirs)
+        answer = _compare(run, other, bench, same_function, table_a, table_b)
         if answer is None:
             return None
-        bench.session.store.save_static(identity, dataclasses.asdict(answer))
+        bench.session.store.save_static(identity, to_json(answer))
         return answer
-    evidence = tuple(Agreement(**fields) for fields in known["evidence"])
-    return Attribution(**{**known, "factors": tuple(known["factors"]), "evidence": evidence})
+    return from_json(Attribution, known)
 
 
 def _identity(run: Run, other: Run, bench: VariantRunner, same_function: bool | None) -> dict[str, Any]:
@@ -59,22 +59,22 @@ def _identity(run: Run, other: Run, bench: VariantRunner, same_function: bool | 
 
 
 def _compare(
-    run: Run, other: Run, bench: VariantRunner, same_function: bool | None, mine: pd.DataFrame, theirs: pd.DataFrame
+    run: Run, other: Run, bench: VariantRunner, same_function: bool | None, table_a: pd.DataFrame, table_b: pd.DataFrame
 ) -> Attribution | None:
-    refs = _most_apart(mine, theirs, bench.images)
+    refs = _most_apart(table_a, table_b, bench.images)
     names = [ref.name for ref in refs]
-    mine, theirs = (table[table["image"].isin(names)] for table in (mine, theirs))
-    own = agreement.agreement("", "", mine, theirs)
+    table_a, table_b = (table[table["image"].isin(names)] for table in (table_a, table_b))
+    own = agreement.agreement("", "", table_a, table_b)
     bench.session.progress.stage(f"why {run.source} and {other.source} differ, {run.documented_model}")
     scratch = Path(tempfile.mkdtemp(prefix="why-", dir=bench.session.store.local))
     try:
         both = _gather(run, other, refs, bench, scratch)
         if run.source not in both.known or other.source not in both.known:
             return None
-        mine_known, theirs_known = both.known[run.source], both.known[other.source]
+        known_a, known_b = both.known[run.source], both.known[other.source]
         refs = [ref for ref in refs if ref.name in both.files]
         moved = transplant(run, other, both.shapes, scratch)
-        single = source_factors.between(mine_known, theirs_known)
+        single = source_factors.between(known_a, known_b)
         taken: dict[str, Any] = {"inputs": both.files}
         levels = [[Variant(attribution.PREPROCESSING, f"as {other.source} prepares images", taken)]]
         if moved.differing:
@@ -82,15 +82,15 @@ def _compare(
             differing = f"{moved.differing} of {moved.tensors} tensors differ, first {moved.first}"
             levels.append([Variant("weights", f"those of {other.source} on its images; {differing}", taken)])
         on_top = " on its images and weights" if moved.differing else " on its images"
-        levels.append(source_factors.of_other_network(mine_known, theirs_known, taken, on_top))
+        levels.append(source_factors.of_other_network(known_a, known_b, taken, on_top))
         variants = [*single, *(variant for level in levels for variant in level)]
-        found = _agreements(run, mine_known, variants, refs, theirs, bench, scratch)
+        found = _agreements(run, known_a, variants, refs, table_b, bench, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     rest = iter(found[len(single) :])
     chain = [[next(rest) for _ in level] for level in levels]
     outcome, causes = agreement.conclude_pair(own, found[: len(single)], chain)
-    unknown = list(dict.fromkeys((*mine_known.reasons, *theirs_known.reasons)))
+    unknown = list(dict.fromkeys((*known_a.reasons, *known_b.reasons)))
     text = wording.against_source(str(other.source), outcome, causes, own, found, unknown, same_function)
     evidence = [dataclasses.replace(own, factor=factors.CONTROL, text="nothing swapped", status="control"), *found]
     if moved.why:
@@ -103,7 +103,7 @@ def _compare(
 
 @dataclass
 class _Both:
-    """What the workers of two sources tell before anything is swapped."""
+    """What the workers of two sources report before anything is swapped."""
 
     known: dict[Source, Identified] = field(default_factory=dict)
     shapes: dict[Source, dict[str, tuple[int, ...]]] = field(default_factory=dict)  #: of the entries of a state
@@ -138,7 +138,7 @@ def _agreements(
     known: Identified,
     variants: Sequence[Variant],
     refs: Sequence[ImageRef],
-    theirs: pd.DataFrame,
+    table_b: pd.DataFrame,
     bench: VariantRunner,
     scratch: Path,
 ) -> list[Agreement]:
@@ -151,15 +151,15 @@ def _agreements(
     return [
         Agreement(variant.factor, variant.text, "not tried", why=failed[name])
         if name in failed
-        else agreement.agreement(variant.factor, variant.text, kept[name].read(), theirs)
+        else agreement.agreement(variant.factor, variant.text, kept[name].read(), table_b)
         for name, variant in zip(tasks, variants, strict=True)
     ]
 
 
-def _most_apart(mine: pd.DataFrame, theirs: pd.DataFrame, images: ImageSet) -> list[ImageRef]:
+def _most_apart(table_a: pd.DataFrame, table_b: pd.DataFrame, images: ImageSet) -> list[ImageRef]:
     """The images on which two runs differ most, and some others."""
-    both = agreement.listed_by_both(mine, theirs)
-    largest = [float(found.max()) for found in agreement.logit_differences(both)]
+    both = agreement.listed_by_both(table_a, table_b)
+    largest = [float(found.max()) for found in agreement.least_logit_differences(both)]
     differences = dict(zip(both["image"], largest, strict=True))
     ranked = sorted(differences, key=lambda name: -differences[name])[:MOST_APART]
     others = [ref.name for ref in shuffled(images.images) if ref.name in differences and ref.name not in ranked]

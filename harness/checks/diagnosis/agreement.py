@@ -1,6 +1,6 @@
-"""How near is one source to another on the same images? Told by logits, which say more of an image than a verdict.
+"""How near one source is to another on the same images, by their logits. Pure functions.
 
-Pure functions. A swap that makes the logits equal up to rounding is the cause of the difference, which no count shows.
+A swap that makes the logits equal up to rounding is the cause of the difference; counts of right images do not show it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from harness.checks.diagnosis.attribution import PREPROCESSING, Agreement, Outcome, with_status
-from harness.checks.equivalence.numerics import ROUNDING
+from harness.checks.equivalence.logit_difference import ROUNDING
 
 
 def agreement(factor: str, text: str, swapped: pd.DataFrame, other: pd.DataFrame) -> Agreement:
     """How near a swap brings a source to the other; both as store.Predictions.read() gives them."""
     both = listed_by_both(swapped, other)
-    differences = logit_differences(both)
+    differences = least_logit_differences(both)
     of_other = np.concatenate([*(np.asarray(logits, np.float64) for logits in both["logits_b"]), np.empty(0)])
     same = sum(a[0] == b[0] for a, b in zip(both["classes_a"], both["classes_b"], strict=True))
     if not len(both):
@@ -28,12 +28,12 @@ def agreement(factor: str, text: str, swapped: pd.DataFrame, other: pd.DataFrame
     return Agreement(factor, text, "fits" if relative <= ROUNDING else "refuted", len(both), int(same), relative)
 
 
-def listed_by_both(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+def listed_by_both(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     """The images that both could decode; columns image, classes_a, logits_a, classes_b, logits_b."""
-    return one[one["error"].isna()].merge(other[other["error"].isna()], on="image", suffixes=("_a", "_b"))
+    return a[a["error"].isna()].merge(b[b["error"].isna()], on="image", suffixes=("_a", "_b"))
 
 
-def logit_differences(both: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
+def least_logit_differences(both: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
     """For each image |a - b| of every class that one of the two lists among its best.
 
     The other's logit of a class that it does not list is at most its last one, so that they differ at least by what
@@ -44,9 +44,9 @@ def logit_differences(both: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
     for classes_a, logits_a, classes_b, logits_b in zip(*columns, strict=True):
         a, b = dict(zip(classes_a, logits_a, strict=True)), dict(zip(classes_b, logits_b, strict=True))
         differences = [abs(a[c] - b[c]) for c in a.keys() & b.keys()]
-        for ours, theirs in ((a, b), (b, a)):
-            last = min(theirs.values())
-            differences += [max(0.0, ours[c] - last) for c in ours.keys() - theirs.keys()]
+        for listing, other in ((a, b), (b, a)):
+            last = min(other.values())
+            differences += [max(0.0, listing[c] - last) for c in listing.keys() - other.keys()]
         found.append(np.array(differences, np.float64))
     return found
 
@@ -84,5 +84,5 @@ def conclude_pair(
     return "together", tuple(factor for factors in spread for factor in factors)
 
 
-def _as_far(one: float | None, other: float | None) -> bool:
-    return one == other or (one is not None and other is not None and math.isclose(one, other, rel_tol=ROUNDING))
+def _as_far(a: float | None, b: float | None) -> bool:
+    return a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=ROUNDING))

@@ -1,7 +1,7 @@
-"""What could have been otherwise: the factors of an accuracy, each with the values that it is swapped for.
+"""The factors of an accuracy, each with the values that it is swapped for. Pure functions.
 
-Pure functions. What a source does is told by a worker (`varying.identify`); a page, a row or another source may name
-further values. A value that takes a library which the source's environment lacks is listed as not tried.
+A worker reports what a source does (`worker.variants.identify`); a page, a row or another source may name further
+values. A value that needs a library which is missing in the source's environment is listed as not tried.
 """
 
 from __future__ import annotations
@@ -58,11 +58,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Identified:
-    """What a source does, as told by a worker."""
+    """What a source does, as a worker reports it."""
 
-    recipe: Mapping[
-        str, Parameters | None
-    ]  #: step -> parameters of harness.adapters.recipe; None where it is not known
+    #: step -> parameters of harness.adapters.recipe; None where it is not known
+    recipe: Mapping[str, Parameters | None]
     reasons: Mapping[str, str]  #: step -> why it is not known
     libraries: tuple[str, ...]  #: image libraries of the source's environment
     said: Parameters  #: fields of harness.adapters.base.Preprocessing
@@ -74,15 +73,15 @@ CONTROL = "none (control)"
 LABELS = (
     Variant(LABEL_ORDER, "labels one lower than given", label="-1"),
     Variant(LABEL_ORDER, "labels one higher than given", label="+1"),
-    Variant(LABEL_ORDER, "another order of the classes, told from the predictions", label="order"),
+    Variant(LABEL_ORDER, "another order of the classes, inferred from the predictions", label="order"),
 )
 
 
 def control(known: Identified) -> Variant | None:
-    """Every step done anew with the parameters that were told; None where one is not known."""
+    """Every step repeated with the identified parameters; None where one is not known."""
     if any(parameters is None for parameters in known.recipe.values()):
         return None
-    return Variant(CONTROL, "every step as it was told from the source, nothing swapped", {"changed": known.recipe})
+    return Variant(CONTROL, "every step as identified in the source, nothing swapped", {"changed": known.recipe})
 
 
 # -- one source ----------------------------------------------------------------------------------
@@ -136,16 +135,27 @@ def _resizes(known: Identified, page: Parameters) -> Iterator[Variant]:
             other = {**own, **_resampling(library, own["filter"])}
             yield _instead("resize library", library, own["library"], resize=other)
     if own["library"] in known.libraries:
-        for kind in FILTERS[own["library"]]:
-            if kind != own["filter"]:
-                other = {**own, **_resampling(own["library"], kind)}
-                if kind in _POINT_SAMPLED.get(own["library"], ()):
-                    other["antialias"] = own["antialias"]
-                yield _instead("filter", kind, own["filter"], resize=other)
-        if own["filter"] in _POINT_SAMPLED.get(own["library"], ()):
-            texts = ("antialiased", "not antialiased")
-            one, other_text = texts if own["antialias"] else texts[::-1]
-            yield _instead("antialias", other_text, one, resize={**own, "antialias": not own["antialias"]})
+        yield from _filters(own)
+    yield from _geometries(known, own, page)
+
+
+def _filters(own: Parameters) -> Iterator[Variant]:
+    """Other filters of the library that the source resizes with."""
+    point_sampled = _POINT_SAMPLED.get(own["library"], ())
+    for kind in FILTERS[own["library"]]:
+        if kind != own["filter"]:
+            other = {**own, **_resampling(own["library"], kind)}
+            if kind in point_sampled:
+                other["antialias"] = own["antialias"]
+            yield _instead("filter", kind, own["filter"], resize=other)
+    if own["filter"] in point_sampled:
+        texts = ("antialiased", "not antialiased")
+        own_text, other_text = texts if own["antialias"] else texts[::-1]
+        yield _instead("antialias", other_text, own_text, resize={**own, "antialias": not own["antialias"]})
+
+
+def _geometries(known: Identified, own: Parameters, page: Parameters) -> Iterator[Variant]:
+    """Other sizes and shapes to resize to."""
     crop = (known.recipe["crop"] or {}).get("size", known.said["crop"])
     if own["aspect_ratio"] == "kept":
         for side in dict.fromkeys((own["short_side"], crop)):
@@ -280,9 +290,3 @@ def activation(own: tuple[str, float | None], other: tuple[str, float | None]) -
 
 def _named(activation: tuple[str, float | None]) -> str:
     return activation[0] if activation[1] is None else f"{activation[0]} {activation[1]:g}"
-
-
-# -- two sources ---------------------------------------------------------------------------------
-
-
-# -- what a source says of itself --------------------------------------------------------------------

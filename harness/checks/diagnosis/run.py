@@ -1,4 +1,4 @@
-"""Why is every run, and every two runs of a model, other than what is documented or than each other?"""
+"""Runs every diagnosis: why runs differ from the document, and why two runs of a model differ from each other."""
 
 from __future__ import annotations
 

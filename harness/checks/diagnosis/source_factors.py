@@ -41,28 +41,28 @@ def between(own: Identified, other: Identified) -> list[Variant]:
     """What the other source does otherwise, each taken over alone, in the order of the steps."""
     found = []
     for step, names, factor in _GROUPS:
-        mine, theirs = own.recipe[step], other.recipe[step]
-        if mine is None or theirs is None:
+        of_own, of_other = own.recipe[step], other.recipe[step]
+        if of_own is None or of_other is None:
             continue
-        taken = {name: theirs[name] for name in names}
-        differing = [name for name in names if not _equal(mine[name], theirs[name])]
-        if not differing or not _possible(step, {**mine, **taken}, own):
+        taken = {name: of_other[name] for name in names}
+        differing = [name for name in names if not _equal(of_own[name], of_other[name])]
+        if not differing or not _possible(step, {**of_own, **taken}, own):
             continue
         if "filter" in names and "library" in names and not {"library", "filter"} <= set(differing):
             continue  # one of them alone is there already
         named = factor
         if differing == ["antialias"]:
             named = "antialias"
-        elif names == ("offset",) and "corner" in (mine["offset"], theirs["offset"]):
+        elif names == ("offset",) and "corner" in (of_own["offset"], of_other["offset"]):
             named = "crop position"
-        texts = (_values(taken), _values({name: mine[name] for name in names}))
+        texts = (_values(taken), _values({name: of_own[name] for name in names}))
         what = {"long_side": "long side: ", "offset": "crop offset: "}.get(names[0], "")
-        found.append(changed_step(named, f"{what}{texts[0]} instead of {texts[1]}", **{step: {**mine, **taken}}))
+        found.append(changed_step(named, f"{what}{texts[0]} instead of {texts[1]}", **{step: {**of_own, **taken}}))
     return found
 
 
-def _equal(one: Any, other: Any) -> bool:
-    return close_to(one, other) if isinstance(one, (list, tuple)) else bool(one == other)
+def _equal(a: Any, b: Any) -> bool:
+    return close_to(a, b) if isinstance(a, (list, tuple)) else bool(a == b)
 
 
 def _possible(step: str, parameters: Parameters, own: Identified) -> bool:
@@ -84,13 +84,13 @@ def _values(parameters: Mapping[str, Any]) -> str:
     return ", ".join(shown(name, value) for name, value in parameters.items())
 
 
-def of_other_network(own: Identified, other: Identified, taken: Mapping[str, Any], said: str = "") -> list[Variant]:
-    """The other source's epsilon and activation, on top of what is `taken` over from it, which `said` adds."""
+def of_other_network(own: Identified, other: Identified, taken: Mapping[str, Any], suffix: str = "") -> list[Variant]:
+    """The other source's epsilon and activation, on top of what is `taken` over from it; `suffix` ends each text."""
     found = []
     if len(other.epsilons) == 1 and own.epsilons and set(own.epsilons) != set(other.epsilons):
         value = next(iter(other.epsilons))
         found.append(altered("epsilon", f"{value:g} instead of {listed_epsilons(own)}", {"value": value}))
-    mine, theirs = main_activation(own.operations), main_activation(other.operations)
-    if mine and theirs and mine != theirs:
-        found.append(activation(mine, theirs))
-    return [Variant(v.factor, v.text + said, {**v.task, **taken}) for v in found]
+    own_activation, other_activation = main_activation(own.operations), main_activation(other.operations)
+    if own_activation and other_activation and own_activation != other_activation:
+        found.append(activation(own_activation, other_activation))
+    return [Variant(v.factor, v.text + suffix, {**v.task, **taken}) for v in found]

@@ -1,4 +1,4 @@
-"""Has one factor at a time swapped: drives `varying` in the worker of a source and keeps what it predicts."""
+"""Swaps one factor at a time: drives `worker.variants` in the worker of a source and keeps what it predicts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.worker.images import ImageRef
 
 
 def identify_task(run: Run, refs: Sequence[ImageRef]) -> dict[str, Any]:
-    """Has a worker tell what the run's source does with these images."""
+    """The task of a worker to find out what the run's source does with these images."""
     return {
         "kind": "identify",
         "documented": run.documented_model,
@@ -29,7 +29,7 @@ def identify_task(run: Run, refs: Sequence[ImageRef]) -> dict[str, Any]:
 
 
 def identified(event: Mapping[str, Any]) -> Identified:
-    """What the worker has told."""
+    """What a "recipe" event of the worker says."""
     return Identified(
         recipe=event["recipe"],
         reasons=event["reasons"],
@@ -42,7 +42,7 @@ def identified(event: Mapping[str, Any]) -> Identified:
 
 @dataclass(frozen=True)
 class VariantRunner:
-    """What every question of why needs."""
+    """Runs variants of a source; shared by all diagnoses."""
 
     installed: Mapping[Source, Installed]
     images: ImageSet
@@ -63,7 +63,7 @@ class VariantRunner:
         )
 
     def identify(self, run: Run, refs: Sequence[ImageRef]) -> Identified | None:
-        """What the run's source does with these images; None where that cannot be told, which is noted."""
+        """What the run's source does with these images; None where that cannot be determined, which is noted."""
         installed = self.installed[run.source]
         task = identify_task(run, refs)
         identity = self.session.identity(installed, **{**task, "images": [ref.name for ref in refs]})
@@ -89,7 +89,7 @@ class VariantRunner:
         refs: Sequence[ImageRef],
         kept: Mapping[str, Predictions],
     ) -> dict[str, str]:
-        """Adds what every variant (key -> see varying) predicts for these images to its own in `kept`.
+        """Adds what every variant (key -> see worker.variants) predicts for these images to its own in `kept`.
 
         What is there is not done again. Returns key -> why, of the variants that cannot be run.
         """

@@ -1,6 +1,6 @@
-"""One run's weights in the network of another: are they the same, and what would the other say with them?
+"""Moves one run's weights into the network of another, and compares them with its own.
 
-Which entry is which is found as for the numerics, from how the networks run.
+Corresponding entries are found as for the numerics, from how the networks run.
 """
 
 from __future__ import annotations
@@ -50,14 +50,16 @@ def transplant(
     """
     if lacking := [str(one.source) for one in (run, other) if one.source not in shapes]:
         return Transplant(None, why=f"the state of {lacking[0]} could not be written")
-    mine, theirs = (folder / str(one.source) for one in (run, other))
+    own_folder, other_folder = (folder / str(one.source) for one in (run, other))
     try:
-        layers = layer_matching.match(trace.read(theirs), trace.read(mine), shapes[other.source], shapes[run.source])
+        layers = layer_matching.match(
+            trace.read(other_folder), trace.read(own_folder), shapes[other.source], shapes[run.source]
+        )
     except layer_matching.CorrespondenceError as error:
         return Transplant(None, why=f"the weights of {other.source} cannot be moved: {error}")
-    own = load(mine / "state.npz")
-    moved = layer_matching.transfer(layers, load(theirs / "state.npz"))
+    own = load(own_folder / "state.npz")
+    moved = layer_matching.transfer(layers, load(other_folder / "state.npz"))
     differing = [name for name, value in moved.items() if not np.array_equal(value, own[name])]
-    whole: dict[str, Any] = {**own, **moved}
-    np.savez(folder / "state.npz", **whole)
+    state: dict[str, Any] = {**own, **moved}
+    np.savez(folder / "state.npz", **state)
     return Transplant(folder / "state.npz", len(moved), len(differing), differing[0] if differing else "")

@@ -1,4 +1,4 @@
-"""What an attribution says in words. Pure functions."""
+"""The words of a diagnosis. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.core.records import Outcome as CellOutcome
 #: factors by which many networks do better than they were published with (Touvron et al., 2019, on resolutions)
 _OFTEN_BETTER = ("input size", "short side")
 _SHOWN = 5  #: swaps that a sentence lists
-_NEXT = "--checks numerics tells whether the networks are one function"
+_NEXT = "run --checks numerics to find out whether the networks compute one function"
 
 
 def against_document(
@@ -25,9 +25,9 @@ def against_document(
     outcome: Outcome,
     factors: Sequence[str],
     swaps: Sequence[Swap],
-    apart: int | None,
+    needed: int | None,
 ) -> str:
-    """`apart`: images that could tell the factors left from each other, where that is known."""
+    """`needed`: images that would distinguish the factors that are left, where that is known."""
     missed = " and ".join(_missed(run, target, metric) for metric in off)
     seen = images_seen(swaps)
     tried = [swap for swap in swaps if swap.status != "not tried"]
@@ -43,16 +43,16 @@ def against_document(
         )
     if outcome == "ambiguous":
         fitting = "; ".join(f"{factor} ({_best(swaps, factor).text})" for factor in factors)
-        more = f"; about {rounded(apart):,} images could" if apart else ""
-        return f"{missed}. The cause is one of several that {seen:,} images cannot tell apart: {fitting}{more}"
+        more = f"; about {rounded(needed):,} images could" if needed else ""
+        return f"{missed}. The cause is one of several that {seen:,} images cannot distinguish: {fitting}{more}"
     if outcome == "cannot_tell":
         fitting = "; ".join(f"{factor} ({_best(swaps, factor).text})" for factor in factors)
-        needed = [swap.needed for swap in swaps if swap.status == "undecided" and swap.needed]
-        more = f"about {rounded(min(needed)):,} images could" if needed else "no effect of any of them was seen"
-        more += ", more than there are" if needed and min(needed) > target.population else ""
+        enough = [swap.needed for swap in swaps if swap.status == "undecided" and swap.needed]
+        more = f"about {rounded(min(enough)):,} images could" if enough else "no effect of any of them was seen"
+        more += ", more than there are" if enough and min(enough) > target.population else ""
         return (
-            f"{missed}. On {seen:,} images no swap that would give the documented figures can be told from chance: "
-            f"{fitting}; {more}"
+            f"{missed}. On {seen:,} images no swap that would give the documented figures can be distinguished from "
+            f"chance: {fitting}; {more}"
         )
     return f"{missed}. None of {len(tried)} swaps, one factor at a time, gives the documented figures: unexplained"
 
@@ -80,7 +80,7 @@ def _could_tell(swap: Swap) -> str:
 def without_document(run: Run, outcome: Outcome, factors: Sequence[str], swaps: Sequence[Swap]) -> str:
     seen = images_seen(swaps)
     tried = sum(swap.status != "not tried" for swap in swaps)
-    start = f"nothing documented is about these images; {count(run, 'top1'):,} of {run.images:,} are right by top1"
+    start = f"no documented figure is about these images; {count(run, 'top1'):,} of {run.images:,} are right by top1"
     if outcome == "nothing_to_explain":
         return f"{start}. None of {tried} swaps, one factor at a time, has more of {seen:,} images right beyond chance"
     best = _best(swaps, factors[0])
@@ -104,20 +104,20 @@ def against_source(
     """`unknown`: steps of either source that are not known; `same_function`: what the numerics say, where asked."""
     apart = (
         f"{own.images - own.same_class} of {own.images} images, those on which the two differ most among them, have "
-        f"another best class than in {other} (logits apart by {_relative(own)})"
+        f"another best class than in {other} (logits differ by {_relative(own)})"
     )
     if outcome in ("named", "ambiguous"):
         fitting = [swap for swap in swaps if swap.status == "fits" and swap.factor in factors]
         causes = " or ".join(f"the {swap.factor} ({swap.text})" for swap in fitting)
         alone = "alone makes them equal up to rounding" if outcome == "named" else "each alone makes them equal"
-        return f"{apart}. The cause is {causes}, which {alone} (logits apart by {_relative(fitting[0])})"
+        return f"{apart}. The cause is {causes}, which {alone} (logits differ by {_relative(fitting[0])})"
     steps = f"; how the {' and '.join(unknown)} step is done is not known" if unknown else ""
     if outcome == "together":
         last = next(swap for swap in swaps if swap.status == "fits")
         named = ", ".join(factors) or last.factor
         return (
             f"{apart}. No one factor is the cause: {named} together, taken over from {other}, make them equal up to "
-            f"rounding (logits apart by {_relative(last)}){steps}"
+            f"rounding (logits differ by {_relative(last)}){steps}"
         )
     left = {
         None: f"weights or network differ; {_NEXT}",
@@ -130,7 +130,7 @@ def against_source(
     nearest = min(tried, key=lambda swap: swap.relative if swap.relative is not None else math.inf)
     return (
         f"{apart}. Unexplained: of {len(tried)} swaps towards {other} none makes them equal; the nearest is the "
-        f"{nearest.factor} ({nearest.text}; logits apart by {_relative(nearest)}){steps}; {left}"
+        f"{nearest.factor} ({nearest.text}; logits differ by {_relative(nearest)}){steps}; {left}"
     )
 
 
@@ -140,7 +140,7 @@ def _missed(run: Run, target: Target, metric: Metric) -> str:
     counted = count(run, metric)
     if target.own is None:
         expected = documented * run.images / target.population
-        return f"{metric} is {counted:,} of {run.images:,} images, where the document lets expect {expected:,.0f}"
+        return f"{metric} is {counted:,} of {run.images:,} images, where the document implies {expected:,.0f}"
     off = f"{counted - documented:+,}"
     return f"{metric} is {counted:,} of {target.population:,} images, documented {documented:,} ({off})"
 
@@ -177,14 +177,14 @@ def _relative(agreement: Agreement) -> str:
 
 def with_causes(verdicts: Sequence[Verdict], attributions: Iterable[Attribution]) -> list[Verdict]:
     """Contradicted accuracies with what swapping one factor at a time says of them."""
-    told: dict[tuple[str, str, int | None], Attribution] = {
+    by_run: dict[tuple[str, str, int | None], Attribution] = {
         (one.source, one.model, one.input_size): one for one in attributions if one.against == DOCUMENT
     }
     given = []
     for verdict in verdicts:
         row = verdict.claim.row
         size = row.input_size or verdict.evidence.get("input_size")
-        found = told.get((str(verdict.source), row.model, size))
+        found = by_run.get((str(verdict.source), row.model, size))
         if found and verdict.claim.metric in ("top1", "top5") and verdict.outcome is CellOutcome.CONTRADICTED:
             attribution = {"outcome": found.outcome, "factors": list(found.factors)}
             said = f"{found.text[0].upper()}{found.text[1:]}"

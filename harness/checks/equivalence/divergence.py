@@ -1,16 +1,15 @@
-"""Where two networks with the same weights part, by the values of both forward passes."""
+"""Where two networks with the same weights first differ, by the values of both forward passes."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from harness.checks.equivalence.trace import Array, Call, Layer, Trace
 from harness.core.operators import RESHAPING
+from harness.core.records import Divergence
 
 #: Relative difference (2-norm) that float32 rounding explains in one layer; frameworks that agree stay below 1e-5.
 LAYER_ROUNDING = 1e-4
@@ -27,19 +26,9 @@ _NOT_DEFINING = {
 }  # fmt: skip
 #: of a slice the axis is the function
 _DEFINING_OF = {"Slice": ("axis", "start", "stop", "step", "index"), "Concat": ("axis", "dim"), "Softmax": ("dim",)}
+#: whether two values, by their index in each trace (None: the image), agree up to rounding
+Agree = Callable[[int | None, int | None], bool]
 _ATTRIBUTE_NAMES = {"epsilon": "eps", "dim": "axis"}
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """The first operation whose outputs part although its inputs agree."""
-
-    layer_a: str
-    layer_b: str
-    kind_a: str
-    kind_b: str
-    why: str
-    difference: float  #: relative, 2-norm of the difference over that of a's output
 
 
 def relative(a: Array, b: Array) -> float:
@@ -73,10 +62,10 @@ def defining(call: Call) -> dict[str, Any]:
 
 def attribute_differences(a: Call, b: Call) -> dict[str, tuple[Any, Any]]:
     """Attributes that both frameworks state and that differ."""
-    ours, theirs = defining(a), defining(b)
-    if "start" in ours and "start" in theirs:  # a slice states its step where there is one
-        ours, theirs = {"step": 1, **ours}, {"step": 1, **theirs}
-    return {key: (ours[key], theirs[key]) for key in ours if key in theirs and not _equal(ours[key], theirs[key])}
+    of_a, of_b = defining(a), defining(b)
+    if "start" in of_a and "start" in of_b:  # a slice states its step where there is one
+        of_a, of_b = {"step": 1, **of_a}, {"step": 1, **of_b}
+    return {key: (of_a[key], of_b[key]) for key in of_a if key in of_b and not _equal(of_a[key], of_b[key])}
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -88,7 +77,7 @@ def _equal(a: Any, b: Any) -> bool:
 def first_divergence(
     a: Trace, b: Trace, pairs: Sequence[tuple[Layer, Layer]], rounding: float = LAYER_ROUNDING
 ) -> Divergence | None:
-    """The first operation, in a's order of execution, at which the values part; None where all of them agree."""
+    """The first operation, in a's order of execution, at which the values differ; None where all of them agree."""
     outputs = [(one.output, other.output) for one, other in pairs]
     outputs.append((a.calls[-1].index, b.calls[-1].index))
     for x, y in outputs:
@@ -112,51 +101,77 @@ def _descend(a: Trace, b: Trace, x: int, y: int, rounding: float) -> Divergence:
     def agree(i: int | None, j: int | None) -> bool:
         if i is None or j is None:
             return i is j
-        one, other = a.value(i), b.value(j)
-        if one.size == other.size and one.shape != other.shape:
-            one, other = one.reshape(-1), other.reshape(-1)
-        return relative(one, other) <= rounding
+        of_a, of_b = a.value(i), b.value(j)
+        if of_a.size == of_b.size and of_a.shape != of_b.shape:
+            of_a, of_b = of_a.reshape(-1), of_b.reshape(-1)
+        return relative(of_a, of_b) <= rounding
 
     while True:
-        one, other = a.calls[_plain(a, x)], b.calls[_plain(b, y)]
-        if (x, y) != (one.index, other.index) and agree(one.index, other.index):
+        call_a, call_b = a.calls[_plain(a, x)], b.calls[_plain(b, y)]
+        if (x, y) != (call_a.index, call_b.index) and agree(call_a.index, call_b.index):
             return _divergence(a, b, a.calls[x], b.calls[y], "the same values are laid out differently")
-        x, y = one.index, other.index
-        if one.common_kind == other.common_kind and len(one.inputs) == len(other.inputs):
-            apart = [k for k, (i, j) in enumerate(zip(one.inputs, other.inputs, strict=True)) if not agree(i, j)]
-            if not apart:
-                why = _why_same_kind(one, other, a.value(x), b.value(y))
-                return _divergence(a, b, one, other, why)
-            if len(one.inputs) > 1 and all(any(agree(i, j) for j in other.inputs) for i in one.inputs):
-                why = f"{one.kind} takes the same inputs in another order"
-                return _divergence(a, b, one, other, why)
-            i, j = one.inputs[apart[0]], other.inputs[apart[0]]
-            if i is None and j is not None:
-                why = f"the first reads the image itself, the second what {_text(b.calls[j])} gives"
-                return _divergence(a, b, one, b.calls[j], why)
-            if j is None and i is not None:
-                why = f"the second reads the image itself, the first what {_text(a.calls[i])} gives"
-                return _divergence(a, b, a.calls[i], other, why)
-        elif len(one.inputs) and len(other.inputs) and agree(one.inputs[0], other.inputs[0]):
-            return _divergence(a, b, one, other, f"the same input goes through {_text(one)} and {_text(other)}")
-        between = _between(a, x, functools.partial(agree, j=y))
-        if between:
-            return _divergence(a, b, between[0], other, _run(a, between, "first"))
-        between = _between(b, y, functools.partial(agree, x))
-        if between:
-            return _divergence(a, b, one, between[0], _run(b, between, "second"))
-        if one.common_kind == other.common_kind and len(one.inputs) == len(other.inputs):
-            assert i is not None
-            assert j is not None
-            x, y = i, j
+        x, y = call_a.index, call_b.index
+        alike = call_a.common_kind == call_b.common_kind and len(call_a.inputs) == len(call_b.inputs)
+        found = _same_kind(a, b, call_a, call_b, agree) if alike else _other_kind(a, b, call_a, call_b, agree)
+        found = found or _run_by_one_alone(a, b, call_a, call_b, agree)
+        if found:
+            return found
+        if alike:
+            x, y = _first_inputs_apart(call_a, call_b, agree)
             continue
-        # what has no parameters is nearer to the place where they part
-        if not one.tensors and one.inputs and one.inputs[0] is not None:
-            x = one.inputs[0]
-        elif not other.tensors and other.inputs and other.inputs[0] is not None:
-            y = other.inputs[0]
+        # what has no parameters is nearer to the divergence
+        if not call_a.tensors and call_a.inputs and call_a.inputs[0] is not None:
+            x = call_a.inputs[0]
+        elif not call_b.tensors and call_b.inputs and call_b.inputs[0] is not None:
+            y = call_b.inputs[0]
         else:
-            return _divergence(a, b, one, other, f"{_text(one)} stands where the other runs {_text(other)}")
+            why = f"{_text(call_a)} stands where the other runs {_text(call_b)}"
+            return _divergence(a, b, call_a, call_b, why)
+
+
+def _same_kind(a: Trace, b: Trace, call_a: Call, call_b: Call, agree: Agree) -> Divergence | None:
+    """Where two operations of one kind are the divergence; None where their inputs differ already."""
+    apart = [k for k, (i, j) in enumerate(zip(call_a.inputs, call_b.inputs, strict=True)) if not agree(i, j)]
+    if not apart:
+        why = _why_same_kind(call_a, call_b, a.value(call_a.index), b.value(call_b.index))
+        return _divergence(a, b, call_a, call_b, why)
+    if len(call_a.inputs) > 1 and all(any(agree(i, j) for j in call_b.inputs) for i in call_a.inputs):
+        return _divergence(a, b, call_a, call_b, f"{call_a.kind} takes the same inputs in another order")
+    i, j = call_a.inputs[apart[0]], call_b.inputs[apart[0]]
+    if i is None and j is not None:
+        why = f"the first reads the image itself, the second what {_text(b.calls[j])} gives"
+        return _divergence(a, b, call_a, b.calls[j], why)
+    if j is None and i is not None:
+        why = f"the second reads the image itself, the first what {_text(a.calls[i])} gives"
+        return _divergence(a, b, a.calls[i], call_b, why)
+    return None
+
+
+def _other_kind(a: Trace, b: Trace, call_a: Call, call_b: Call, agree: Agree) -> Divergence | None:
+    """Where operations of two kinds get the same input."""
+    if len(call_a.inputs) and len(call_b.inputs) and agree(call_a.inputs[0], call_b.inputs[0]):
+        why = f"the same input goes through {_text(call_a)} and {_text(call_b)}"
+        return _divergence(a, b, call_a, call_b, why)
+    return None
+
+
+def _run_by_one_alone(a: Trace, b: Trace, call_a: Call, call_b: Call, agree: Agree) -> Divergence | None:
+    """Where one of the two runs operations that the other does not."""
+    between = _between(a, call_a.index, lambda index: agree(index, call_b.index))
+    if between:
+        return _divergence(a, b, between[0], call_b, _run(a, between, "first"))
+    between = _between(b, call_b.index, lambda index: agree(call_a.index, index))
+    if between:
+        return _divergence(a, b, call_a, between[0], _run(b, between, "second"))
+    return None
+
+
+def _first_inputs_apart(call_a: Call, call_b: Call, agree: Agree) -> tuple[int, int]:
+    """The first inputs that differ, of operations of one kind that _same_kind() did not settle."""
+    i, j = next((i, j) for i, j in zip(call_a.inputs, call_b.inputs, strict=True) if not agree(i, j))
+    assert i is not None
+    assert j is not None
+    return i, j
 
 
 def _between(trace: Trace, index: int, found: Callable[[int], bool]) -> list[Call]:
@@ -194,9 +209,7 @@ def _plain(trace: Trace, index: int) -> int:
 def _why_same_kind(one: Call, other: Call, a: Array, b: Array) -> str:
     differences = attribute_differences(one, other)
     if differences:
-        listed = "; ".join(
-            f"{key} {shown(ours)} against {shown(theirs)}" for key, (ours, theirs) in differences.items()
-        )
+        listed = "; ".join(f"{key} {shown(in_a)} against {shown(in_b)}" for key, (in_a, in_b) in differences.items())
         return f"{one.kind}: {listed}"
     if one.output_shape != other.output_shape:
         return f"{one.kind} gives {one.output_shape} against {other.output_shape}"
@@ -222,15 +235,15 @@ def _text(call: Call) -> str:
     return f"{call.kind} ({attributes})" if attributes else call.kind
 
 
-def _divergence(a: Trace, b: Trace, one: Call, other: Call, why: str) -> Divergence:
-    for number, trace, call in (("first", a, one), ("second", b, other)):
+def _divergence(a: Trace, b: Trace, call_a: Call, call_b: Call, why: str) -> Divergence:
+    for number, trace, call in (("first", a, call_a), ("second", b, call_b)):
         if not np.isfinite(trace.value(call.index)).all():
             why += f"; what the {number} gives is not finite"
-    difference = relative(a.value(one.index), b.value(other.index))
-    return Divergence(_place(a, one), _place(b, other), one.kind, other.kind, why, difference)
+    difference = relative(a.value(call_a.index), b.value(call_b.index))
+    return Divergence(_module(a, call_a), _module(b, call_b), call_a.kind, call_b.kind, why, difference)
 
 
-def _place(trace: Trace, call: Call) -> str:
+def _module(trace: Trace, call: Call) -> str:
     """The module that ran it; of what a forward method runs itself, the operation and the module before."""
     before = call
     while not before.name and before.inputs and before.inputs[0] is not None:

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from harness.checks.equivalence.divergence import attribute_differences, defining, shown
 from harness.checks.equivalence.trace import Call, Layer, Trace
 from harness.core.operators import RESHAPING
-
-
-@dataclass(frozen=True)
-class WiringDifference:
-    """A layer whose attributes, or what leads to it from the layers before, is not the same in both networks."""
-
-    layer_a: str
-    layer_b: str
-    text_a: str
-    text_b: str
+from harness.core.records import WiringDifference
 
 
 def wiring_differences(a: Trace, b: Trace, pairs: Sequence[tuple[Layer, Layer]]) -> list[WiringDifference]:
@@ -36,8 +26,8 @@ def wiring_differences(a: Trace, b: Trace, pairs: Sequence[tuple[Layer, Layer]])
     for one, other in pairs:
         differences = attribute_differences(one.call, other.call)
         if differences:
-            text_a = ", ".join(f"{key} {shown(ours)}" for key, (ours, _) in differences.items())
-            text_b = ", ".join(f"{key} {shown(theirs)}" for key, (_, theirs) in differences.items())
+            text_a = ", ".join(f"{key} {shown(in_a)}" for key, (in_a, _) in differences.items())
+            text_b = ", ".join(f"{key} {shown(in_b)}" for key, (_, in_b) in differences.items())
             found.append(
                 WiringDifference(
                     one.call.name, other.call.name, f"{one.call.kind} with {text_a}", f"{other.call.kind} with {text_b}"

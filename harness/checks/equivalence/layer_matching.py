@@ -1,4 +1,4 @@
-"""Which parameter of one network is which of another: found from how they run, never from a list of names.
+"""Finds the layer of one network that corresponds to a layer of another from how they run, never from names.
 
 Layers are matched in the order of execution where kinds and shapes agree all the way and every layer stands in
 the same place of the network's graph; else by that place alone (Weisfeiler-Lehman refinement of kind and shapes
@@ -23,7 +23,7 @@ State = Mapping[str, npt.NDArray[np.generic]]
 
 
 class CorrespondenceError(Exception):
-    """The parameters of two networks cannot be told which is which; the message says where."""
+    """It cannot be determined which parameter of one network is which of the other; the message says where."""
 
 
 def match(a: Trace, b: Trace, shapes_a: Shapes, shapes_b: Shapes) -> list[tuple[Layer, Layer]]:
@@ -37,21 +37,21 @@ def match(a: Trace, b: Trace, shapes_a: Shapes, shapes_b: Shapes) -> list[tuple[
     labels_b = [_label(layer, shapes_b) for layer in b.layers]
     if sorted(labels_a) != sorted(labels_b):
         raise CorrespondenceError(_first_difference(a, b, labels_a, labels_b))
-    places_a, places_b = _places(a, labels_a), _places(b, labels_b)
-    if places_a == places_b or (labels_a == labels_b and sorted(places_a) != sorted(places_b)):
+    digests_a, digests_b = _graph_digests(a, labels_a), _graph_digests(b, labels_b)
+    if digests_a == digests_b or (labels_a == labels_b and sorted(digests_a) != sorted(digests_b)):
         # equal graphs in the same order, or graphs that differ, which the order of the same layers survives
         pairs = list(zip(range(len(labels_a)), range(len(labels_b)), strict=True))
-    elif sorted(places_a) == sorted(places_b):
+    elif sorted(digests_a) == sorted(digests_b):
         waiting: dict[str, list[int]] = {}
-        for position, place in enumerate(places_b):
-            waiting.setdefault(place, []).append(position)
-        pairs = [(position, waiting[place].pop(0)) for position, place in enumerate(places_a)]
+        for position, digest in enumerate(digests_b):
+            waiting.setdefault(digest, []).append(position)
+        pairs = [(position, waiting[digest].pop(0)) for position, digest in enumerate(digests_a)]
     else:
         raise CorrespondenceError(
             "the same layers run in different orders and in graphs that differ: "
             + _first_difference(a, b, labels_a, labels_b)
         )
-    _names_agree(a, b, pairs, places_a, places_b)
+    _names_agree(a, b, pairs, digests_a, digests_b)
     return [(a.layers[i], b.layers[j]) for i, j in pairs]
 
 
@@ -89,28 +89,28 @@ def _label(layer: Layer, shapes: Shapes) -> str:
     return f"{kind} {' '.join(roles)}"
 
 
-def _places(trace: Trace, labels: Sequence[str]) -> list[str]:
-    """A digest of every layer's place in the graph of layers: equal for layers that only names tell apart."""
+def _graph_digests(trace: Trace, labels: Sequence[str]) -> list[str]:
+    """A digest of every layer's place in the graph of layers: equal for layers that differ in their names only."""
     parents = _parents(trace)
     children: list[list[int]] = [[] for _ in labels]
     for child, befores in enumerate(parents):
         for before in befores:
             children[before].append(child)
-    places = list(labels)
-    distinct = len(set(places))
+    digests = list(labels)
+    distinct = len(set(digests))
     while True:
-        places = [
+        digests = [
             _digest(
-                place,
-                *sorted(places[p] for p in parents[i]),
+                digest,
+                *sorted(digests[p] for p in parents[i]),
                 "|",
-                *sorted(places[c] for c in children[i]),
+                *sorted(digests[c] for c in children[i]),
             )
-            for i, place in enumerate(places)
+            for i, digest in enumerate(digests)
         ]
-        if len(set(places)) == distinct:
-            return places
-        distinct = len(set(places))
+        if len(set(digests)) == distinct:
+            return digests
+        distinct = len(set(digests))
 
 
 def _digest(*parts: str) -> str:
@@ -133,13 +133,13 @@ def _parents(trace: Trace) -> list[list[int]]:
 
 
 def _names_agree(
-    a: Trace, b: Trace, pairs: Sequence[tuple[int, int]], places_a: Sequence[str], places_b: Sequence[str]
+    a: Trace, b: Trace, pairs: Sequence[tuple[int, int]], digests_a: Sequence[str], digests_b: Sequence[str]
 ) -> None:
-    """Layers in the same place have the same order by name in both networks, or nobody knows which is which."""
+    """Raises CorrespondenceError unless layers in the same place have the same order by name in both networks."""
     groups: dict[str, list[tuple[int, int]]] = {}
     for i, j in pairs:
-        if places_a[i] == places_b[j]:
-            groups.setdefault(places_a[i], []).append((i, j))
+        if digests_a[i] == digests_b[j]:
+            groups.setdefault(digests_a[i], []).append((i, j))
     for group in groups.values():
         order_a = sorted(range(len(group)), key=lambda k: _natural(a.layers[group[k][0]].call.name))
         order_b = sorted(range(len(group)), key=lambda k: _natural(b.layers[group[k][1]].call.name))
@@ -158,7 +158,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def _first_difference(a: Trace, b: Trace, labels_a: Sequence[str], labels_b: Sequence[str]) -> str:
     counts_a, counts_b = Counter(labels_a), Counter(labels_b)
-    lone = [_lone(trace, labels, mine - other) for trace, labels, mine, other in
+    lone = [_lone(trace, labels, own - other) for trace, labels, own, other in
             ((a, labels_a, counts_a, counts_b), (b, labels_b, counts_b, counts_a))]  # fmt: skip
     without = f"; without a counterpart: {lone[0]} against {lone[1]}" if counts_a != counts_b else ""
     position = next(

@@ -1,6 +1,6 @@
-"""Is it the same function? One source's weights in the other's network, on the same prepared images.
+"""Runs one source's weights in the other's network, on the same prepared images: do both compute one function?
 
-Everything is run and written down first; what it means is told afterwards from the files.
+Everything is run and written to files first; it is judged afterwards, from the files.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from harness.checks.equivalence import divergence, graph, layer_matching, trace
+from harness.checks.equivalence.logit_difference import LogitDifference, difference_of_logits
 from harness.core.records import PairResult, Source
-from harness.core.text import plural
+from harness.core.stored_records import from_json, to_json
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.cache_keys import code_digest
 from harness.execution.environments import Installed
@@ -27,9 +28,6 @@ from harness.worker.arrays import load
 
 #: images on which two networks are compared, if that many were given
 IMAGES = 64
-#: Relative difference of the logits (2-norm over all images) that float32 rounding explains. The conditioned last
-#: layer amplifies rounding by one to two orders; a planted epsilon of 1e-6 for 1e-5 stays above it.
-ROUNDING = 1e-3
 _SEED = 0
 
 
@@ -48,14 +46,14 @@ def compare(
     for pair in pairs:
         known = session.store.static(_identity(pair, installed, images, session))
         if known is not None:
-            found[pair] = _from_json(pair, known)
+            found[pair] = from_json(PairResult, known)
     missing = [pair for pair in pairs if pair not in found]
     if missing:
         scratch = Path(tempfile.mkdtemp(prefix="numerics-", dir=session.store.local))
         try:
             for pair, result in _Comparison(missing, installed, images, session, scratch).run().items():
                 found[pair] = result
-                session.store.save_static(_identity(pair, installed, images, session), _to_json(result))
+                session.store.save_static(_identity(pair, installed, images, session), to_json(result))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return [found[pair] for pair in pairs if pair in found]
@@ -93,8 +91,7 @@ class _Comparison:
         self._condition()
         matched = self._match()
         logits = self._apply([pair for pair in self._pairs if isinstance(matched.get(pair), list)])
-        apart = [pair for pair, measured in logits.items() if measured["relative"] > ROUNDING]
-        traced = self._trace(apart)
+        traced = self._trace([pair for pair, measured in logits.items() if measured.beyond_rounding])
         return {
             pair: self._result(pair, matched[pair], logits.get(pair), pair in traced)
             for pair in self._pairs
@@ -123,7 +120,7 @@ class _Comparison:
         self._run(tasks, handle)
 
     def _match(self) -> dict[Pair, list[tuple[trace.Layer, trace.Layer]] | str]:
-        """Pairs of layers, or why the correspondence cannot be told; b's state is written on the way."""
+        """Pairs of layers, or why they cannot be matched; also writes b's state with a's weights."""
         matched: dict[Pair, list[tuple[trace.Layer, trace.Layer]] | str] = {}
         for pair in self._pairs:
             a, b = _first(pair), _second(pair)
@@ -141,7 +138,7 @@ class _Comparison:
             matched[pair] = layers
         return matched
 
-    def _apply(self, pairs: Sequence[Pair]) -> dict[Pair, dict[str, float]]:
+    def _apply(self, pairs: Sequence[Pair]) -> dict[Pair, LogitDifference]:
         """How the logits of b with a's weights differ from those of a; what failed is left out."""
         tasks: dict[Source, list[tuple[Pair, dict[str, Any]]]] = {}
         for pair in pairs:
@@ -173,7 +170,7 @@ class _Comparison:
             task = {**other, **self._with_state(b, pair, self._pair_folder(pair) / "state.npz")}
             tasks.setdefault(pair.b, []).append((pair, task))
         if pairs:
-            self._session.progress.stage(f"numerics: tracing {plural(len(pairs), 'pair')} to where they part")
+            self._session.progress.stage(f"numerics: tracing {len(pairs)} X to where they differ")
         failed: set[Pair] = set()
         self._run(tasks, lambda pair, event: failed.add(pair) if event["event"] == "failed" else None)
         return set(pairs) - failed
@@ -184,7 +181,7 @@ class _Comparison:
         self,
         pair: Pair,
         matched: list[tuple[trace.Layer, trace.Layer]] | str,
-        measured: Mapping[str, float] | None,
+        measured: LogitDifference | None,
         traced: bool,
     ) -> PairResult:
         a, b = self._structure(_first(pair)), self._structure(_second(pair))
@@ -195,28 +192,26 @@ class _Comparison:
                 pair.a, pair.b, pair.model, size, 0, "no_correspondence", reason=matched, inventories=inventories
             )
         assert measured is not None
-        apart = measured["relative"] > ROUNDING
         first, layers = None, []
-        if apart and traced:
+        if measured.beyond_rounding and traced:
             own = trace.read(self._folder(_first(pair)) / "trace")
             other = trace.read(self._pair_folder(pair) / "trace")
             first = divergence.first_divergence(own, other, matched)
             layers = [(name, value) for name, value in divergence.profile(own, other, matched) if np.isfinite(value)]
-        rewired = graph.wiring_differences(a, b, matched)
         return PairResult(
             pair.a,
             pair.b,
             pair.model,
             size,
-            int(measured["images"]),
-            "different_function" if apart else "same_function",
-            max_abs_diff=_finite(measured["max_abs_diff"]),
-            relative_diff=_finite(measured["relative"]),
-            top1_agreement=measured["top1_agreement"],
-            top5_agreement=measured["top5_agreement"],
-            divergence={**dataclasses.asdict(first), "difference": _finite(first.difference)} if first else None,
+            measured.images,
+            "different_function" if measured.beyond_rounding else "same_function",
+            max_abs_diff=_finite(measured.max_abs_diff),
+            relative_diff=_finite(measured.relative),
+            top1_agreement=measured.top1_agreement,
+            top5_agreement=measured.top5_agreement,
+            divergence=first and dataclasses.replace(first, difference=_finite(first.difference)),
             layers=tuple(layers),
-            wiring=tuple(dataclasses.asdict(difference) for difference in rewired),
+            wiring_differences=tuple(graph.wiring_differences(a, b, matched)),
             inventories=inventories,
         )
 
@@ -255,20 +250,8 @@ class _Comparison:
         self._session.side_by_side(self._installed, tasks, "numerics", handle, len(sources))
 
 
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None  # JSON has no other numbers
-
-
-def difference_of_logits(a: trace.Array, b: trace.Array) -> dict[str, float]:
-    """Both (N, classes): largest and relative difference, and the shares of images with the same best classes."""
-    best_a, best_b = (np.argsort(-logits, axis=1, kind="stable") for logits in (a, b))
-    return {
-        "images": len(a),
-        "max_abs_diff": float(np.abs(a.astype(np.float64) - b).max()) if a.shape == b.shape else float("inf"),
-        "relative": divergence.relative(a, b),
-        "top1_agreement": float((best_a[:, 0] == best_b[:, 0]).mean()),
-        "top5_agreement": float((best_a[:, :5] == best_b[:, :5]).all(axis=1).mean()),
-    }
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and np.isfinite(value) else None  # JSON has no other numbers
 
 
 def _first(pair: Pair) -> _Network:
@@ -277,14 +260,3 @@ def _first(pair: Pair) -> _Network:
 
 def _second(pair: Pair) -> _Network:
     return _Network(pair.b, pair.model, pair.input_size)
-
-
-def _to_json(result: PairResult) -> dict[str, Any]:
-    fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
-    return {name: value for name, value in fields.items() if name not in ("a", "b")}
-
-
-def _from_json(pair: Pair, known: Mapping[str, Any]) -> PairResult:
-    lists = {name: tuple(known[name]) for name in ("wiring", "inventories")}
-    layers = tuple((name, value) for name, value in known["layers"])
-    return PairResult(pair.a, pair.b, **{**known, **lists, "layers": layers})

@@ -1,7 +1,7 @@
-"""Two networks over the same images, image by image: what two accuracies side by side cannot tell.
+"""Compares two networks image by image on the same images. Pure functions.
 
-Two sources can be right equally often and still be different networks, and a difference of a few images can be
-no difference at all. Both are told by the images on which the two disagree. Pure functions; nothing here measures.
+Two sources can be right equally often and still be different networks, and a difference of a few images can be noise.
+The images on which the two disagree decide both questions; two accuracies alone cannot.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, labels: Mapping[str, int], margin:
     right_a, right_b = best_a == truth, best_b == truth
     flips = best_a != best_b
     columns = (both[name] for name in ("classes_a", "logits_a", "classes_b", "logits_b"))
-    differences = [_logit_differences(*lists) for lists in zip(*columns, strict=True)]
+    differences = [_shared_logit_differences(*lists) for lists in zip(*columns, strict=True)]
     usual = _percentile([found for found, flip in zip(differences, flips, strict=True) if not flip])
     margins = np.array(
         [min(one[0] - one[1], two[0] - two[1]) for one, two in zip(both["logits_a"], both["logits_b"], strict=True)]
@@ -121,8 +121,8 @@ def equivalence_p(images: int, only_a: int, only_b: int, margin: float) -> float
     return float(ttost_paired(right_b, right_a, -margin / 100, margin / 100)[0])
 
 
-def images_needed(paired: Paired) -> int | None:
-    """The least number of images from which equivalence could be told, were the discordance as observed.
+def images_to_show_equivalence(paired: Paired) -> int | None:
+    """The least number of images that would show equivalence, were the discordance as observed.
 
     None where the observed difference is the margin or more: then no number of images will do. With no discordant
     image it is the least n with (1 - margin)^n < LEVEL, about 3 / margin. "Could": at this number the observed
@@ -176,7 +176,7 @@ def sentence(paired: Paired, a: str, b: str) -> str:
             f"(decided by at most {paired.near_tie_limit:.2g} in logits; the clearest flip by "
             f"{paired.largest_margin_of_a_flip:.2g})"
         )
-    needed = images_needed(paired)
+    needed = images_to_show_equivalence(paired)
     within = f"equivalent within {paired.margin:g} points"
     if paired.equivalent:
         parts.append(f"{within} (p = {paired.equivalence_p:.2g})")
@@ -185,7 +185,7 @@ def sentence(paired: Paired, a: str, b: str) -> str:
             f"not shown to be {within}: on these images they differ by {paired.difference:+.3g} points ({b} minus {a})"
         )
     else:
-        parts.append(f"{within}: cannot be told from {plural(n, 'image')}; it takes about {rounded(needed):,}")
+        parts.append(f"{within}: cannot be decided from {plural(n, 'image')}; it takes about {rounded(needed):,}")
     return "; ".join(parts)
 
 
@@ -195,7 +195,7 @@ def _scored(table: pd.DataFrame, labels: Mapping[str, int]) -> pd.DataFrame:
     return table.loc[counts, ["image", "classes", "logits"]]
 
 
-def _logit_differences(
+def _shared_logit_differences(
     classes_a: npt.ArrayLike, logits_a: npt.ArrayLike, classes_b: npt.ArrayLike, logits_b: npt.ArrayLike
 ) -> npt.NDArray[np.float64]:
     """|a - b| of the logits of the classes that both list, float64, one per class; empty where they share none."""

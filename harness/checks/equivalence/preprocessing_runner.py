@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from harness.checks.equivalence import preprocessing
+from harness.checks.equivalence import page_preprocessing, preprocessing
 from harness.checks.equivalence.numerics import IMAGES
 from harness.checks.equivalence.preprocessing import Comparison
 from harness.core.files import write_whole
@@ -68,7 +68,7 @@ def compare(
             finding
             for (source, model, size), page in networks.items()
             if files.get((source, model, size))
-            for finding in preprocessing.against_page(
+            for finding in page_preprocessing.against_page(
                 str(source), model, files[source, model, size], page.preprocessing
             )
         ]

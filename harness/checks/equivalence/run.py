@@ -1,4 +1,4 @@
-"""What the sources that document one model say of each other: weights, files and predictions compared."""
+"""Compares the sources that document one model: the same weights, the same files, and their predictions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PairedRuns:
 
 @dataclass(frozen=True)
 class EquivalenceResults:
-    """What the sources say of each other."""
+    """Comparisons between sources."""
 
     pairs: tuple[PairResult, ...] = ()
     preprocessing: tuple[Comparison, ...] = ()

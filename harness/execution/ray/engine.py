@@ -21,7 +21,7 @@ from ray.experimental import internal_kv
 from harness.core import cancellation
 from harness.core.errors import InputError, MeasurementError
 from harness.execution.cache_keys import code_of
-from harness.execution.engine import BLOCK, Event, Handle, Work
+from harness.execution.engine import BLOCK, Event, Handle, Work, full_logits
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
 from harness.execution.ray.cluster import connect, shares
@@ -169,7 +169,7 @@ def _events(reference: Any) -> list[tuple[int, Event]]:
 def _keep(predictions: Predictions, event: Event) -> None:
     """Stores here what the node may have stored where nobody else sees it."""
     if event["event"] == "predictions":
-        predictions.store(event["rows"], event["undecodable"])
+        predictions.store(event["rows"], event["undecodable"], full_logits(event))
     elif event["event"] == "network":
         predictions.save_network({name: event[name] for name in event if name != "run"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import hashlib
@@ -78,8 +79,10 @@ def run_part(
                 if stored is None:
                     lacking.append(batch)
                 else:
-                    rows, undecodable = stored
+                    rows, undecodable, full = stored
+                    texts = [one and base64.b64encode(one).decode("ascii") for one in full]
                     event = {"event": "predictions", "rows": rows, "undecodable": undecodable, "seconds": 0.0}
+                    event["full_logits"] = texts
                     events.append((index, event))
             network = {**work.network, "checkpoint": str(_checkpoint(content, work)), "conversion": _conversion(work)}
             left.append(dataclasses.replace(work, predictions=predictions, network=network, batches=lacking))

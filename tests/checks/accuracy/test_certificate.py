@@ -10,7 +10,7 @@ from harness.checks.accuracy.certificate import (
     EVERY_BATCHES,
     SAFETY,
     checks,
-    deciding_gap,
+    decision_margin,
     deviation,
     uncertain,
 )
@@ -25,7 +25,7 @@ def array(*values: float) -> np.ndarray:
 def gaps(logits: np.ndarray) -> np.ndarray:
     """Deciding gaps (N,) of logits (N, classes), from what is kept of them."""
     kept = predictions([str(n) for n in range(len(logits))], logits)
-    return np.asarray([deciding_gap(best) for _, _, best in kept], np.float32)
+    return np.asarray([decision_margin(best) for _, _, best in kept], np.float32)
 
 
 def decisions(logits: np.ndarray) -> list[tuple[int, frozenset[int]]]:
@@ -116,12 +116,12 @@ def test_deviations_are_taken_in_double_precision() -> None:
         ([], np.inf),
     ],
 )
-def test_the_deciding_gap_is_the_smaller_of_the_two(logits: list[float], gap: float) -> None:
-    assert deciding_gap(logits) == gap
-    assert type(deciding_gap(logits)) is float
+def test_the_decision_margin_is_the_smaller_of_the_two(logits: list[float], gap: float) -> None:
+    assert decision_margin(logits) == gap
+    assert type(decision_margin(logits)) is float
 
 
-def test_what_is_kept_of_an_image_tells_its_deciding_gap() -> None:
+def test_what_is_kept_of_an_image_tells_its_decision_margin() -> None:
     draw = np.random.default_rng(0)
     logits = draw.normal(size=(50, 30)).astype(np.float32)
     ordered = -np.sort(-logits, axis=1)

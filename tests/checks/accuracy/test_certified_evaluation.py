@@ -70,7 +70,7 @@ def test_it_predicts_what_the_native_network_does(
     assert told is not None
     assert told.fallback is None
     assert told.differing == 0
-    assert told.checked == 16 + 8
+    assert told.cross_checked == 16 + 8
     assert 0.02 < told.deviation < 0.0401
     assert told.margin == 2 * told.deviation
     assert 24 < told.rerun + 24 < IMAGES / 2, "some are too close for bf16 to decide, and most are not"

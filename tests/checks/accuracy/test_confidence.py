@@ -382,7 +382,7 @@ def test_the_sentence_speaks_of_no_chance_where_the_rest_cannot_change_it() -> N
     )
     assert sentence(judge((79.0, 84.0), 100, 99, 83)) == (
         "holds after 99 of 100 images in shuffled order, confirmed on a part of the images: 83 right; between 83 and "
-        "84 of all are right (whatever the rest is), documented 81.5 ± 2.5"
+        "84 of all are right (regardless of the rest), documented 81.5 ± 2.5"
     )
 
 

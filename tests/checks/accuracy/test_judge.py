@@ -122,7 +122,7 @@ def test_without_a_run_at_the_rows_size_another_size_can_explain_but_never_contr
     assert (explained.outcome, explained.measured) == (Outcome.EXPLAINED, None)
     unknown = judged([run(top1_count=39_000, input_size=224)])
     assert (unknown.outcome, unknown.measured) == (Outcome.NOT_MEASURED, None)
-    assert unknown.cause == "it was measured at 224 pixels alone, not at the row's 256"
+    assert unknown.cause == "it was measured at 224 pixels only, not at the row's 256"
 
 
 def test_where_the_row_says_no_size_the_sources_own_is_the_plain_one() -> None:
@@ -141,7 +141,10 @@ def test_where_the_row_says_no_size_the_sources_own_is_the_plain_one() -> None:
             {"checkpoint": CheckpointUsed("a.pth", "0" * 64, None, "stand-in: seed 0")},
             "stand-in weights, which say nothing about the documented accuracy",
         ),
-        ({"decode_errors": {"a.JPEG": "truncated"}}, "1 images could not be decoded, so the count is not a census"),
+        (
+            {"decode_errors": {"a.JPEG": "truncated"}},
+            "1 image could not be decoded, so the accuracy does not cover the whole data set",
+        ),
         ({"label_note": "labels look off by one"}, "labels look off by one"),
     ],
 )
@@ -259,7 +262,7 @@ def test_without_a_run_at_the_rows_size_a_part_can_explain_and_never_contradict(
     for other in ("refuted", "undecided"):
         found = judged_part([part(*PARTS[other], input_size=224)])
         assert found.outcome is Outcome.NOT_MEASURED
-        assert found.cause == "it was measured at 224 pixels alone, not at the row's 256"
+        assert found.cause == "it was measured at 224 pixels only, not at the row's 256"
 
 
 @pytest.mark.parametrize("which", PARTS)
@@ -267,7 +270,7 @@ def test_a_part_that_proves_nothing_is_not_measured(which: str) -> None:
     stand_in = CheckpointUsed("a.pth", "0" * 64, None, "stand-in: seed 0")
     for fields, reason in (
         ({"checkpoint": stand_in}, "stand-in weights"),
-        ({"decode_errors": {"a.JPEG": "cut"}}, "1 images could not be decoded"),
+        ({"decode_errors": {"a.JPEG": "cut"}}, "1 image could not be decoded"),
         ({"label_note": "labels look off by one"}, "labels look off by one"),
     ):
         found = judged_part([part(*PARTS[which], **fields)])

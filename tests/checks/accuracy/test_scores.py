@@ -32,7 +32,7 @@ BROKEN = [("3.jpg", "no pixels in it"), ("6.jpg", "cut off")]
 
 
 def stored(folder: Path, rows: Sequence[Row] = (), broken: Broken = (), known: bool = True) -> PredictionTable:
-    """The ledger of a store that got these."""
+    """The table of a store that got these."""
     predictions = Store(folder).predictions({"kind": "predictions"})
     if known:
         predictions.save_network({"engine": "native"})
@@ -48,27 +48,29 @@ def opened(predictions: Predictions) -> PredictionTable:
 
 
 def told(folder: Path, rows: Sequence[Row] = (), broken: Broken = ()) -> PredictionTable:
-    """The ledger of a store that is empty, told of these one by one."""
-    ledger = stored(folder)
+    """The table of a store that is empty, told of these one by one."""
+    table = stored(folder)
     for one in rows:
-        assert ledger.add([one], []) == 1
+        assert table.add([one], []) == 1
     for name in broken:
-        assert ledger.add([], [name]) == 1
-    return ledger
+        assert table.add([], [name]) == 1
+    return table
 
 
-def content(ledger: PredictionTable) -> dict[str, object]:
-    arrays = {name: getattr(ledger, name).tolist() for name in ("done", "decoded", "gap", "best", "top1", "top5")}
-    return {**arrays, "whole": {position: logits.tolist() for position, logits in ledger.whole.items()}}
+def content(table: PredictionTable) -> dict[str, object]:
+    arrays = {
+        name: getattr(table, name).tolist() for name in ("done", "decoded", "decision_margin", "best", "top1", "top5")
+    }
+    return {**arrays, "full_logits": {position: logits.tolist() for position, logits in table.full_logits.items()}}
 
 
 @pytest.mark.parametrize("way", [stored, told])
 def test_every_image_is_known_by_its_place_in_the_order(tmp_path: Path, way: type[PredictionTable]) -> None:
-    ledger = way(tmp_path, ROWS, BROKEN)
-    assert ledger.done.tolist() == [True] * 4 + [False] + [True] * 3
-    assert ledger.decoded.tolist() == [True, True, True, False, False, True, False, True]
-    assert ledger.gap.tolist() == [0.5, 0.25, 0.5, np.inf, np.inf, 1.0, np.inf, 1.0]
-    assert ledger.best.tolist() == [
+    table = way(tmp_path, ROWS, BROKEN)
+    assert table.done.tolist() == [True] * 4 + [False] + [True] * 3
+    assert table.decoded.tolist() == [True, True, True, False, False, True, False, True]
+    assert table.decision_margin.tolist() == [0.5, 0.25, 0.5, np.inf, np.inf, 1.0, np.inf, 1.0]
+    assert table.best.tolist() == [
         [3, 1, 2, 4, 5],
         [7, 2, 4, 5, 1],
         [7, 2, 9, 5, 1],
@@ -78,17 +80,17 @@ def test_every_image_is_known_by_its_place_in_the_order(tmp_path: Path, way: typ
         [-1] * 5,
         [999, 2, 3, 128, 6],
     ]
-    assert ledger.top1.tolist() == [True, False, False, False, False, True, False, False]
-    assert ledger.top5.tolist() == [True, True, False, False, False, True, False, True]
-    assert ledger.gap.dtype == np.float32, "a margin is rounded as the gaps are"
+    assert table.top1.tolist() == [True, False, False, False, False, True, False, False]
+    assert table.top5.tolist() == [True, True, False, False, False, True, False, True]
+    assert table.decision_margin.dtype == np.float32, "a margin is rounded as the gaps are"
 
 
 @pytest.mark.parametrize("way", [stored, told])
 def test_logits_are_by_class_where_all_were_kept(tmp_path: Path, way: type[PredictionTable]) -> None:
-    ledger = way(tmp_path, ROWS, BROKEN)
-    assert list(ledger.whole) == [2]
-    assert ledger.whole[2].tolist() == [4.5, 5, 8, -2, -4, 6, -3.5, 9, -1, 7]
-    assert ledger.whole[2].dtype == np.float32
+    table = way(tmp_path, ROWS, BROKEN)
+    assert list(table.full_logits) == [2]
+    assert table.full_logits[2].tolist() == [4.5, 5, 8, -2, -4, 6, -3.5, 9, -1, 7]
+    assert table.full_logits[2].dtype == np.float32
 
 
 @pytest.mark.parametrize(("rows", "broken"), [(ROWS, BROKEN), (ROWS, []), ([], BROKEN), ([], [])])
@@ -101,35 +103,35 @@ def test_what_is_read_is_what_was_told(tmp_path: Path, rows: Sequence[Row], brok
 
 
 def test_what_is_told_twice_is_not_new(tmp_path: Path) -> None:
-    ledger = stored(tmp_path)
-    assert ledger.add(ROWS, BROKEN) == 7
-    before = content(ledger)
-    assert ledger.add(ROWS[:2], BROKEN[:1]) == 0
-    assert content(ledger) == before
-    assert ledger.add([*ROWS[:2], row("4.jpg", range(6))], BROKEN) == 1
+    table = stored(tmp_path)
+    assert table.add(ROWS, BROKEN) == 7
+    before = content(table)
+    assert table.add(ROWS[:2], BROKEN[:1]) == 0
+    assert content(table) == before
+    assert table.add([*ROWS[:2], row("4.jpg", range(6))], BROKEN) == 1
 
 
 def test_images_of_another_set_are_none_of_its_business(tmp_path: Path) -> None:
-    ledger = stored(tmp_path, [*ROWS[:3], row("8.jpg", range(6))], [("9.jpg", "no pixels")])
+    table = stored(tmp_path, [*ROWS[:3], row("8.jpg", range(6))], [("9.jpg", "no pixels")])
     strangers = [row("10.jpg", range(10))], [("11.jpg", "no pixels")]
-    assert ledger.add(*strangers) == 0
-    assert ledger.add([*strangers[0], *ROWS[3:]], [*strangers[1], *BROKEN]) == 4
-    assert content(ledger) == content(told(tmp_path / "told", ROWS, BROKEN))
+    assert table.add(*strangers) == 0
+    assert table.add([*strangers[0], *ROWS[3:]], [*strangers[1], *BROKEN]) == 4
+    assert content(table) == content(told(tmp_path / "told", ROWS, BROKEN))
 
 
 def test_predictions_of_an_unknown_network_do_not_count(tmp_path: Path) -> None:
-    ledger = stored(tmp_path, ROWS, BROKEN, known=False)
-    assert content(ledger) == content(told(tmp_path / "told"))
-    assert not ledger.done.any()
+    table = stored(tmp_path, ROWS, BROKEN, known=False)
+    assert content(table) == content(told(tmp_path / "told"))
+    assert not table.done.any()
 
 
 def test_nothing_known_is_neither_right_nor_uncertain(tmp_path: Path) -> None:
-    ledger = stored(tmp_path)
-    assert not (ledger.done | ledger.decoded | ledger.top1 | ledger.top5).any()
-    assert ledger.gap.tolist() == [np.inf] * 8
+    table = stored(tmp_path)
+    assert not (table.done | table.decoded | table.top1 | table.top5).any()
+    assert table.decision_margin.tolist() == [np.inf] * 8
 
 
-# --- two ledgers
+# --- two tables
 
 
 @pytest.mark.parametrize(
@@ -162,21 +164,21 @@ def test_what_one_alone_knows_differs(tmp_path: Path) -> None:
 
 
 def test_all_batches_of_the_grid_are_lacking_at_first(tmp_path: Path) -> None:
-    ledger = stored(tmp_path)
-    assert ledger.lacking(8, 3) == [[0, 1, 2], [3, 4, 5], [6, 7]]
-    assert ledger.lacking(6, 3) == [[0, 1, 2], [3, 4, 5]]
-    assert ledger.lacking(7, 3) == [[0, 1, 2], [3, 4, 5], [6]], "nothing beyond what is asked"
-    assert ledger.lacking(8, 8) == ledger.lacking(8, 100) == [[*range(8)]]
-    assert ledger.lacking(8, 1) == [[n] for n in range(8)]
-    assert ledger.lacking(0, 3) == []
+    table = stored(tmp_path)
+    assert table.missing_batches(8, 3) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert table.missing_batches(6, 3) == [[0, 1, 2], [3, 4, 5]]
+    assert table.missing_batches(7, 3) == [[0, 1, 2], [3, 4, 5], [6]], "nothing beyond what is asked"
+    assert table.missing_batches(8, 8) == table.missing_batches(8, 100) == [[*range(8)]]
+    assert table.missing_batches(8, 1) == [[n] for n in range(8)]
+    assert table.missing_batches(0, 3) == []
 
 
 def test_a_batch_is_done_when_its_last_image_is(tmp_path: Path) -> None:
-    ledger = stored(tmp_path, [row(NAMES[n], range(6)) for n in (0, 1, 3, 4)], [(NAMES[5], "cut off")])
-    assert ledger.lacking(8, 3) == [[0, 1, 2], [6, 7]], "an image that cannot be decoded is done"
-    assert ledger.lacking(8, 2) == [[2, 3], [6, 7]], "all of a batch is run again"
-    assert ledger.lacking(2, 2) == []
-    ledger.add([row(NAMES[2], range(6))], [])
-    assert ledger.lacking(8, 3) == [[6, 7]]
-    ledger.add([row(NAMES[6], range(6))], [(NAMES[7], "cut off")])
-    assert ledger.lacking(8, 3) == ledger.lacking(8, 5) == []
+    table = stored(tmp_path, [row(NAMES[n], range(6)) for n in (0, 1, 3, 4)], [(NAMES[5], "cut off")])
+    assert table.missing_batches(8, 3) == [[0, 1, 2], [6, 7]], "an image that cannot be decoded is done"
+    assert table.missing_batches(8, 2) == [[2, 3], [6, 7]], "all of a batch is run again"
+    assert table.missing_batches(2, 2) == []
+    table.add([row(NAMES[2], range(6))], [])
+    assert table.missing_batches(8, 3) == [[6, 7]]
+    table.add([row(NAMES[6], range(6))], [(NAMES[7], "cut off")])
+    assert table.missing_batches(8, 3) == table.missing_batches(8, 5) == []

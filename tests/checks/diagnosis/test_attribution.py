@@ -13,24 +13,19 @@ import pytest
 from scipy import stats
 
 from harness.checks.diagnosis.agreement import agreement, conclude_pair
-from harness.checks.diagnosis.attribution import (
+from harness.checks.diagnosis.attribution import PREPROCESSING, Agreement, Outcome, Swap, Target, conclude
+from harness.checks.diagnosis.judge import (
     LEVEL,
-    PREPROCESSING,
-    Agreement,
-    Outcome,
-    Swap,
-    Target,
     as_good_as,
-    conclude,
-    images_to_tell,
+    images_to_distinguish,
     improvements,
     judge,
     misses,
     other_labels,
     scored,
 )
-from harness.checks.equivalence.numerics import ROUNDING
-from harness.checks.statistics import images_needed, mcnemar_p, population_interval
+from harness.checks.equivalence.logit_difference import ROUNDING
+from harness.checks.statistics import images_to_see_effect, mcnemar_p, population_interval
 from harness.core.records import Metric
 from harness.execution.predictions import Predictions
 
@@ -252,7 +247,7 @@ def test_a_figure_that_holds_does_not_count_for_the_chance() -> None:
 def test_the_images_needed_tell_every_figure_that_is_missed_among_all_swaps(swaps: int) -> None:
     swap = flipped(right(), gained=20, lost=15, gained5=3)
     both = target(TOP1 + 5, TOP5 + 3)
-    needed = [images_needed(*flips, IMAGES, LEVEL / swaps) for flips in ((20, 15), (3, 0))]
+    needed = [images_to_see_effect(*flips, IMAGES, LEVEL / swaps) for flips in ((20, 15), (3, 0))]
     assert needed[0] is not None
     assert needed[1] is not None
     assert needed[0] > needed[1]
@@ -485,14 +480,14 @@ def power(gained: int, lost: int, of: int, images: int, level: float) -> float:
 @pytest.mark.parametrize("level", [LEVEL, LEVEL / 40])
 @pytest.mark.parametrize(("gained", "lost", "of"), [(30, 20, 1000), (20, 30, 1000), (9, 5, 300), (9, 2, 2000)])
 def test_the_images_needed_tell_four_times_out_of_five(gained: int, lost: int, of: int, level: float) -> None:
-    needed = images_needed(gained, lost, of, level)
+    needed = images_to_see_effect(gained, lost, of, level)
     assert needed is not None
     assert needed >= of
     assert 0.7 <= power(gained, lost, of, needed, level) <= 0.9
 
 
 def test_fewer_images_than_were_seen_are_enough_for_a_clear_effect() -> None:
-    needed = images_needed(300, 100, 10_000, LEVEL)
+    needed = images_to_see_effect(300, 100, 10_000, LEVEL)
     assert needed is not None
     assert needed < 2_500
     assert 0.7 <= power(300, 100, 10_000, needed, LEVEL) <= 0.9
@@ -501,12 +496,12 @@ def test_fewer_images_than_were_seen_are_enough_for_a_clear_effect() -> None:
 def test_images_that_did_not_tell_are_not_said_to_be_enough() -> None:
     """By the approximation, which the exact test does not follow so far down, 4 were."""
     assert mcnemar_p(5, 0) > LEVEL
-    assert images_needed(5, 0, 5, LEVEL) == images_needed(0, 5, 5, LEVEL) == 5
+    assert images_to_see_effect(5, 0, 5, LEVEL) == images_to_see_effect(0, 5, 5, LEVEL) == 5
 
 
 @pytest.mark.parametrize("flips", [0, 1, 25])
 def test_no_number_of_images_tells_where_no_effect_was_seen(flips: int) -> None:
-    assert images_needed(flips, flips, 100, LEVEL) is None
+    assert images_to_see_effect(flips, flips, 100, LEVEL) is None
 
 
 @pytest.mark.parametrize(("gained", "lost"), [(0, 0), (1, 0), (3, 0), (6, 0), (7, 7), (2, 9), (40, 61)])
@@ -516,13 +511,17 @@ def test_mcnemar_is_the_exact_sign_test(gained: int, lost: int) -> None:
     assert mcnemar_p(gained, lost) == mcnemar_p(lost, gained) == pytest.approx(min(1.0, 2 * tail))
 
 
-def test_images_to_tell_two_swaps_apart() -> None:
+def test_images_to_distinguish_two_swaps_apart() -> None:
     one = right()
     other = flipped(one, gained=12, lost=30)
-    assert images_to_tell(one, other) == images_to_tell(other, one) == images_needed(12, 30, IMAGES, LEVEL)
-    assert images_to_tell(one, other.iloc[10:]) == images_needed(12, 20, IMAGES - 10, LEVEL)
-    assert images_to_tell(one, one) is None
-    assert images_to_tell(one, other.iloc[:0]) is None
+    assert (
+        images_to_distinguish(one, other)
+        == images_to_distinguish(other, one)
+        == images_to_see_effect(12, 30, IMAGES, LEVEL)
+    )
+    assert images_to_distinguish(one, other.iloc[10:]) == images_to_see_effect(12, 20, IMAGES - 10, LEVEL)
+    assert images_to_distinguish(one, one) is None
+    assert images_to_distinguish(one, other.iloc[:0]) is None
 
 
 # --- predictions and labels

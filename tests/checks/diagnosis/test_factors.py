@@ -10,7 +10,6 @@ import pytest
 from harness.adapters import recipe
 from harness.adapters.base import STEPS
 
-from harness.checks.diagnosis.attribution import other_labels
 from harness.checks.diagnosis.factors import (
     CONTROL,
     LABELS,
@@ -22,6 +21,7 @@ from harness.checks.diagnosis.factors import (
     of_preprocessing,
     untried,
 )
+from harness.checks.diagnosis.judge import other_labels
 from harness.checks.diagnosis.self_description import misdescribed
 from harness.checks.diagnosis.source_factors import between, of_other_network
 

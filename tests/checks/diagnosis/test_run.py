@@ -219,7 +219,7 @@ def test_another_order_of_the_classes_is_found(tmp_path: Path) -> None:
     (found,) = run(tmp_path, data, "| tiny | fake | 70.0 | - | 8 |").attributions
     assert (found.outcome, found.factors) == ("named", ("label order",))
     swaps = evidence(found)
-    assert texts(swaps, "fits") == ["label order: another order of the classes, told from the predictions"]
+    assert texts(swaps, "fits") == ["label order: another order of the classes, inferred from the predictions"]
 
 
 def test_a_row_that_holds_says_what_its_counts_leave_open(
@@ -308,7 +308,7 @@ def test_two_causes_that_do_the_same_are_both_left(tmp_path: Path) -> None:
     network.save(tmp_path / "weights" / "tiny-moved.bin")
     (found,) = run(tmp_path, data_for(tmp_path / "data", shift=1)).attributions
     assert (found.outcome, found.factors) == ("ambiguous", ("weights file", "label order"))
-    assert "The cause is one of several that 20 images cannot tell apart: weights file (tiny-moved.bin)" in found.text
+    assert "The cause is one of several that 20 images cannot distinguish: weights file (tiny-moved.bin)" in found.text
 
 
 def guesses(network: Any, some: Sequence[bytes]) -> list[list[int]]:
@@ -328,7 +328,7 @@ def test_a_part_of_the_documented_images_tells_for_all(
     cause = evidence(found)["weights file: tiny-other.bin"]
     assert cause.top1 is not None
     assert cause.top1[0] < 42 < cause.top1[1]
-    assert "where the document lets expect 14" in found.text
+    assert "where the document implies 14" in found.text
 
 
 def test_an_image_that_cannot_be_decoded_is_no_ones(tmp_path: Path, other_weights: Path) -> None:

@@ -78,7 +78,7 @@ def test_every_figure_that_is_missed_is_told() -> None:
 def test_a_sample_is_told_with_what_it_should_have() -> None:
     text = documented("unexplained", *REFUTED, about=SAMPLE, top1_count=710, images=1_000)
     # 39,791 of 50,000 are 795.82 of 1,000
-    assert text.startswith("top1 is 710 of 1,000 images, where the document lets expect 796. ")
+    assert text.startswith("top1 is 710 of 1,000 images, where the document implies 796. ")
 
 
 # --- the cause of a documented figure
@@ -119,7 +119,7 @@ def test_other_values_of_the_cause_that_fit_are_told() -> None:
 def test_factors_that_cannot_be_told_apart_are_all_told() -> None:
     second = Swap("short side", "248 pixels", "fits", images=16_384, gained=130, lost=20, p=1e-6)
     text = documented("ambiguous", CAUSE, second, CHANCE, *REFUTED, factors=("filter", "short side", "antialias"))
-    assert "one of several that 50,000 images cannot tell apart" in text
+    assert "one of several that 50,000 images cannot distinguish" in text
     for factor, value in (("filter", CAUSE.text), ("short side", second.text), ("antialias", CHANCE.text)):
         assert f"{factor} ({value})" in text
     assert "scale" not in text
@@ -202,7 +202,7 @@ def test_five_swaps_are_listed_and_the_others_counted() -> None:
 def undocumented(outcome: Outcome, *swaps: Swap, factors: tuple[str, ...] = ()) -> str:
     fields: Mapping[str, Any] = {"top1_count": 391, "images": 500}
     text = sound(without_document(run(**fields), outcome, factors, swaps))
-    assert text.startswith("nothing documented is about these images; 391 of 500 are right by top1. ")
+    assert text.startswith("no documented figure is about these images; 391 of 500 are right by top1. ")
     return text
 
 
@@ -266,12 +266,12 @@ def compared(
 def test_how_far_two_sources_are_apart_is_told_first(outcome: Outcome) -> None:
     text = compared(outcome, FITS, DIFFERS, ALL, factors=("resize library",))
     assert text.startswith("24 of 64 images, ")
-    assert "another best class than in mmcls==0.25.0 (logits apart by 1.2e-01). " in text
+    assert "another best class than in mmcls==0.25.0 (logits differ by 1.2e-01). " in text
 
 
 def test_lists_that_have_too_little_in_common_are_apart_by_all() -> None:
     own = Agreement("", "", "refuted", 64, 0)
-    assert "in mmcls==0.25.0 (logits apart by all). " in compared("unexplained", DIFFERS, own=own)
+    assert "in mmcls==0.25.0 (logits differ by all). " in compared("unexplained", DIFFERS, own=own)
 
 
 def test_a_factor_that_makes_sources_equal_is_the_cause() -> None:
@@ -279,7 +279,7 @@ def test_a_factor_that_makes_sources_equal_is_the_cause() -> None:
     assert (
         "The cause is the resize library (OpenCV instead of PIL), which alone makes them equal up to rounding" in text
     )
-    assert text.endswith("(logits apart by 3.2e-06)")
+    assert text.endswith("(logits differ by 3.2e-06)")
     assert "filter" not in text
     assert "as mmcls" not in text
 
@@ -296,12 +296,12 @@ def test_factors_that_only_together_make_sources_equal_are_listed() -> None:
     assert (
         "No one factor is the cause: filter, decoder together, taken over from mmcls==0.25.0, make them equal" in text
     )
-    assert text.endswith("(logits apart by 2.0e-06)")
+    assert text.endswith("(logits differ by 2.0e-06)")
     weights = Agreement("weights", "those of mmcls", "fits", 64, 64, 4.5e-6)
     apart = Agreement(PREPROCESSING, ALL.text, "refuted", 64, 60, 0.05)
     text = compared("together", DIFFERS, apart, weights, factors=("filter", "weights"))
     assert "filter, weights together" in text
-    assert text.endswith("(logits apart by 4.5e-06)")
+    assert text.endswith("(logits differ by 4.5e-06)")
 
 
 def test_a_step_that_is_not_known_is_told_where_the_preprocessing_is_the_cause() -> None:
@@ -310,7 +310,7 @@ def test_a_step_that_is_not_known_is_told_where_the_preprocessing_is_the_cause()
     assert "No one factor is the cause: preprocessing together" in text
 
 
-UNSURE = "weights or network differ; --checks numerics tells whether the networks are one function"
+UNSURE = "weights or network differ; run --checks numerics to find out whether the networks compute one function"
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_what_is_unexplained_is_told_with_what_came_nearest(same_function: bool 
     untried = Agreement("activation", "SiLU instead of ReLU", "not tried", why="it cannot be altered")
     text = compared("unexplained", apart, DIFFERS, untried, same_function=same_function)
     assert "of 2 swaps towards mmcls==0.25.0 none makes them equal" in text
-    assert "the nearest is the filter (bilinear instead of bicubic; logits apart by 1.0e-01)" in text
+    assert "the nearest is the filter (bilinear instead of bicubic; logits differ by 1.0e-01)" in text
     assert text.endswith(f"; {says}")
     assert "not known" not in text
     assert "; how the crop step is done is not known; " in compared("unexplained", DIFFERS, unknown=("crop",))

@@ -11,9 +11,10 @@ import pytest
 from fakes import VERSION, Recorder, contents, installed, write_images
 
 from harness.checks.equivalence.findings import pair_findings, pair_sentence
-from harness.checks.equivalence.numerics import compare, difference_of_logits
+from harness.checks.equivalence.logit_difference import difference_of_logits
+from harness.checks.equivalence.numerics import compare
 from harness.checks.results import exit_status
-from harness.core.records import PairResult, Source
+from harness.core.records import PairResult, Source, WiringDifference
 from harness.dataset.image_set import ImageSet, open_images
 from harness.execution.environments import Installed
 from harness.execution.session import Session
@@ -57,7 +58,7 @@ def test_a_port_under_other_names_with_a_turned_matrix_is_the_same_function(tmp_
     assert pair.max_abs_diff is not None
     assert pair.max_abs_diff < 1e-4
     assert pair.top1_agreement == pair.top5_agreement == 1
-    assert pair.wiring == ()
+    assert pair.wiring_differences == ()
     assert exit_status([], 0, [pair]) == 2  # a pair alone is no cell
     assert pair_findings([pair]) == []
     assert "same function" in pair_sentence(pair)
@@ -68,9 +69,9 @@ def test_an_operation_that_one_of_them_runs_is_named(tmp_path: Path, images: Ima
     assert session.failures == []
     assert pair.outcome == "different_function"
     assert pair.divergence is not None
-    assert pair.divergence["layer_b"] == "port.clip"
-    assert "ReLU" in pair.divergence["why"]
-    assert "second alone" in pair.divergence["why"]
+    assert pair.divergence.layer_b == "port.clip"
+    assert "ReLU" in pair.divergence.why
+    assert "second alone" in pair.divergence.why
     assert pair.inventories[1]["ReLU"] == 1
     assert exit_status([], 0, [pair]) == 1
     (finding,) = pair_findings([pair])
@@ -107,7 +108,7 @@ def test_a_second_run_measures_nothing(tmp_path: Path, images: ImageSet) -> None
 def test_a_listed_difference_is_known_until_it_no_longer_holds(tmp_path: Path, images: ImageSet) -> None:
     (pair,), _, _ = compared(tmp_path, images, ["tiny_wide"])
     assert pair.divergence is not None
-    kinds = (pair.divergence["kind_a"], pair.divergence["kind_b"])
+    kinds = (pair.divergence.kind_a, pair.divergence.kind_b)
     entry = KnownPair(str(ORIGINAL), str(PORT), "tiny_wide", *kinds, reason="the port clips", url="https://x.test")
     (known,) = apply_known_pairs([pair], [entry])
     assert known.known_gap == {"reason": "the port clips", "url": "https://x.test"}
@@ -129,15 +130,15 @@ def test_logits_are_compared_in_size_and_in_rank() -> None:
     b = a.copy()
     b[1, :2] = [1, 0]  # the two worst classes of the second image change places: neither top1 nor the best four
     found = difference_of_logits(a, b)
-    assert (found["max_abs_diff"], found["top1_agreement"], found["top5_agreement"]) == (1, 1, 0.5)
-    assert found["relative"] == pytest.approx(np.sqrt(2 / 110))
-    assert difference_of_logits(a, np.full_like(a, np.nan))["relative"] == float("inf")
+    assert (found.max_abs_diff, found.top1_agreement, found.top5_agreement) == (1, 1, 0.5)
+    assert found.relative == pytest.approx(np.sqrt(2 / 110))
+    assert difference_of_logits(a, np.full_like(a, np.nan)).relative == float("inf")
 
 
 def test_equal_logits_of_networks_that_are_built_differently_are_no_plain_yes() -> None:
-    wiring = ({"layer_a": "norm", "text_a": "fed by GELU(x)", "layer_b": "norm", "text_b": "fed by ReLU(x)"},)
-    pair = PairResult(ORIGINAL, PORT, "tiny", 8, 9, "same_function", wiring=wiring)
+    wiring = (WiringDifference("norm", "norm", "fed by GELU(x)", "fed by ReLU(x)"),)
+    pair = PairResult(ORIGINAL, PORT, "tiny", 8, 9, "same_function", wiring_differences=wiring)
     (found,) = pair_findings([pair])
     assert (found.kind, found.severity) == ("wired_differently", "warning")
     assert "1 layer is built or fed differently, first norm (fed by GELU(x)" in found.text
-    assert pair_findings([dataclasses.replace(pair, wiring=())]) == []
+    assert pair_findings([dataclasses.replace(pair, wiring_differences=())]) == []

@@ -15,7 +15,7 @@ from harness.checks.equivalence.paired_accuracy import (
     Paired,
     compare,
     equivalence_p,
-    images_needed,
+    images_to_show_equivalence,
     sentence,
 )
 from harness.core.errors import MeasurementError
@@ -201,7 +201,7 @@ def test_the_margin_is_the_callers() -> None:
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 1), (0, 1), (3, 2), (40, 40), (60, 48)])
 def test_the_images_needed_are_the_fewest_that_pass_at_the_same_proportions(only_a: int, only_b: int) -> None:
     images = 20_000 if only_a >= 40 else 9_000 if only_a else 2_000
-    needed = images_needed(counted(images, only_a, only_b))
+    needed = images_to_show_equivalence(counted(images, only_a, only_b))
     assert needed is not None
 
     def passes(n: int) -> bool:
@@ -215,8 +215,8 @@ def test_the_images_needed_are_the_fewest_that_pass_at_the_same_proportions(only
 
 
 def test_a_difference_beyond_the_margin_cannot_be_mended_by_more_images() -> None:
-    assert images_needed(counted(500, 3, 1)) is None
-    assert images_needed(counted(500, 0, 0)) == 2_995
+    assert images_to_show_equivalence(counted(500, 3, 1)) is None
+    assert images_to_show_equivalence(counted(500, 0, 0)) == 2_995
 
 
 # --- the sentence
@@ -230,14 +230,14 @@ def test_the_sentence_counts_images() -> None:
         "with mmcls (exact McNemar p = 1); 95 % of the logits that both give differ by at most 0.00"
     )
     assert "2 of 2 flips are near ties" in text
-    assert "equivalent within 0.1 points: cannot be told from 500 images; it takes about " in text
+    assert "equivalent within 0.1 points: cannot be decided from 500 images; it takes about " in text
 
 
 def test_the_sentence_without_a_flip_says_nothing_of_ties() -> None:
     text = sentence(compared(), "timm", "mmcls")
     assert "500 of 500 images; 0 images are right only with timm and 0 only with mmcls" in text
     assert "flip" not in text
-    assert text.endswith("cannot be told from 500 images; it takes about 3,000")
+    assert text.endswith("cannot be decided from 500 images; it takes about 3,000")
 
 
 def test_the_sentence_says_equivalent_only_where_it_is() -> None:

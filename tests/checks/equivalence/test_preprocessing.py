@@ -16,7 +16,8 @@ from fakes import CUT_JPEG, contents, write_images
 from harness.adapters.base import STEPS
 
 from harness.checks.equivalence import preprocessing_runner
-from harness.checks.equivalence.preprocessing import Comparison, Step, against_page, compare, sentence
+from harness.checks.equivalence.page_preprocessing import against_page
+from harness.checks.equivalence.preprocessing import Comparison, Step, compare, sentence
 from harness.core.records import Finding
 from harness.dataset.image_set import open_images
 from harness.worker.arrays import load, save
@@ -109,7 +110,7 @@ def test_another_filter_parts_at_the_resize(tmp_path: Path) -> None:
     values = sum(SHORT * ((41 + number) * SHORT // 30) * 3 for number in range(IMAGES))
     assert steps["resize"].mean_difference == pytest.approx(8 * 3 * IMAGES / values)
     assert sentence(found) == (
-        "a==1 and b==2 prepare net identically up to the resize step, where they part on 4 of 4 images "
+        "a==1 and b==2 prepare net identically up to the resize step, where they differ on 4 of 4 images "
         "(largest difference 8 of 255, mean 0.018)"
     )
 
@@ -123,7 +124,7 @@ def test_one_image_decoded_otherwise(tmp_path: Path) -> None:
     assert (steps["decode"].identical, steps["decode"].apart, steps["decode"].worst_image) == (3, 1, "2.jpg")
     assert (steps["decode"].max_difference, steps["crop"].apart) == (1.0, 1)
     assert sentence(found) == (
-        "a==1 and b==2 prepare net differently from the decode step on, where they part on 1 of 4 images "
+        "a==1 and b==2 prepare net differently from the decode step on, where they differ on 1 of 4 images "
         "(largest difference 1 of 255, mean 0.25)"
     )
 
@@ -152,7 +153,7 @@ def test_another_shape_is_named(tmp_path: Path) -> None:
     found, steps = compared(tmp_path, resize=lambda image, _: resize(image, SHORT, SHORT))
     assert (steps["resize"].shape_differs, steps["resize"].apart, steps["resize"].worst_image) == (4, 4, "0.jpg")
     assert (steps["resize"].max_difference, steps["crop"].shape_differs) == (0.0, 0)
-    assert "where they part on 4 of 4 images (4 of them in another shape)" in sentence(found)
+    assert "where they differ on 4 of 4 images (4 of them in another shape)" in sentence(found)
 
 
 def test_rounding_of_normalised_values_is_no_difference_and_more_is(tmp_path: Path) -> None:
@@ -188,10 +189,10 @@ def test_images_of_one_source_alone_are_an_error(tmp_path: Path) -> None:
 def test_all_that_the_page_determines_holds(tmp_path: Path) -> None:
     (found,) = checked(tmp_path)
     assert found.severity == "note"
-    assert "as the page says in all that it says, on all 4 images: the short side, the aspect ratio kept" in found.text
+    assert "preprocessing matches the page on all 4 images (short side, aspect ratio" in found.text
     assert "mean and std" in found.text
     assert "mean" not in checked(tmp_path, {"ratio": 0.887})[0].text
-    assert "the short side" not in checked(tmp_path, {"short_side": {"224": 256}})[0].text
+    assert "short side" not in checked(tmp_path, {"short_side": {"224": 256}})[0].text
     assert checked(tmp_path, {}) == []
 
 
@@ -259,14 +260,14 @@ def test_a_planted_deviation_is_named(tmp_path: Path, step: str, defect: Callabl
     warnings = [found for found in checked(tmp_path, **{step: defect}) if found.evidence["step"] == step]
     (found,) = [found for found in warnings if says in found.text]
     assert found.severity == "warning"
-    assert "a==1 prepares 4 of 4 images for net otherwise" in found.text
+    assert "a==1 net: preprocessing of 4 of 4 images differs" in found.text
     assert (found.evidence["images"], found.evidence["of"]) == (4, 4)
     assert found.evidence["max_difference"] > 0
 
 
 def test_a_deviation_counts_its_images(tmp_path: Path) -> None:
     (found,) = checked(tmp_path, normalise=lambda crop, n: normalise(crop[..., ::-1] if n == 1 else crop))
-    assert found.text.startswith("a==1 prepares 1 of 4 images for net otherwise than the page says: the channels")
+    assert found.text.startswith("a==1 net: preprocessing of 1 of 4 images differs from the page: the channels")
     assert found.evidence["worst_image"] == "1.jpg"
 
 
@@ -281,7 +282,7 @@ def test_a_grey_image_does_not_tell_the_orders_apart(tmp_path: Path) -> None:
 
 def test_a_short_side_that_only_the_list_of_the_page_gives(tmp_path: Path) -> None:
     (found,) = checked(tmp_path, {"ratio": 0.8, "short_side": {"16": 18}})
-    assert "floor(16 / 0.8) = 20, though 18 is what the page states for 16 beside its formula." in found.text
+    assert "floor(16 / 0.8) = 20, though 18 is what the page states for 16 next to its formula." in found.text
     (found,) = checked(tmp_path, {"short_side": {"16": 17}})
     assert "the short side is not 17. " in found.text
 

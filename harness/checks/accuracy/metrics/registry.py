@@ -1,0 +1,100 @@
+"""All metrics of evaluated networks, found in the modules of this package.
+
+To add a metric, add one module to this package and one test of it:
+
+1. a function that reads one value per image, or one row of values, from an `ImageBatch` (labels, best classes, all
+   logits), and returns None where it needs logits and they are None;
+2. a function that makes one figure of the values of all images;
+3. a tuple `METRICS` of `RunMetric` with name, title, unit, direction, these two functions and one sentence of wording.
+
+The report (run table, report.html, `runs[].metrics` of report.json) shows whatever is registered. A metric that
+documents claim also needs a `judge` and an entry in `harness.core.records.Metric`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from harness.checks.accuracy import metrics
+from harness.checks.accuracy.metrics.base import Floats, ImageBatch, RunMetric
+from harness.execution.predictions import Predictions
+from harness.worker.batches import unpack_logits
+
+#: images read at a time; 8 MB of logits of 1,000 classes
+_BATCH = 1024
+_BEST = 5
+
+
+@cache
+def registered() -> tuple[RunMetric, ...]:
+    """Every metric: those that are judged first, the others in the order of their modules. Names are unique."""
+    names = sorted(module.name for module in pkgutil.iter_modules(metrics.__path__))
+    modules = [importlib.import_module(f"{metrics.__name__}.{name}") for name in names]
+    found: list[RunMetric] = [metric for module in modules for metric in getattr(module, "METRICS", ())]
+    repeated = {metric.name for metric in found if sum(other.name == metric.name for other in found) > 1}
+    if repeated:
+        raise ValueError(f"more than one metric is named {', '.join(sorted(repeated))}; give each a name of its own")
+    return tuple(sorted(found, key=lambda metric: metric.judge is None))
+
+
+def judged() -> dict[str, RunMetric]:
+    """Name -> metric, of those that documents claim."""
+    return {metric.name: metric for metric in registered() if metric.judge is not None}
+
+
+def measured_only() -> list[RunMetric]:
+    """The metrics that are measured, not documented."""
+    return [metric for metric in registered() if metric.judge is None]
+
+
+def measure(predictions: Predictions, labels: Mapping[str, int]) -> dict[str, float]:
+    """Name -> figure, over the images in `labels` (image -> class index).
+
+    A metric that cannot be read from what is stored of every one of these images is left out.
+    """
+    values: dict[str, list[Floats]] = {metric.name: [] for metric in registered()}
+    images = 0
+    for batch in _batches(predictions, labels):
+        images += len(batch.labels)
+        for metric in registered():
+            read = metric.reader(batch) if metric.name in values else None
+            if read is None:
+                values.pop(metric.name, None)
+            else:
+                values[metric.name].append(read)
+    if not images or images < len(labels):
+        return {}
+    return {
+        metric.name: float(metric.summary(np.concatenate(values[metric.name])))
+        for metric in registered()
+        if metric.name in values
+    }
+
+
+def _batches(predictions: Predictions, labels: Mapping[str, int]) -> Iterator[ImageBatch]:
+    table = predictions.table(full_logits=True)
+    table = table.filter(pa.array([name in labels for name in table["image"].to_pylist()], pa.bool_()))
+    for start in range(0, len(table), _BATCH):
+        columns: dict[str, list[Any]] = table.slice(start, _BATCH).to_pydict()
+        truth = np.array([labels[name] for name in columns["image"]], np.int64)
+        classes = np.full((len(truth), _BEST), -1, np.int64)
+        for row, best in enumerate(columns["classes"]):
+            classes[row, : len(best[:_BEST])] = best[:_BEST]
+        yield ImageBatch(truth, classes, _logits(columns["full_logits"], truth, classes))
+
+
+def _logits(packed: list[bytes | None], labels: Any, classes: Any) -> Floats | None:
+    """(N, classes); None unless all images have them, and they fit the labels and the best classes."""
+    if any(one is None for one in packed) or len({len(one or b"") for one in packed}) != 1:
+        return None
+    logits = np.stack([unpack_logits(one or b"") for one in packed])
+    rows = np.arange(len(logits))
+    fit = labels.min() >= 0 and max(labels.max(), classes.max()) < logits.shape[1]
+    return logits if fit and not logits[rows, classes[:, 0]].any() and logits.max() <= 0 else None

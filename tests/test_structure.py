@@ -12,6 +12,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+import tiers
 from folders import ROOT
 
 #: lines of a module, lines of a function with its signature and docstring, modules of a package without __init__
@@ -118,6 +119,14 @@ def test_the_versions_of_the_linter_are_the_same() -> None:
     [ruff] = [line for line in tox["testenv:lint"]["deps"].split() if line.startswith("ruff==")]
     hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     assert set(re.findall(r"ruff==[\d.]+", hooks)) == {ruff}
+
+
+def test_every_test_that_is_listed_as_slow_is_there() -> None:
+    for file, names in tiers.SLOW.items():
+        content = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert [name for name in names if f"def {name}" not in content] == [], file
+    for fixture, file in tiers.SLOW_FIXTURES.items():
+        assert f"def {fixture}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
 
 
 # --- who may import whom

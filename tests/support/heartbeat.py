@@ -74,4 +74,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: Any) -> None:
     interval = config.getoption("--heartbeat")
     if interval and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Heartbeat(interval), "heartbeat")
+        config.pluginmanager.register(Heartbeat(interval), "progress lines")

@@ -419,7 +419,7 @@ def test_the_commands_of_the_readme_work(command: str, weights: Path) -> None:
     environment = {**os.environ, "PARITY_CACHE": str(environments.cache())}
     arguments = [*COMMANDS[command], *(["--batch-size", "2"] if part != "static" else [])]
     done = subprocess.run(
-        [*shown, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900, check=False
+        [*shown, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert "Could not be measured" not in done.stdout

@@ -1,7 +1,7 @@
 """What an evaluation cannot do without, bare: images are prepared, and the network runs. Nothing is kept of it.
 
-Runs in a source's environment with adapters/ on its path, started by evaluators/serve.py. A job also has "adapter", the
-name of its module; preparation and network are the very ones that the harness runs natively. A pass
+Runs in a source's environment with harness.adapters on its path, started by evaluators/serve.py. A job also has
+"adapter", the name of its module; preparation and network are the very ones that the harness runs natively. A pass
 takes each on its own, and both in a loop that prepares one batch while the network runs the one before:
 
     seconds     of decode and forward

@@ -11,8 +11,9 @@ from benchmarks.frameworks import SERVE, plain_environment
 from benchmarks.interleaved import Contestant
 from benchmarks.rows import Row
 from harness.execution import process
+from harness.execution.registry import SourceSpec
 
-#: the folder that has harness, adapters and benchmarks in it
+#: the folder that has harness, adapters, benchmarks and tests in it
 ROOT = Path(__file__).parents[1]
 
 
@@ -21,9 +22,14 @@ def environment() -> dict[str, str]:
     return {**plain_environment(), "PYTHONPATH": str(ROOT)}
 
 
-def like_a_worker() -> dict[str, str]:
-    """The same, with the variables that the harness gives its workers."""
-    return {**environment(), **process._KEEP_MEMORY}
+def in_source_environment(spec: SourceSpec, folder: Path) -> dict[str, str]:
+    """A plain environment for a source's interpreter: it finds the adapter as a worker does, and benchmarks.
+
+    What is found is linked in `folder`, which must not exist yet. The variables for memory are those of workers.
+    """
+    process.make_path(spec, folder)
+    (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
+    return {**plain_environment(), **process.KEEP_MEMORY, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
 
 
 def contestant(

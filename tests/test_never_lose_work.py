@@ -354,6 +354,7 @@ def test_interrupted_while_its_threads_wait(driver: Driver, tmp_path: Path, numb
     assert time.monotonic() - started < 15, "it waits for no network to be counted"
 
 
+@pytest.mark.both_tiers
 def test_interrupted_at_any_moment(driver: Driver, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """From its first instruction to its last."""
     draw = random.Random(request.config.getoption("--interruptions"))

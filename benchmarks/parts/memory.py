@@ -23,7 +23,7 @@ TIMES = 10
 _SAVE = """
 import sys
 from pathlib import Path
-from adapters.timm import Adapter
+from harness.adapters.timm import Adapter
 Adapter().build(sys.argv[1], seed=0).save(Path(sys.argv[2]), "stand-in: seeded random weights")
 """
 
@@ -51,7 +51,8 @@ def _row(folder: Path) -> Row:
     ready = environments.prepare(spec, spec.default_version)
     file = folder / f"{MODEL}.pth"
     command = [str(ready.python), "-c", _SAVE, MODEL, str(file)]
-    subprocess.run(command, env=harness_contestant.environment(), check=True, capture_output=True)
+    environment = harness_contestant.in_source_environment(spec, folder / "path")
+    subprocess.run(command, env=environment, check=True, capture_output=True)
     checkpoint = Checkpoint(str(file), hashlib.sha256(file.read_bytes()).hexdigest(), None, str(folder))
     return Row(SOURCE, spec.default_version, MODEL, MODEL, SIZE, checkpoint, 0.0)
 

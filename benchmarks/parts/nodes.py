@@ -23,6 +23,8 @@ from harness.cli.progress import Silent
 from harness.execution.session import Session
 from harness.execution.store import Store
 
+#: where the fake source is
+SUPPORT = ROOT / "tests" / "support"
 NODES = (1, 2, 4)
 SLEEP = 0.05  #: seconds a batch, of the fake source's network "slow"
 BATCH_SIZE = 8
@@ -47,7 +49,7 @@ def compared(taken: Mapping[int, float], asleep: float) -> str:
 
 
 def _seconds(nodes: int, batches: int, folder: Path) -> float:
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.insert(0, str(SUPPORT))
     from fakes import contents as some_images
     from fakes import installed, save_checkpoint, write_images
 
@@ -80,7 +82,7 @@ def _cluster(nodes: int, folder: Path) -> Iterator[None]:
 
     # this checkout is what the nodes run, and what they keep is gone afterwards
     kept = {name: os.environ.get(name) for name in ("PYTHONPATH", "PARITY_CACHE")}
-    os.environ |= {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PARITY_CACHE": str(folder / "cache")}
+    os.environ |= {"PYTHONPATH": f"{ROOT}:{SUPPORT}", "PARITY_CACHE": str(folder / "cache")}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         for _ in range(nodes - 1):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks import frameworks, harness_contestant, images, interleaved
@@ -32,12 +34,14 @@ def measure(given: argparse.Namespace) -> str:
         "batch_size": given.batch_size,
     }
     command = [str(ready.python), str(frameworks.SERVE), "benchmarks.bare_evaluator"]
-    contestants = [
-        Contestant("bare", command, harness_contestant.like_a_worker(), job),
-        harness_contestant.contestant([row], "harness", "native", "fp32", listed, given.images, given.batch_size),
-    ]
     turns = interleaved.slices(given.images, given.slice)
-    bare, harness = interleaved.run(contestants, turns, (given.images, given.images + WARM_UP), told=Told())
+    with tempfile.TemporaryDirectory(prefix="parity-overheads-") as folder:
+        environment = harness_contestant.in_source_environment(spec, Path(folder) / "path")
+        contestants = [
+            Contestant("bare", command, environment, job),
+            harness_contestant.contestant([row], "harness", "native", "fp32", listed, given.images, given.batch_size),
+        ]
+        bare, harness = interleaved.run(contestants, turns, (given.images, given.images + WARM_UP), told=Told())
     for outcome in (bare, harness):
         if outcome.failure:
             raise Failed(f"{outcome.name}: {outcome.failure}")

@@ -21,7 +21,7 @@ from harness.execution.registry import ADAPTERS, SourceSpec
 
 #: glibc gives large activations back to the kernel after every layer and takes them anew, page by page; keeping
 #: them halves the time of a forward pass on a CPU and changes no result.
-_KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_TOP_PAD_": str(2**26)}
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_TOP_PAD_": str(2**26)}
 
 #: packages of the harness that can be imported in a worker
 IN_WORKERS = ("core", "worker")
@@ -203,7 +203,7 @@ def _environment(installed: Installed, path: Path, threads: int | None) -> dict[
     # Paddle takes one thread where nothing is said, the others as many as there are
     processors = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
     python = {"PYTHONPATH": str(path), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
-    return {**_KEEP_MEMORY, **processors, **inherited, **limits, **python}
+    return {**KEEP_MEMORY, **processors, **inherited, **limits, **python}
 
 
 def _describe(installed: Installed, status: int, log: Path, start: int) -> str:

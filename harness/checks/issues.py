@@ -6,12 +6,11 @@ import dataclasses
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from harness.core.findings import SEVERITIES, Severity
 from harness.core.records import Claim, Finding, Outcome, Verdict
 from harness.tables.claims import Table
 
-SEVERITIES = ("error", "warning", "note")
 #: outcomes of cells about which the network itself was asked
 _MEASURED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.CONTRADICTED, Outcome.KNOWN_GAP)
 
@@ -20,7 +19,7 @@ _MEASURED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.CONTRADICTED, Outcom
 class Issue:
     """Something to be mended: a cell, or a row where `claim` is None."""
 
-    severity: Literal["error", "warning", "note"]
+    severity: Severity
     kind: str
     file: str
     line: int  #: 1-based

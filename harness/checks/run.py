@@ -120,9 +120,9 @@ def _cluster(options: Options, progress: Progress) -> Cluster | None:
 def _images(images: ImageSet | None, runs: Mapping[tuple[Row, Source], list[Run]]) -> list[Finding]:
     notes = images.notes if images else ()
     return [
-        *(Finding("data", "warning", "", "", f"Among the images, {note}.") for note in notes),
+        *(Finding("data", "", "", f"Among the images, {note}.") for note in notes),
         *(
-            Finding("labels", "error", str(run.source), run.documented_model, run.label_note)
+            Finding("labels", str(run.source), run.documented_model, run.label_note)
             for row_runs in runs.values()
             for run in row_runs
             if run.label_note

@@ -24,13 +24,14 @@ def contradicted(of: Claim = FLOPS, expected: str | None = "9.035", cause: str |
 
 def finding(
     *suspects: Claim | Suspect,
-    kind: str = "impossible",
+    kind: str | None = None,
     severity: Literal["error", "warning", "note"] = "warning",
     text: str = "It cannot be.",
     of: Row | None = None,
 ) -> Finding:
     cells = tuple(one if isinstance(one, Suspect) else Suspect(one) for one in suspects)
-    return Finding(kind, severity, "timm==0.6.5", "network", text, {}, cells, of)
+    kind = kind or ("padded_digits" if severity == "note" else "upstream_different")
+    return Finding(kind, "timm==0.6.5", "network", text, {}, cells, of, severity)
 
 
 def test_a_contradicted_cell_is_an_error_with_what_it_should_be() -> None:
@@ -49,8 +50,8 @@ def test_no_other_outcome_is_to_be_mended(outcome: Outcome) -> None:
 def test_each_suspect_of_a_finding_is_an_entry() -> None:
     found = issues([], [finding(Suspect(FLOPS, "9.035"), PARAMS)])
     assert [(one.claim, one.corrected, one.severity, one.kind, one.line) for one in found] == [
-        (FLOPS, "9.035", "warning", "impossible", 5),
-        (PARAMS, None, "warning", "impossible", 5),
+        (FLOPS, "9.035", "warning", "upstream_different", 5),
+        (PARAMS, None, "warning", "upstream_different", 5),
     ]
 
 
@@ -84,7 +85,7 @@ def test_a_graver_entry_keeps_its_own_correction() -> None:
 
 def test_rows_are_told_apart_by_place_kind_and_cause() -> None:
     same = finding(of=row(1))
-    others = [finding(of=row(2)), finding(of=row(1), kind="other"), finding(of=row(1), text="Otherwise.")]
+    others = [finding(of=row(2)), finding(of=row(1), kind="upstream_other_size"), finding(of=row(1), text="Otherwise.")]
     assert len(issues([], [same, same])) == 1
     assert len(issues([], [same, *others])) == 4
 

@@ -33,7 +33,7 @@ def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
         )
         found.append(
             Finding(
-                "constant_ratio", "warning", str(source), ", ".join(v.claim.row.model for v in cells),
+                "constant_ratio", str(source), ", ".join(v.claim.row.model for v in cells),
                 f"The documented {cells[0].claim.metric} of {len(cells)} rows of {source} are {ratio} of what is "
                 f"counted. The factor is the same for all, and no counter, resolution or unit gives it ({figures}).",
                 {"ratio": ratio, "chance": cells[0].evidence["chance"]},
@@ -44,7 +44,7 @@ def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
         figures = ", ".join(f"{v.claim.metric} {v.claim.text} {v.claim.unit}" for v in cells)
         found.append(
             Finding(
-                "figures_of_another_network", "error", str(source), row.model,
+                "figures_of_another_network", str(source), row.model,
                 f"Row {row.number} documents {row.model}, but {figures} are the figures of {owner} of the same "
                 f"source. The row's other figures may be {owner}'s as well.",
                 {"belongs_to": owner, "chance": cells[0].evidence["chance"]},
@@ -63,7 +63,7 @@ def _counts_otherwise(verdict: Verdict) -> Finding:
         f"would be {other['value']} {claim.unit}."
     )
     return Finding(
-        *("counts_otherwise", "warning", str(verdict.source), claim.row.model, text),
+        *("counts_otherwise", str(verdict.source), claim.row.model, text),
         {"metric": claim.metric, **other},
         (Suspect(claim, other["value"]),),
         claim.row,
@@ -78,7 +78,7 @@ def _may_be_copied(verdict: Verdict, measured: float) -> Finding:
         f"the same figure stands in {other}, of which it is true under the plain meaning of the column."
     )
     return Finding(
-        *("may_be_copied", "warning", str(verdict.source), claim.row.model, text),
+        *("may_be_copied", str(verdict.source), claim.row.model, text),
         {"metric": claim.metric, "from": other},
         (Suspect(claim, claim.printed(measured)),),
         claim.row,
@@ -96,4 +96,4 @@ def _overlooks(source: Source, file: str, convention: str, cells: Sequence[Verdi
         "tell what the network costs."
     )
     evidence = {"file": shown_file(file), "line": cells[0].claim.row.line, "share_seen": shares[0] / 100}
-    return Finding("counter_overlooks", "warning", str(source), models, text, evidence)
+    return Finding("counter_overlooks", str(source), models, text, evidence)

@@ -201,11 +201,11 @@ def attribution_findings(attributions: Iterable[Attribution]) -> list[Finding]:
     return [
         Finding(
             "attribution",
-            "note" if one.outcome == "nothing_to_explain" else "warning",
             one.source,
             one.model,
             f"{one.source} {one.model} at {one.input_size} pixels: {one.text}.",
             dataclasses.asdict(one),
+            severity="note" if one.outcome == "nothing_to_explain" else "warning",
         )
         for one in attributions
     ]

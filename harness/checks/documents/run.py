@@ -10,9 +10,9 @@ def reading_notes(planned: Plan) -> list[Finding]:
     """What was read otherwise than as claims, or not as it stands."""
     return [
         *(
-            Finding("no_model_table", "note", "", "", f"The table {other.text!r} is not about models.", other.place)
+            Finding("no_model_table", "", "", f"The table {other.text!r} is not about models.", other.place)
             for other in planned.table.passed_over
         ),
-        *(Finding("assumed_unit", "note", "", "", f"{column.text}.", column.place) for column in planned.table.assumed),
-        *(Finding("unread_column", "note", "", "", f"{column.text}.", column.place) for column in planned.table.unread),
+        *(Finding("assumed_unit", "", "", f"{column.text}.", column.place) for column in planned.table.assumed),
+        *(Finding("unread_column", "", "", f"{column.text}.", column.place) for column in planned.table.unread),
     ]

@@ -190,13 +190,13 @@ def findings(compared: Iterable[UpstreamComparison], judged: Iterable[Claim]) ->
         found.append(
             Finding(
                 f"upstream_{one.status}",
-                "error" if one.same_row or one.status == "other_model" else "warning",
                 str(one.source),
                 claim.row.model,
                 text,
                 {"upstream": one.upstream.text, "document": place},
                 (Suspect(claim, _as_printed(one)),),
                 claim.row,
+                "error" if one.same_row or one.status == "other_model" else "warning",
             )
         )
     return found

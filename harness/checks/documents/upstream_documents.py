@@ -47,7 +47,7 @@ def documents_of(
         found[source] = upstream.published(table, source.name, own)
         problems += table.problems
     notes = [
-        Finding("upstream_unread", "note", "", "", f"{one}. It is left out of what upstream has.", one.place)
+        Finding("upstream_unread", "", "", f"{one}. It is left out of what upstream has.", one.place)
         for one in problems
     ]
     return found, notes
@@ -125,4 +125,4 @@ def _contradicted(source: Source, file: str, cells: Sequence[Verdict]) -> Findin
     models = ", ".join(dict.fromkeys(v.claim.row.model for v in cells))
     text = f"Upstream's own document has counts that are wrong: {said}."
     place = {"file": file, "line": cells[0].claim.row.line}
-    return Finding("upstream_contradicted", "warning", str(source), models, text, place)
+    return Finding("upstream_contradicted", str(source), models, text, place)

@@ -180,7 +180,7 @@ def against_page(source: str, model: str, prepared: Mapping[str, Path], page: Ma
             f"{source} prepares images for {model} as the page says in all that it says, on all {len(prepared)} "
             f"images: {', '.join(held)}."
         )
-        return [Finding("preprocessing_parity", "note", source, model, text, {"images": len(prepared)})]
+        return [Finding("preprocessing_parity", source, model, text, {"images": len(prepared)}, severity="note")]
     findings = []
     for (step, what), where in found.items():
         image, worst = max(where, key=lambda pair: pair[1].difference)
@@ -190,7 +190,7 @@ def against_page(source: str, model: str, prepared: Mapping[str, Path], page: Ma
         )
         evidence = {"step": step, "images": len(where), "of": len(prepared), "worst_image": image}
         evidence |= {"what": what, "detail": worst.detail, "max_difference": worst.difference, "unit": worst.unit}
-        findings.append(Finding("preprocessing_parity", "warning", source, model, text, evidence))
+        findings.append(Finding("preprocessing_parity", source, model, text, evidence))
     return findings
 
 

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.core.causes import RIGHT_ELSEWHERE, NoConvention, last, words
+from harness.core.evidence import NoMatch
 from harness.core.findings import SEVERITIES, Severity
 from harness.core.records import Claim, Finding, Outcome, Verdict
 from harness.tables.claims import Table
@@ -57,10 +59,7 @@ def _gravity(entry: Issue) -> int:
 
 def _contradicted(verdict: Verdict, releases: Sequence[Verdict]) -> Issue:
     """`releases` are the verdicts on the same cell, with each release that was asked."""
-    claim, evidence = verdict.claim, verdict.evidence
-    # how FLOPs are counted only other rows can tell
-    known = claim.metric != "flops" or evidence.get("expected_as_in_rows") or evidence.keys() & {"slipped", "exchanged"}
-    known = known and len({str(one.evidence.get("expected")) for one in releases}) == 1
+    claim = verdict.claim
     return Issue(
         "error",
         f"contradicted_{claim.metric}",
@@ -69,9 +68,16 @@ def _contradicted(verdict: Verdict, releases: Sequence[Verdict]) -> Issue:
         str(verdict.source),
         claim.row.model,
         claim,
-        evidence.get("expected") if known else None,
-        verdict.cause or "no convention reproduces it",
+        verdict.expected if _is_certain(verdict) and len({one.expected for one in releases}) == 1 else None,
+        verdict.cause or words([NoConvention()]) or "",
     )
+
+
+def _is_certain(verdict: Verdict) -> bool:
+    """Whether the expected figure can be suggested: only other rows can show how a column counts FLOPs."""
+    if verdict.claim.metric != "flops" or last(verdict.causes, RIGHT_ELSEWHERE) is not None:
+        return True
+    return isinstance(verdict.basis, NoMatch) and verdict.basis.expected_as_in_rows > 0
 
 
 def issues_of(finding: Finding) -> list[Issue]:

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from harness.adapters.base import Match
+from harness.core.causes import RIGHT_ELSEWHERE, Cause, last, words
+from harness.core.evidence import Basis, ListedGap, NoMatch, UpstreamFigure, evidence_mapping
 from harness.core.findings import Severity, severity_of
 
 Metric = Literal["top1", "top5", "flops", "params"]
@@ -218,9 +220,28 @@ class Verdict:
     outcome: Outcome
     measured: float | None = None  #: under the plain meaning of the column; percent or count
     convention: str | None = None
-    cause: str | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    causes: tuple[Cause, ...] = ()  #: in the order in which they were found
+    basis: Basis | None = None  #: what the judgement rests on; None where nothing was measured
     requested: bool = True  #: False where the cell was not asked for, so that it cannot fail a run
+    known_gap: ListedGap | None = None  #: the entry of the known gaps that covers the cell
+    upstream: UpstreamFigure | None = None  #: what the source itself publishes for the cell
+
+    @property
+    def cause(self) -> str | None:
+        """The causes in words, for people; decide by `causes`."""
+        return words(self.causes)
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """The evidence as report.json has it, for people and for other programs; decide by `basis` and `causes`."""
+        return evidence_mapping(self.basis, self.causes, self.known_gap, self.upstream)
+
+    @property
+    def expected(self) -> str | None:
+        """What a contradicted count should say, as the document would print it; None where it cannot be determined."""
+        if misprint := last(self.causes, RIGHT_ELSEWHERE):
+            return misprint.expected
+        return self.basis.expected if isinstance(self.basis, NoMatch) else None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from harness.checks.accuracy.judge import accuracy
 from harness.checks.diagnosis.attribution import Agreement
 from harness.checks.equivalence import preprocessing
 from harness.checks.results import Results
+from harness.core.causes import RIGHT_ELSEWHERE, OtherNetwork, last
+from harness.core.evidence import ConventionMatch, NoMatch
 from harness.core.paths import shown_file
 from harness.core.records import METRICS, Outcome, Row, Run, Source, Verdict
 from harness.plan.options import Options, command_of
@@ -95,6 +97,10 @@ def templates(autoescape: bool) -> Environment:
     )
     environment.filters["place"] = lambda row: f"{shown_file(row.file)}:{row.line}"
     environment.filters["name"] = shown_file
+    environment.tests["convention_match"] = lambda basis: isinstance(basis, ConventionMatch)
+    environment.tests["no_match"] = lambda basis: isinstance(basis, NoMatch)
+    environment.globals["other_network"] = lambda verdict: last(verdict.causes, OtherNetwork)
+    environment.globals["right_elsewhere"] = lambda verdict: last(verdict.causes, RIGHT_ELSEWHERE)
     environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
     return environment
 

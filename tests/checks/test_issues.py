@@ -9,6 +9,8 @@ import pytest
 from builders import claim, row, verdict
 
 from harness.checks.issues import Issue, Summary, issues, summaries, total
+from harness.core.causes import SlippedPoint
+from harness.core.evidence import NoMatch
 from harness.core.records import Claim, Finding, Outcome, Row, Source, Suspect
 from harness.tables.cells import Problem
 from harness.tables.claims import Table
@@ -18,8 +20,11 @@ PARAMS = claim("21.62", "params")
 
 
 def contradicted(of: Claim = FLOPS, expected: str | None = "9.035", cause: str | None = "no convention") -> Any:
-    evidence = {"expected": expected, "expected_as_in_rows": 3} if expected else {}
-    return verdict(Outcome.CONTRADICTED, of, cause=cause, evidence=evidence)
+    return verdict(Outcome.CONTRADICTED, of, cause=cause, basis=no_match(expected, 3) if expected else None)
+
+
+def no_match(expected: str, rows: int) -> NoMatch:
+    return NoMatch(20, (), expected, "by plain", rows)
 
 
 def finding(
@@ -176,10 +181,10 @@ def test_names_of_files_are_as_they_were_given() -> None:
 
 
 def test_how_flops_are_counted_is_no_correction_where_no_other_row_tells() -> None:
-    guess = verdict(Outcome.CONTRADICTED, FLOPS, cause="no", evidence={"expected": "9.035", "expected_as_in_rows": 0})
+    guess = verdict(Outcome.CONTRADICTED, FLOPS, cause="no", basis=no_match("9.035", 0))
     [one] = issues([guess], [])
     assert one.corrected is None
-    slipped = dataclasses.replace(guess, evidence={**guess.evidence, "slipped": True})
+    slipped = dataclasses.replace(guess, causes=(SlippedPoint("9.035", "G", "by plain"),))
     assert issues([slipped], [])[0].corrected == "9.035"
     params = claim("21.616", "params")
     assert issues([dataclasses.replace(guess, claim=params)], [])[0].corrected == "9.035"
@@ -188,7 +193,7 @@ def test_how_flops_are_counted_is_no_correction_where_no_other_row_tells() -> No
 def test_releases_that_disagree_correct_nothing() -> None:
     newer = dataclasses.replace(contradicted(), source=Source("timm", "0.6.13"))
     assert issues([contradicted(), newer], [])[0].corrected == "9.035"
-    other = dataclasses.replace(newer, evidence={"expected": "9.1", "expected_as_in_rows": 3})
+    other = dataclasses.replace(newer, basis=no_match("9.1", 3))
     assert issues([contradicted(), other], [])[0].corrected is None
-    holds = dataclasses.replace(newer, outcome=Outcome.REPRODUCED, evidence={})
+    holds = dataclasses.replace(newer, outcome=Outcome.REPRODUCED, basis=None)
     assert issues([contradicted(), holds], [])[0].corrected is None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from scipy import stats
 
 from harness.checks.counts.conventions import Convention
+from harness.core.causes import Cause
+from harness.core.evidence import ConventionMatch, NoMatch, PlainMatch
 from harness.core.records import Claim, Outcome, Static
 
 #: An explanation is accepted if a wrong figure would match it with at most this probability.
@@ -38,10 +39,10 @@ class Judgement:
     """What static measurements say about one claim."""
 
     outcome: Outcome
-    plain: float | None
+    plain: float | None  #: the count under the plain meaning of the column
     convention: str | None = None
-    cause: str | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    causes: tuple[Cause, ...] = ()
+    basis: PlainMatch | ConventionMatch | NoMatch | None = None
 
 
 def figure(convention: Convention, item: Measured) -> float | None:

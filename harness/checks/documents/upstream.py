@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness.checks.counts.matching import ONE_IMAGE
+from harness.core.evidence import UpstreamFigure
 from harness.core.records import Claim, Finding, Metric, Row, Source, Suspect, Verdict
 from harness.tables.cells import Cell, RawTable
 from harness.tables.claims import Table
@@ -212,18 +213,17 @@ def beside_verdicts(verdicts: Iterable[Verdict], compared: Iterable[UpstreamComp
     """Verdicts with what upstream has in their evidence."""
     known = {(one.claim, one.source): one for one in compared}
     return [
-        replace(v, evidence={**v.evidence, "upstream": _evidence(known[v.claim, v.source])})
-        if (v.claim, v.source) in known
-        else v
+        replace(v, upstream=_evidence(known[v.claim, v.source])) if (v.claim, v.source) in known else v
         for v in verdicts
     ]
 
 
-def _evidence(one: UpstreamComparison) -> dict[str, Any]:
-    theirs = one.upstream
-    return {
-        "status": one.status,
-        "figure": f"{theirs.text} {theirs.unit}".strip(),
-        "document": theirs.row.place,
-        **({"owner": one.owner.own, "owner_document": one.owner.row.place} if one.owner else {}),
-    }
+def _evidence(comparison: UpstreamComparison) -> UpstreamFigure:
+    published_claim, owner = comparison.upstream, comparison.owner
+    return UpstreamFigure(
+        comparison.status,
+        f"{published_claim.text} {published_claim.unit}".strip(),
+        published_claim.row.place,
+        owner.own if owner else None,
+        owner.row.place if owner else None,
+    )

@@ -188,7 +188,7 @@ def test_verdicts_get_upstreams_figure_as_evidence() -> None:
         "owner_document": "timm==0.6.5/configs/net/metafile.yml:19",
     }
     assert beside_verdicts([judged], []) == [judged]
-    assert found == dataclasses.replace(judged, evidence=found.evidence)
+    assert found == dataclasses.replace(judged, upstream=found.upstream)
 
 
 def test_weights_that_the_row_names_are_those_that_are_meant() -> None:

@@ -209,8 +209,8 @@ def _as_printed(one: UpstreamComparison) -> str | None:
     return None if fewer or one.claim.metric == "flops" else one.claim.printed(one.upstream.value)
 
 
-def beside_verdicts(verdicts: Iterable[Verdict], compared: Iterable[UpstreamComparison]) -> list[Verdict]:
-    """Verdicts with what upstream has in their evidence."""
+def with_upstream(verdicts: Iterable[Verdict], compared: Iterable[UpstreamComparison]) -> list[Verdict]:
+    """Verdicts with what the source itself publishes."""
     known = {(one.claim, one.source): one for one in compared}
     return [
         replace(v, upstream=_evidence(known[v.claim, v.source])) if (v.claim, v.source) in known else v

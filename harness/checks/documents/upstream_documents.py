@@ -74,14 +74,14 @@ def _sources_of(sheet: RawTable, installed: Mapping[Source, Installed], session:
     return [source for source, count in known.items() if count == most]
 
 
-def beside_the_table(
+def compare_with_upstream(
     planned: Plan,
     built: Built,
     installed: Mapping[Source, Installed],
     documents: Mapping[Source, Sequence[Published]],
     session: Session,
 ) -> list[upstream.UpstreamComparison]:
-    """Every claim beside upstream's."""
+    """Every claim compared with what its source publishes."""
     claims: dict[tuple[Row, Source], list[Claim]] = {}
     for claim, source in planned.claims():
         claims.setdefault((claim.row, source), []).append(claim)

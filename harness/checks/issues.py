@@ -1,4 +1,4 @@
-"""Every cell that is wrong or may be, the gravest first, and what each file and all files come to. Pure functions."""
+"""Every cell that is wrong or may be, most severe first, and totals of each file and of all files. Pure functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MEASURED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.CONTRADICTED, Outcom
 
 @dataclass(frozen=True)
 class Issue:
-    """Something to be mended: a cell, or a row where `claim` is None."""
+    """Something to fix in a document: a cell, or a row where `claim` is None."""
 
     severity: Severity
     kind: str
@@ -28,12 +28,14 @@ class Issue:
     source: str
     model: str
     claim: Claim | None
-    corrected: str | None  #: as the document would print it, in the unit of the claim; None where nothing tells
+    corrected: (
+        str | None
+    )  #: as the document would print it, in the unit of the claim; None where it cannot be determined
     cause: str
 
 
 def issues(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[Issue]:
-    """Contradicted cells and what is found besides, each cell once, with every cause that was found."""
+    """Contradicted cells and findings about cells, each cell once, with every cause that was found."""
     verdicts = list(verdicts)
     judged = {verdict.claim for verdict in verdicts if verdict.outcome in _MEASURED}
     found = [
@@ -46,14 +48,14 @@ def issues(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[Iss
             continue  # the network itself was counted
         found += issues_of(finding)
     merged: dict[Hashable, Issue] = {}
-    for entry in sorted(found, key=_gravity):
+    for entry in sorted(found, key=_rank):
         key = entry.claim or (entry.kind, entry.file, entry.line, entry.cause)
         first = merged.get(key)
         merged[key] = entry if first is None else merge_issues(first, entry)
-    return sorted(merged.values(), key=lambda entry: (_gravity(entry), entry.file, entry.line))
+    return sorted(merged.values(), key=lambda entry: (_rank(entry), entry.file, entry.line))
 
 
-def _gravity(entry: Issue) -> int:
+def _rank(entry: Issue) -> int:
     return SEVERITIES.index(entry.severity)
 
 
@@ -93,7 +95,7 @@ def issues_of(finding: Finding) -> list[Issue]:
 
 
 def merge_issues(first: Issue, other: Issue) -> Issue:
-    """The graver entry with the other's cause, and its correction where it has none of its own."""
+    """The more severe entry with the other's cause, and its correction where it has none of its own."""
     cause = first.cause if other.cause in first.cause else f"{first.cause.rstrip('.')}. {other.cause}"
     corrected = first.corrected if first.corrected is not None else other.corrected
     return dataclasses.replace(first, cause=cause, corrected=corrected)

@@ -249,7 +249,9 @@ class Suspect:
     """A cell that a finding says is wrong, or may be."""
 
     claim: Claim
-    corrected: str | None = None  #: as the document would print it, in the unit of the claim; None where nothing tells
+    corrected: str | None = (
+        None  #: as the document would print it, in its unit; None where it cannot be determined
+    )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a page says beside its tables, against what was built."""
+"""What a page says outside of its tables, compared with what was built."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _preprocessing(page: Page, row: Row, source: Source, static: Static) -> list
 
 
 def page_findings(planned: Plan, built: counting.Built) -> list[Finding]:
-    """What a page says besides its tables, against what was built."""
+    """What each page says outside of its tables, compared with what was built."""
     return [
         finding
         for file, page in planned.pages.items()

@@ -1,3 +1,68 @@
-"""Proves or refutes, cell by cell, a published table of ImageNet classifiers."""
+"""Proves or refutes, cell by cell, a published table of ImageNet classifiers.
+
+    import harness
+    results = harness.audit("README.md")
+    results.exit_status, results.to_frame()
+
+What is listed in `__all__` is the interface of this package, besides `harness.adapters.base` for authors of sources;
+everything else is private. See docs/reference/api.md.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.api import Step, audit, compare, load_report, preview, read_tables, run, write_report
+    from harness.checks.results import Results
+    from harness.core.errors import InputError, MeasurementError
+    from harness.core.records import Claim, Finding, Outcome, Source, Verdict
+    from harness.plan.options import Options
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Claim",
+    "Finding",
+    "InputError",
+    "MeasurementError",
+    "Options",
+    "Outcome",
+    "Results",
+    "Source",
+    "Step",
+    "Verdict",
+    "__version__",
+    "audit",
+    "compare",
+    "load_report",
+    "preview",
+    "read_tables",
+    "run",
+    "write_report",
+]
+
+#: where a name is that is not in harness.api
+_MODULES = {
+    "Results": "harness.checks.results",
+    "InputError": "harness.core.errors",
+    "MeasurementError": "harness.core.errors",
+    "Claim": "harness.core.records",
+    "Finding": "harness.core.records",
+    "Outcome": "harness.core.records",
+    "Source": "harness.core.records",
+    "Verdict": "harness.core.records",
+    "Options": "harness.plan.options",
+}
+
+if not TYPE_CHECKING:  # a type checker would take any misspelt name for one of these
+
+    def __getattr__(name: str) -> object:
+        """Imports a name when it is first used: what is behind it takes seconds, and is not there in a worker."""
+        if name not in __all__:
+            raise AttributeError(f"module 'harness' has no attribute {name!r}")
+        import importlib
+
+        return getattr(importlib.import_module(_MODULES.get(name, "harness.api")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

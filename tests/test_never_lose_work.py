@@ -333,7 +333,7 @@ def test_interrupted(driver: Driver, whole: dict[str, Outcome], tmp_path: Path) 
         (os.killpg if signals == signal.SIGINT else os.kill)(command.pid, signals)
         assert command.wait() == 130
         assert command.said.endswith(
-            f"interrupted; what was measured is kept in {out}, the same command goes on from there\n"
+            f"interrupted. Completed measurements are saved in {out}. Run the same command again to resume\n"
         )
         assert "Traceback" not in command.said
         begun = read_forwards(command.forwards)
@@ -384,8 +384,8 @@ def test_a_disk_that_is_full_at_any_file(driver: Driver, whole: dict[str, Outcom
     while (command := driver.start(out, *MODES["short"], FAULT=f"full {draw.randrange(1, 16)}")).wait():
         times += 1
         assert "[Errno 28] No space left on device" in command.said, command.said
-        assert "kept" in command.said
-        assert "; mend this and give the same command again" in command.said
+        assert "Completed measurements are saved" in command.said
+        assert "Fix the problem and run the same command again to resume" in command.said
         assert "Traceback" not in command.said
         now = rows(out)
         assert within(before, now)

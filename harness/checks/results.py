@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
+from typing import TYPE_CHECKING
 
 from harness.checks import issues, results
 from harness.checks.diagnosis.attribution import Attribution
 from harness.checks.equivalence.preprocessing import Comparison
 from harness.checks.equivalence.run import PairedRuns
-from harness.core.records import Claim, Failure, Finding, Outcome, PairResult, Row, Run, Source, Static, Verdict
+from harness.core.records import UNITS, Claim, Failure, Finding, Outcome, PairResult, Row, Run, Source, Static, Verdict
 from harness.dataset.image_set import ImageSet
 from harness.execution.environments import Installed
 from harness.plan.options import Options
 from harness.plan.plan import Plan
 from harness.tables.claims import Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,34 @@ class Results:
         contradicted = {verdict.claim for verdict in self.verdicts if verdict.outcome is Outcome.CONTRADICTED}
         found = results.wrong_by_themselves(self.findings)
         return {claim: texts for claim, texts in found.items() if claim not in contradicted}
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas DataFrame with a row for each cell: what is documented, what was measured, and the outcome.
+
+        `documented` is text as printed; `measured` is a number in the same unit, and NaN where nothing was measured.
+        """
+        import pandas as pd
+
+        columns = ("source", "version", "model", "input_size", "metric", "documented", "measured", "unit", "outcome",
+                   "convention", "cause", "file", "line")  # fmt: skip
+        rows = []
+        for verdict in self.verdicts:
+            claim, source = verdict.claim, verdict.source
+            measured = None if verdict.measured is None else verdict.measured / UNITS[claim.unit]
+            known = (source.name, source.version, claim.row.model, claim.row.input_size, claim.metric, claim.text)
+            judged = (measured, claim.unit, str(verdict.outcome), verdict.convention, verdict.cause)
+            rows.append((*known, *judged, claim.row.file, claim.row.line))
+        return pd.DataFrame(rows, columns=list(columns)).astype({"measured": float})
+
+    def _repr_html_(self) -> str:
+        """The cells as a table, for notebooks."""
+        counts = Counter(str(verdict.outcome) for verdict in self.verdicts)
+        tally = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in counts.items())
+        shown = ["model", "source", "metric", "documented", "measured", "unit", "outcome"]
+        frame = self.to_frame().rename_axis(None)
+        frame["source"] += "==" + frame["version"]
+        table = frame[shown].to_html(index=False, na_rep="–", float_format="{:.6g}".format)
+        return f"<p><b>{len(self.verdicts)} cells</b>: {escape(tally)}</p>{table}"
 
     @property
     def exit_status(self) -> int:

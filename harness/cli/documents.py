@@ -1,27 +1,29 @@
-"""What a source's package says of its own models, as a page that can be checked: python -m harness.documents.
+"""Writes the figures that a source's package documents for its own models as a page: python -m harness.documents.
 
-Every document of the package becomes a table with the place that each row comes from, so that
-`python -m harness.run --table PAGE` checks the source's own metadata as it checks any other page.
+Every document of the package becomes a table that says which file and entry each row comes from, so that
+`python -m harness.run --table PAGE` checks the source's own metadata like any other page.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.core.errors import InputError, MeasurementError
-from harness.core.files import write_whole
-from harness.core.records import Source
-from harness.execution import environments, process, registry
-from harness.execution.environments import Installed
+from harness.cli.interruption import guarded
+
+if TYPE_CHECKING:
+    from harness.core.records import Source
+    from harness.execution.environments import Installed
 
 
 def read(installed: Installed) -> list[Mapping[str, Any]]:
-    """Fields of each harness.adapters.base.Document. Raises MeasurementError where the source cannot tell."""
+    """Fields of each harness.adapters.base.Document. Raises MeasurementError where the source documents nothing."""
+    from harness.core.errors import MeasurementError
+    from harness.execution import process
+
     found: list[Mapping[str, Any]] = []
     failures: list[str] = []
 
@@ -34,7 +36,7 @@ def read(installed: Installed) -> list[Mapping[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         process.run(installed, [{"kind": "documents"}], handle, Path(folder) / "worker.log")
     if failures or not found:
-        reason = failures[0] if failures else "its package documents nothing that the adapter reads"
+        reason = failures[0] if failures else "its package has no document that the adapter can read"
         raise MeasurementError(f"{installed.source}: {reason}")
     return found
 
@@ -56,23 +58,27 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", help="a source, with a release if it is not to be the default: mmcls==0.23.1")
+    parser.add_argument("source", help="a source, with a release unless the default is meant, as in mmcls==0.23.1")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, in Markdown")
 
 
 def write(given: argparse.Namespace) -> int:
-    """The page that was asked for. Returns the exit status."""
-    try:
-        known = registry.sources()
-        name, version = registry.parse_source(given.source, known)
-        source = Source(name, version or known[name].default_version)
-        documents = read(environments.prepare(known[name], source.version))
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(given.out, page(documents, source).encode())
-    except (InputError, MeasurementError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(given.out)
+    """Writes the page. Returns the exit status."""
+    return guarded(lambda: _write(given.source, given.out))
+
+
+def _write(asked: str, out: Path) -> int:
+    from harness.core.files import write_whole
+    from harness.core.records import Source
+    from harness.execution import environments, registry
+
+    known = registry.sources()
+    name, version = registry.parse_source(asked, known)
+    source = Source(name, version or known[name].default_version)
+    documents = read(environments.prepare(known[name], source.version))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, page(documents, source).encode())
+    print(out)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do to a command of the terminal: it ends within seconds with status 130."""
+"""How a command of the terminal ends: with its exit status, an error in words, or an interruption within seconds."""
 
 from __future__ import annotations
 
@@ -11,24 +11,73 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 INTERRUPTED = 130
+FAILED = 2
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: packages that do no input and output of their own: an error of theirs is a fault of the harness
+_COMPUTING = ("builtins", "harness", "jinja2", "matplotlib", "numpy", "pandas", "pyarrow", "scipy", "statsmodels")
 
 
 def start(main: Callable[[], int]) -> NoReturn:
-    """Has a command run, of which nothing was imported yet, and ends the process with its status."""
+    """Runs a command of which nothing was imported yet, and ends the process with its status."""
     _set(_exit)
     status = INTERRUPTED
     with contextlib.suppress(KeyboardInterrupt):
         status = main()
-    _set(signal.SIG_IGN)  # it is done, whatever still comes
+    _set(signal.SIG_IGN)  # the command is done; a late signal must not change its status
     sys.exit(status)
+
+
+def guarded(work: Callable[[], int], saved: object = None, remote: bool = False) -> int:
+    """The exit status of `work`; prints why where that raises, and ends what it has started where it is interrupted.
+
+    `saved` is where completed measurements are, and `remote` says that some file is on another machine. What the user
+    can fix is one line. Anything else is a fault of the harness and has its traceback.
+    """
+    from harness.core.cancellation import Abandoned, interruptible
+    from harness.core.errors import InputError, MeasurementError
+
+    resume = f"Completed measurements are saved in {saved}. " if saved is not None else ""
+    try:
+        with raising():
+            return interruptible(work)
+    except InputError as error:
+        _say(f"error: {error}")
+    except KeyboardInterrupt as interruption:
+        _say(f"interrupted. {resume}Run the same command again to {'resume' if saved is not None else 'repeat it'}")
+        if isinstance(interruption, Abandoned):
+            os._exit(INTERRUPTED)
+        return INTERRUPTED
+    except Exception as error:
+        told = isinstance(error, MeasurementError) or _is_environment(error, remote)
+        again = f"{resume}Fix the problem and run the same command again{' to resume' if saved is not None else ''}."
+        if told:
+            _say(f"error: {str(error).rstrip('.') or type(error).__name__}. {again}")
+        else:
+            import traceback
+
+            traceback.print_exc()
+            _say(
+                "error: this is a fault of the harness, not of the table, the data or the machine. Please report it "
+                f"with the traceback above. {resume}"
+                + ("The same command resumes there once the fault is fixed." if saved is not None else "")
+            )
+    return FAILED
+
+
+def _is_environment(error: Exception, remote: bool) -> bool:
+    """Whether it is about a disk, a network or another machine, whose file systems have exceptions of their own."""
+    return isinstance(error, OSError) or (remote and type(error).__module__.partition(".")[0] not in _COMPUTING)
+
+
+def _say(text: str) -> None:
+    print(text.rstrip(), file=sys.stderr)
 
 
 @contextlib.contextmanager
 def raising() -> Iterator[None]:
-    """In here the first signal raises KeyboardInterrupt, and no other disturbs what is ended because of it."""
+    """In here the first signal raises KeyboardInterrupt, and later ones do not disturb the clean-up."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals are not for it
+        yield  # only the main thread receives signals
         return
     before = [signal.getsignal(number) for number in SIGNALS]
     _set(_raise)
@@ -51,5 +100,5 @@ def _raise(*_: object) -> NoReturn:
 
 def _exit(*_: object) -> NoReturn:
     with contextlib.suppress(OSError):
-        os.write(2, b"interrupted before anything was begun\n")
+        os.write(2, b"interrupted before anything was started\n")
     os._exit(INTERRUPTED)

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import shtab
 
-from harness.cli import compare, doctor, documents, run, terminal
+from harness.cli import compare, documents, run
+from harness.cli.interruption import guarded
+from harness.plan.arguments import options_of
+from harness.plan.options import Options
 
 EXAMPLES = """\
 examples:
   parity audit README.md                  the counts of a page's models, without weights and images
   parity run --data imagenet/val          the CSPNet table with its accuracies
   parity compare before/ after/           what changed between two reports
-  parity doctor --data imagenet/val       is everything there that a run needs?
+  parity doctor --data imagenet/val       is everything there that the run needs?
 """
 
 
@@ -23,7 +26,7 @@ AUDIT = """\
 examples:
   parity audit README.md                  one page
   parity audit README.md docs/ --fix      pages and folders of them, and corrected copies in OUT/fixed
-  parity audit 'zoo/**/*.md' --annotate   what is wrong, beside the lines on GitHub
+  parity audit 'zoo/**/*.md' --annotate   errors next to the lines on GitHub
 """
 COMPARE = """\
 examples:
@@ -65,13 +68,13 @@ def parser() -> argparse.ArgumentParser:
 
     run.add_arguments(command("run", run.DESCRIPTION, run.EXAMPLES.replace("python -m harness.run", "parity run")))
     audit = command(
-        "audit", "Checks FLOPs and parameters of pages, and what they say of themselves, without weights.", AUDIT
+        "audit", "Checks FLOPs and parameters on pages, and that pages agree with themselves, without weights.", AUDIT
     )
     audit.add_argument("pages", type=Path, nargs="+", metavar="PAGE", help="Markdown or CSV files, folders, patterns")
     run.add_arguments(audit)
-    compare.add_arguments(command("compare", "What changed between two reports.", COMPARE))
-    run.add_arguments(command("doctor", "Looks at everything that a run with the same options needs.", DOCTOR))
-    documents.add_arguments(command("documents", "What a source's package says of its own models, as a page."))
+    compare.add_arguments(command("compare", "Shows what changed between two reports.", COMPARE))
+    run.add_arguments(command("doctor", "Checks that a run with the same options finds all it needs.", DOCTOR))
+    documents.add_arguments(command("documents", "Writes what a source's package documents as a page."))
     return whole
 
 
@@ -83,9 +86,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return documents.write(given)
     if given.command == "audit":
         given.tables, given.checks = given.pages, ("static",)
-    options = run.options_of(given)
+    options = options_of(given)
     if given.command == "doctor":
-        found = doctor.examine(options)
-        terminal.show_diagnoses(found)
-        return 2 if any(one.state == "bad" for one in found) else 0
+        return guarded(lambda: _diagnose(options))
     return run.run(options, given.dry_run, given.quiet)
+
+
+def _diagnose(options: Options) -> int:
+    from harness.cli import doctor, terminal
+
+    diagnoses = doctor.examine(options)
+    terminal.show_diagnoses(diagnoses)
+    return 2 if any(one.state == "bad" for one in diagnoses) else 0

@@ -1,4 +1,4 @@
-"""What a run shows while it works."""
+"""Progress of a run: shown on a terminal, or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from harness.cli.terminal import console_for, print_plan
+from harness.cli.terminal import console_for, print_preview
 from harness.plan.preview import Preview
 
 
@@ -35,7 +35,7 @@ class Silent:
 
 
 class Terminal:
-    """Progress on standard error: live bars on a terminal, a line now and then elsewhere."""
+    """Progress on standard error: live bars on a terminal, occasional lines elsewhere."""
 
     EVERY = 30.0  #: seconds between two lines about one run where there is no terminal
 
@@ -46,7 +46,7 @@ class Terminal:
         self._rates: dict[str, tuple[int, float]] = {}
         self._said: dict[str, float] = {}
         self._left: dict[str, int] = {}
-        self._pace: dict[str, float] = {}  #: seconds that an image took of late
+        self._pace: dict[str, float] = {}  #: seconds per image of the last batch
         self._networks = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -54,7 +54,7 @@ class Terminal:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
         )
-        self._now = Progress(SpinnerColumn(), TimeElapsedColumn())  #: since the last line was said
+        self._now = Progress(SpinnerColumn(), TimeElapsedColumn())  #: since the last line
         self._live = Live(Group(self._networks, self._now), console=self.console)
 
     def __enter__(self) -> Terminal:
@@ -76,9 +76,9 @@ class Terminal:
         for task in self._now.task_ids:
             self._now.remove_task(task)
 
-    def plan(self, seen: Preview) -> None:
-        """What is going to be done."""
-        print_plan(self.console, seen)
+    def plan(self, preview: Preview) -> None:
+        """Shows what will be done."""
+        print_preview(self.console, preview)
 
     def estimate(self) -> None:
         with self._lock:
@@ -102,13 +102,13 @@ class Terminal:
             if not self.console.is_terminal and (added or done == total) and self._said.get(run) != math.inf:
                 now = time.monotonic()
                 if done == total or now - self._said.get(run, 0.0) > self.EVERY:
-                    self._said[run] = now if done < total else math.inf  # what is run again is no news
+                    self._said[run] = now if done < total else math.inf  # a repeated run is not reported again
                     left = f", {(total - done) * spent / measured:.0f} s left" if measured and done < total else ""
                     self.console.print(Text(f"{run}: {done}/{total} images{', ' if rate else ''}{rate}{left}"))
 
 
 def duration(seconds: float) -> str:
-    """Rounded as somebody would say it."""
+    """Seconds in words, rounded: `50 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -4,69 +4,35 @@ A module gets its tests by having a function that takes `parity_cell`:
 
     @pytest.mark.parity
     def test_parity(parity_cell): parity_cell.check()
+
+pytest loads this wherever the harness is installed, so that it imports what is heavy only when cells are checked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from harness import report
-from harness.checks.equivalence.findings import pair_sentence
-from harness.checks.not_measured import foreign
-from harness.checks.results import Results
-from harness.checks.run import execute
-from harness.cli.progress import Silent
-from harness.cli.run import names_of
-from harness.core.cancellation import interruptible
 from harness.core.errors import InputError
-from harness.core.paths import shown_file
-from harness.core.records import Claim, Outcome, Source, Verdict
-from harness.dataset.remote import parse_location
-from harness.plan.options import CHECKS, PRECISIONS, RUNTIMES, Options
-from harness.plan.pairs import Pair
-from harness.plan.plan import Plan, plan
-from harness.plan.preview import preview
-from harness.report.report_json import cell
-from harness.report.wording import sentence
-from harness.report.wording import unmeasured as unmeasured_reasons
+from harness.plan.arguments import add_pytest_options, options_of
+from harness.plan.options import Options
 
-_RESULTS = pytest.StashKey[Results]()
-_PLAN = pytest.StashKey[Plan]()
+if TYPE_CHECKING:
+    from harness.checks.results import Results
+    from harness.core.records import Claim, Source, Verdict
+    from harness.plan.pairs import Pair
+    from harness.plan.plan import Plan
+
+_RESULTS: pytest.StashKey[Results] = pytest.StashKey()
+_PLAN: pytest.StashKey[Plan] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    default = Options()
-    group = parser.getgroup("parity", "checking a published table of models")
-    group.addoption(
-        "--parity-table",
-        type=Path,
-        action="append",
-        metavar="PATH",
-        help="Markdown file with the documented table, or a folder or pattern of them; may be repeated",
-    )
-    group.addoption(
-        "--parity-upstream",
-        type=Path,
-        action="append",
-        metavar="FILE",
-        help="document that a source publishes, besides those in its package; may be repeated",
-    )
-    group.addoption("--parity-sources", type=names_of, default=(), help="sources to check: NAME[==VERSION],…")
-    group.addoption("--parity-models", type=names_of, default=(), help="models to check: NAME,…")
-    group.addoption(
-        "--parity-data", type=parse_location, default=None, help="labelled images, see python -m harness.run --help"
-    )
-    group.addoption("--parity-labels", type=Path, default=None, help="label file of --parity-data")
-    group.addoption("--parity-weights", default=None, help="DIR, auto or none")
-    group.addoption("--parity-checks", type=names_of, default=default.checks, help=f"of {', '.join(CHECKS)}")
-    group.addoption("--parity-why", action="store_true", help="why an accuracy differs; takes --parity-data")
-    group.addoption("--parity-stop-early", action="store_true", help="end an evaluation once its row is decided")
-    group.addoption("--parity-runtime", default=default.runtime, help=f"of {', '.join(RUNTIMES)}")
-    group.addoption("--parity-precision", default=default.precision, help=f"of {', '.join(PRECISIONS)}")
-    group.addoption("--parity-out", type=Path, default=default.out, help="folder of the reports and the store")
+    add_pytest_options(parser.getgroup("parity", "checking a published table of models").addoption)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -82,10 +48,13 @@ class Cell:
     config: pytest.Config
 
     def check(self) -> None:
-        """Passes, fails, skips or xfails as the verdict says; fails, too, where the table itself shows an error."""
+        """Passes, fails, skips or xfails as the verdict says; fails too where the table itself shows an error."""
+        from harness.core.records import Outcome
+        from harness.report.wording import line
+
         verdict = self._verdict()
         if verdict.outcome in (Outcome.CONTRADICTED, Outcome.ERROR):
-            pytest.fail(sentence(verdict), pytrace=False)
+            pytest.fail(line(verdict), pytrace=False)
         if wrong := _results(self.config).wrong.get(self.claim):
             pytest.fail("\n".join(wrong), pytrace=False)
         if verdict.outcome is Outcome.NOT_MEASURED:
@@ -96,24 +65,26 @@ class Cell:
 
     def _verdict(self) -> Verdict:
         of_claim = [verdict for verdict in _results(self.config).verdicts if verdict.claim == self.claim]
-        # a release that cannot be installed gives way to another
+        # where a release cannot be installed, another one was measured
         same_name = [verdict for verdict in of_claim if verdict.source.name == self.source.name]
         return next((verdict for verdict in of_claim if verdict.source == self.source), same_name[0])
 
     def properties(self) -> list[tuple[str, object]]:
         """Documented and measured values for JUnit."""
+        from harness.report.report_json import cell
+
         entry = cell(self._verdict())
         return [(name, entry[name]) for name in ("documented", "measured", "unit", "outcome", "convention")]
 
 
 @dataclass(frozen=True)
 class Unread:
-    """A place of the table that is no claim though it seems to be one, or a table without anything to check."""
+    """A cell that cannot be read, or a table in which no cell can be checked."""
 
     text: str
 
     def check(self) -> None:
-        """Fails: what cannot be read is not proven."""
+        """Fails, because what cannot be read is not proven."""
         pytest.fail(self.text, pytrace=False)
 
     def properties(self) -> list[tuple[str, object]]:
@@ -137,12 +108,14 @@ class PairOfSources:
 
     def check(self) -> None:
         """Passes, fails or xfails as the comparison says; fails too where it could not be made."""
+        from harness.checks.equivalence.findings import pair_sentence
+
         results = _results(self.config)
-        mine = self.pair
-        compared = [pair for pair in results.pairs if pair.model == mine.model]
-        found = next((pair for pair in compared if (pair.a, pair.b) == (mine.a, mine.b)), None)
-        # a release that cannot be installed gives way to another
-        names = (mine.a.name, mine.b.name)
+        asked = self.pair
+        compared = [pair for pair in results.pairs if pair.model == asked.model]
+        found = next((pair for pair in compared if (pair.a, pair.b) == (asked.a, asked.b)), None)
+        # where a release cannot be installed, another one was compared
+        names = (asked.a.name, asked.b.name)
         found = found or next((pair for pair in compared if (pair.a.name, pair.b.name) == names), None)
         if found is None:
             reasons = "; ".join(failure.message for failure in results.failures) or "no reason is known"
@@ -233,54 +206,51 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         _parametrize_comparisons(metafunc)
+        if "parity_cell" in metafunc.fixturenames:
+            _parametrize_cells(metafunc)
     except InputError as error:
-        pytest.exit(f"parity: {error}", returncode=2)
-    if "parity_cell" not in metafunc.fixturenames:
-        return
-    try:
-        planned = _plan(metafunc.config)
-    except InputError as error:
-        pytest.exit(f"parity: {error}", returncode=2)
+        _exit(error)
+
+
+def _parametrize_cells(metafunc: pytest.Metafunc) -> None:
+    """One test per cell, and one that fails for each cell that cannot be read."""
+    from harness.checks.not_measured import foreign
+    from harness.report.wording import unmeasured
+
+    planned = _plan(metafunc.config)
     cells = [Cell(claim, source, metafunc.config) for claim, source in planned.claims()]
-    names = [f"{c.source.name}-{c.claim.row.model}-{c.claim.metric}" for c in cells]
-    versions = {(c.claim.row, c.claim.metric): 0 for c in cells}
+    unread = [(one.where, Unread(str(one))) for one in planned.table.problems]
+    if not cells:
+        reasons = "; ".join(f"{reason}: {of}" for reason, of in unmeasured(foreign(planned)))
+        unread.append(("nothing", Unread(f"no cell can be checked. {reasons}")))
+    ids = [*_ids(cells), *(name for name, _ in unread)]
+    metafunc.parametrize("parity_cell", [*cells, *(one for _, one in unread)], ids=ids, indirect=True)
+
+
+def _ids(cells: Iterable[Cell]) -> list[str]:
+    """Source, model and metric; the release too where there are several of it, else the line of a repeated row."""
+    cells = list(cells)
+    names = [f"{one.source.name}-{one.claim.row.model}-{one.claim.metric}" for one in cells]
+    releases = {(one.claim.row, one.claim.metric): 0 for one in cells}
     for one in cells:
-        versions[one.claim.row, one.claim.metric] += 1
+        releases[one.claim.row, one.claim.metric] += 1
     ids = []
     for one, name in zip(cells, names, strict=True):
-        several = versions[one.claim.row, one.claim.metric] > 1
-        label = f"{one.source}-{one.claim.row.model}-{one.claim.metric}" if several else name
-        # two rows of one model and source differ by their line alone
-        ids.append(f"{label}-line{one.claim.row.line}" if names.count(name) > 1 and not several else label)
-    unread = [(f"{shown_file(one.file)}:{one.line}", Unread(str(one))) for one in planned.table.problems]
-    if not cells:
-        reasons = "; ".join(f"{reason}: {of}" for reason, of in unmeasured_reasons(foreign(planned)))
-        unread.append(("nothing", Unread(f"no cell can be checked. {reasons}")))
-    metafunc.parametrize(
-        "parity_cell", [*cells, *(one for _, one in unread)], ids=[*ids, *(name for name, _ in unread)], indirect=True
-    )
+        row, metric = one.claim.row, one.claim.metric
+        if releases[row, metric] > 1:
+            ids.append(f"{one.source}-{row.model}-{metric}")
+        else:
+            ids.append(f"{name}-line{row.line}" if names.count(name) > 1 else name)
+    return ids
 
 
 def _options(config: pytest.Config) -> Options:
-    get = config.getoption
-    return Options(
-        tables=tuple(get("--parity-table") or Options().tables),
-        upstream=tuple(get("--parity-upstream") or ()),
-        sources=get("--parity-sources"),
-        models=get("--parity-models"),
-        data=get("--parity-data"),
-        labels=get("--parity-labels"),
-        weights=get("--parity-weights"),
-        checks=get("--parity-checks"),
-        why=get("--parity-why"),
-        stop_early=get("--parity-stop-early"),
-        runtime=get("--parity-runtime"),
-        precision=get("--parity-precision"),
-        out=get("--parity-out"),
-    )
+    return options_of(config.option, "parity_")
 
 
 def _plan(config: pytest.Config) -> Plan:
+    from harness.plan.plan import plan
+
     if _PLAN not in config.stash:
         config.stash[_PLAN] = plan(_options(config))
     return config.stash[_PLAN]
@@ -288,11 +258,21 @@ def _plan(config: pytest.Config) -> Plan:
 
 def _results(config: pytest.Config) -> Results:
     """Everything is measured once, when the first cell asks for it."""
+    from harness import report
+    from harness.checks.run import execute
+    from harness.cli.progress import Silent
+    from harness.core.cancellation import interruptible
+    from harness.plan.preview import preview
+
     if _RESULTS not in config.stash:
         options = _options(config)
         try:
             config.stash[_RESULTS] = interruptible(lambda: execute(preview(options), Silent()))
             report.write(config.stash[_RESULTS], options.out)
         except InputError as error:
-            pytest.exit(f"parity: {error}", returncode=2)
+            _exit(error)
     return config.stash[_RESULTS]
+
+
+def _exit(error: InputError) -> NoReturn:
+    pytest.exit(f"parity: {error}", returncode=2)

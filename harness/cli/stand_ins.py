@@ -1,24 +1,24 @@
-"""Stand-in checkpoints, where the official ones cannot be had: python -m harness.standins.
+"""Makes stand-in checkpoints, for where the official ones are not available: python -m harness.standins.
 
-They exercise the whole chain far from chance accuracy, and are marked inside the file and in its name, so that
-no report ever takes them for evidence. How they are made is in `worker.make_stand_in`.
+They exercise the whole accuracy chain with accuracies far from chance. The file and its name mark them as stand-ins,
+and no report takes them for evidence. `worker.stand_ins` describes how they are made.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.core.errors import InputError, MeasurementError
-from harness.core.records import Source
-from harness.dataset.image_set import ImageSet, open_images
-from harness.execution import environments, process, registry
+from harness.cli.interruption import guarded
 from harness.plan.options import Options
-from harness.plan.plan import Target, plan
+
+if TYPE_CHECKING:
+    from harness.core.records import Source
+    from harness.dataset.image_set import ImageSet
+    from harness.plan.plan import Target
 
 #: images over which the normalisation statistics are calibrated
 CALIBRATION_IMAGES = 32
@@ -30,6 +30,9 @@ def make(targets: Sequence[Target], images: ImageSet, folder: Path, seed: int = 
 
     Raises MeasurementError for the first one that cannot be made.
     """
+    from harness.core.errors import MeasurementError
+    from harness.execution import environments, process, registry
+
     made: list[Path] = []
     known = registry.sources()
     by_source: dict[Source, list[Target]] = {}
@@ -65,17 +68,22 @@ def make(targets: Sequence[Target], images: ImageSet, folder: Path, seed: int = 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m harness.standins", description=__doc__)
-    parser.add_argument("--table", type=Path, dest="tables", nargs="+", default=Options().tables)
+    parser.add_argument(
+        "--table", type=Path, dest="tables", nargs="+", default=Options().tables, help="tables with the models to make"
+    )
     parser.add_argument("--data", type=Path, required=True, help="labelled images, as for python -m harness.run")
-    parser.add_argument("--labels", type=Path)
-    parser.add_argument("--limit", type=int)
-    parser.add_argument("--out", type=Path, required=True, help="folder for --weights")
+    parser.add_argument("--labels", type=Path, help="labels of the images, as for python -m harness.run")
+    parser.add_argument("--limit", type=int, metavar="N", help="use only N of the images")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints, for --weights")
     given = parser.parse_args(arguments)
-    try:
-        targets = plan(Options(tables=tuple(given.tables))).targets
-        for path in make(targets, open_images(given.data, given.labels, given.limit), given.out):
-            print(path)
-    except (InputError, MeasurementError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return guarded(lambda: _make(given))
+
+
+def _make(given: argparse.Namespace) -> int:
+    from harness.dataset.image_set import open_images
+    from harness.plan.plan import plan
+
+    targets = plan(Options(tables=tuple(given.tables))).targets
+    for path in make(targets, open_images(given.data, given.labels, given.limit), given.out):
+        print(path)
     return 0

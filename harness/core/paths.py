@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -17,20 +17,39 @@ def is_url(text: str) -> bool:
     return re.match(r"[\w+.:-]+://", text) is not None
 
 
-def shown_file(file: str) -> str:
-    """A file as a reader finds it: from the working directory where it lies below that, else as it was given.
+class LineEntry(TypedDict):
+    """A line of a document, as `report.json` names it."""
 
-    Of a path from the root that is its name alone, since a report is no place for a machine's folders.
+    file: str  #: as `shown_file` writes it
+    line: int  #: 1-based
+
+
+def shown_file(path: str | Location, above: int = 0) -> str:
+    """A file or folder as a reader of a report finds it:
+
+    - a URL as it is;
+    - what lies below the working directory, relative to that;
+    - a relative path to somewhere else, as it was given;
+    - an absolute path to somewhere else, relative to the working directory where that takes at most `above` steps up,
+      else its name alone: a report does not show the folders of a machine.
     """
-    here, path = Path.cwd(), Path(os.path.abspath(file))  # noqa: PTH100 - a link stays what the repository has
-    if path.is_relative_to(here):
-        return path.relative_to(here).as_posix()
-    return path.name if Path(file).is_absolute() else file
-
-
-def shown_path(path: Location) -> str:
-    """A path as somebody elsewhere can use it: relative to here, or its name alone; a URL as it is."""
-    if not isinstance(path, Path):
+    if is_url(str(path)):
         return str(path)
-    relative = os.path.relpath(path)
-    return path.name if relative.startswith("../../..") else relative
+    file = str(path)
+    relative = Path(os.path.relpath(os.path.abspath(file)))  # noqa: PTH100 - a link stays what the repository has
+    steps = relative.parts.count("..")
+    if not steps:
+        return relative.as_posix()
+    if not Path(file).is_absolute():
+        return file
+    return relative.as_posix() if steps <= above else Path(file).name
+
+
+def shown_line(file: str, line: int) -> str:
+    """A line of a document for a reader, "README.md:7"."""
+    return f"{shown_file(file)}:{line}"
+
+
+def line_entry(file: str, line: int) -> LineEntry:
+    """A line of a document for report.json."""
+    return {"file": shown_file(file), "line": line}

@@ -249,9 +249,7 @@ class Suspect:
     """A cell that a finding says is wrong, or may be."""
 
     claim: Claim
-    corrected: str | None = (
-        None  #: as the document would print it, in its unit; None where it cannot be determined
-    )
+    corrected: str | None = None  #: as the document would print it, in its unit; None where it cannot be determined
 
 
 @dataclass(frozen=True)

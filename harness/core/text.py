@@ -1,10 +1,11 @@
-"""Text as it is compared and shown: plain, clean, counted, and the nearest of what was meant."""
+"""Text as it is compared and shown: plain, clean, counted and listed."""
 
 from __future__ import annotations
 
 import itertools
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _NOTE = re.compile(r"(?:\s*(?:\[\^[^\]]*\]|\^[^\s^]+|[*†‡§¶`]))+$")
 
@@ -37,3 +38,15 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 def clean(text: str) -> str:
     """Without the characters that XML cannot hold."""
     return _FORBIDDEN.sub("\ufffd", text)
+
+
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    """A number of things: "1 image", "2,000 images", "3 classes"; `nouns` where the plural follows neither rule."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {nouns or noun + ('es' if noun.endswith('s') else 's')}"
+
+
+def first_few(items: Sequence[str], shown: int = 3) -> str:
+    """The first items, and an ellipsis where there are more: "a, b, c, …"."""
+    return ", ".join(items[:shown]) + (", …" if len(items) > shown else "")

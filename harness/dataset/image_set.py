@@ -1,12 +1,13 @@
 """ImageNet in the layouts people have it in, and the identity of the data set.
 
-Labels are read and held against the paths in harness.dataset.labels. Workers import this module: stdlib alone.
+Labels are read, and checked against the classes that paths tell, in harness.dataset.labels. Only the standard library
+is imported here.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,13 +15,13 @@ from typing import Literal
 from harness.core.cancellation import side_by_side
 from harness.core.errors import InputError, readable
 from harness.core.paths import Location
+from harness.core.text import first_few, plural
 from harness.dataset.labels import LabelLine, label_trap, not_imagenet_val, read_labels, synset_indices
 from harness.dataset.layouts import (
     SUFFIXES,
+    ImageBytes,
     check_lines,
-    count_of,
     files_below,
-    first_few,
     ignored,
     is_image,
     no_labels,
@@ -30,13 +31,15 @@ from harness.dataset.layouts import (
 )
 from harness.worker.images import ImageRef, read_image
 
+Layout = Literal["synset folders", "label file", "tar"]
+
 
 @dataclass(frozen=True)
 class ImageSet:
     """Labelled images and what they are."""
 
     location: str  #: absolute path of the folder or tar that the names are relative to
-    layout: Literal["synset folders", "label file", "tar"]
+    layout: Layout
     images: tuple[ImageRef, ...]  #: sorted by name, or shuffled where a limit was given
     digest: str  #: hex SHA-256 over (name, label, SHA-256 of the bytes) of every image, whatever their order
     is_imagenet_val: bool  #: the whole of it, by names and labels: the official bytes are not known here
@@ -50,6 +53,16 @@ def shuffled(images: Iterable[ImageRef]) -> list[ImageRef]:
     return sorted(images, key=lambda ref: hashlib.sha256(ref.name.encode()).digest())
 
 
+@dataclass(frozen=True)
+class _Listing:
+    """What lies in a folder or tar, before it is labelled."""
+
+    data: Location  #: that the names are relative to
+    layout: Layout
+    files: Mapping[str, ImageBytes]  #: by name, other files than images among them
+    notes: tuple[str, ...]  #: what was left out
+
+
 def open_images(data: Location, labels: Path | None = None, limit: int | None = None) -> ImageSet:
     """Finds the images of a folder per synset, or of any folder or tar with a label file, and reads all once.
 
@@ -58,35 +71,8 @@ def open_images(data: Location, labels: Path | None = None, limit: int | None = 
     """
     if limit is not None and limit < 1:
         raise InputError(f"a limit of {limit} images; expected at least 1")
-    data = data.absolute() if isinstance(data, Path) else data
-    with readable(str(data)):
-        data.stat()
-    layout: Literal["synset folders", "label file", "tar"] = "label file" if data.is_dir() else "tar"
-    notes: list[str] = []
-    if layout == "tar":
-        places = tar_members(data)
-    elif labels:
-        places = dict(files_below(data))
-    else:
-        layout = "synset folders"
-        data, places, notes = synset_folders(data)
-    names = sorted(filter(is_image, places))
-    if not names:
-        raise InputError(f"{data}: no images in it; expected files in {', '.join(SUFFIXES)}")
-    if labels:
-        lines = read_labels(labels, names)
-    elif layout == "tar":
-        raise no_labels(data)
-    else:
-        lines = [LabelLine(None, name, synset_indices()[name.partition("/")[0]]) for name in names]
-    if trap := label_trap(lines):
-        raise InputError(f"{labels or data}: {trap}")
-    if labels:
-        check_lines(labels, lines, data, places)
-        unlisted = sorted(set(names) - {line.name for line in lines})
-        notes = ignored(f"not in {labels.name}", unlisted)
-    images = [ImageRef(printable(line.name), line.label, *places[line.name]) for line in lines]
-    images.sort(key=lambda ref: ref.name)
+    listing = _listed(data.absolute() if isinstance(data, Path) else data, labels)
+    images, unlisted = _labelled(listing, labels)
     reasons = not_imagenet_val([ref.name for ref in images], [ref.label for ref in images])
     drawn_from = None
     if limit is not None:
@@ -95,13 +81,55 @@ def open_images(data: Location, labels: Path | None = None, limit: int | None = 
             drawn_from = None if reasons else len(images)
             reasons = [f"{limit:,} of {len(images):,} images{drawn}", *reasons]
         images = shuffled(images)[:limit]
-    counts = f"{count_of(len(images), 'image')} of {count_of(len({ref.label for ref in images}), 'class')}"
+    counts = f"{plural(len(images), 'image')} of {plural(len({ref.label for ref in images}), 'class')}"
     verdict = f"not ImageNet val: {'; '.join(reasons)}" if reasons else "ImageNet val by names and labels"
-    identity = f"{counts}; {verdict}"
     hashes = _hashes(images)
-    notes = [*notes, *_repeated(images, hashes)]
-    digest = _digest(images, hashes)
-    return ImageSet(str(data), layout, tuple(images), digest, not reasons, identity, tuple(notes), drawn_from)
+    return ImageSet(
+        str(listing.data),
+        listing.layout,
+        tuple(images),
+        _digest(images, hashes),
+        not reasons,
+        f"{counts}; {verdict}",
+        (*listing.notes, *unlisted, *_repeated(images, hashes)),
+        drawn_from,
+    )
+
+
+def _listed(data: Location, labels: Path | None) -> _Listing:
+    """The files of a folder or tar; without a label file, of its synset folders. InputError where there is no image."""
+    with readable(str(data)):
+        data.stat()
+        is_folder = data.is_dir()
+    if not is_folder:
+        listing = _Listing(data, "tar", tar_members(data), ())
+    elif labels:
+        listing = _Listing(data, "label file", dict(files_below(data)), ())
+    else:
+        folder, files, notes = synset_folders(data)
+        listing = _Listing(folder, "synset folders", files, tuple(notes))
+    if not any(map(is_image, listing.files)):
+        raise InputError(f"{listing.data}: no images in it; expected files in {', '.join(SUFFIXES)}")
+    return listing
+
+
+def _labelled(listing: _Listing, labels: Path | None) -> tuple[list[ImageRef], list[str]]:
+    """The images with their labels, sorted by name, and a note on those that the label file does not list."""
+    names = sorted(filter(is_image, listing.files))
+    if labels:
+        lines = read_labels(labels, names)
+    elif listing.layout == "tar":
+        raise no_labels(listing.data)
+    else:
+        lines = [LabelLine(None, name, synset_indices()[name.partition("/")[0]]) for name in names]
+    if trap := label_trap(lines):
+        raise InputError(f"{labels or listing.data}: {trap}")
+    unlisted: list[str] = []
+    if labels:
+        check_lines(labels, lines, listing.data, listing.files)
+        unlisted = ignored(f"not in {labels.name}", sorted(set(names) - {line.name for line in lines}))
+    images = [ImageRef(printable(line.name), line.label, *listing.files[line.name]) for line in lines]
+    return sorted(images, key=lambda ref: ref.name), unlisted
 
 
 def _hashes(images: Sequence[ImageRef]) -> list[str]:
@@ -115,17 +143,17 @@ def _hashes(images: Sequence[ImageRef]) -> list[str]:
 
 
 def _digest(images: Sequence[ImageRef], hashes: Sequence[str]) -> str:
-    # NUL ends a row, because a name can hold anything else.
+    # a name can hold any character but NUL
     rows = [f"{sha} {ref.label} {ref.name}\0".encode() for sha, ref in zip(hashes, images, strict=True)]
     return hashlib.sha256(b"".join(sorted(rows))).hexdigest()
 
 
 def _repeated(images: Sequence[ImageRef], hashes: Sequence[str]) -> list[str]:
-    """A note where one image is there under several names: it counts as often, and another may be missing."""
+    """A note where files of several names have the same bytes: they count several times, and others may be missing."""
     first: dict[str, str] = {}
     again = [
         f"{ref.name} is {first[sha]}"
         for sha, ref in zip(hashes, images, strict=True)
         if first.setdefault(sha, ref.name) != ref.name
     ]
-    return [f"the bytes of another image: {count_of(len(again), 'file')}: {first_few(again)}"] if again else []
+    return [f"the bytes of another image: {plural(len(again), 'file')}: {first_few(again)}"] if again else []

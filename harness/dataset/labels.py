@@ -1,8 +1,8 @@
 """Class labels as people have them, and the mistakes in them that paths or predictions give away.
 
 A label is the position, 0..999, of the class among the ILSVRC2012 synsets sorted by WordNet id: the order
-that every source was trained with. A label file in another order looks just like a right one, so whatever an
-image's path tells about its class is held against its label. Workers import this module: stdlib alone.
+that every source was trained with. A label file in another order looks just like a right one, so what an image's path
+tells about its class is compared with its label. Only the standard library is imported here.
 """
 
 from __future__ import annotations
@@ -57,7 +57,11 @@ def class_names() -> list[str]:
 
 
 def read_labels(file: Path, images: Sequence[str]) -> list[LabelLine]:
-    """The lines of a label file; `images` serve to say more about one that names none."""
+    """The lines of a label file.
+
+    `images` are the names of all images; a file of bare integers is checked against them for a better message. Raises
+    InputError for a line that is no `path index`, and for a path that is listed twice.
+    """
     with readable(file):
         text = file.read_bytes().decode("utf-8-sig", "surrogateescape")
     rows = [(number, row.strip()) for number, row in enumerate(text.split("\n"), start=1)]
@@ -65,14 +69,14 @@ def read_labels(file: Path, images: Sequence[str]) -> list[LabelLine]:
     if not rows:
         raise InputError(f"{file}: no labels in it; expected lines `path index`")
     if all(_INTEGER.fullmatch(row) for _, row in rows):
-        # The devkit's file goes by the names of the files, whatever folders they are in.
+        # the devkit's file is in the order of the file names, without their folders
         order = sorted(images, key=lambda name: name.rpartition("/")[2])
         order = order if len(order) == len(rows) else [""] * len(rows)
         bare = [LabelLine(number, name, int(row)) for (number, row), name in zip(rows, order, strict=True)]
         trap = label_trap(bare)
         raise InputError(
             f"{file}: {len(rows):,} bare integers for {len(images):,} images, like the devkit's "
-            "ILSVRC2012_validation_ground_truth.txt: nothing ties a line to an image; write `path index`"
+            "ILSVRC2012_validation_ground_truth.txt: no line names its image; write `path index` in each"
             + (f". Taken in the order of the file names, {trap}" if trap else "")
         )
     seen: dict[str, LabelLine] = {}
@@ -87,15 +91,21 @@ def read_labels(file: Path, images: Sequence[str]) -> list[LabelLine]:
     return list(seen.values())
 
 
+class _Told(NamedTuple):
+    """A label and the class that its path tells."""
+
+    line: LabelLine
+    told: int
+
+
 def label_trap(lines: Sequence[LabelLine]) -> str | None:
-    """Names the mistake that labels show when held against what the paths tell; None where they agree.
+    """Names the mistake that labels show when compared with the classes that paths tell; None where they agree.
 
     A path tells its class by a WordNet id in it, or as one of the first ten validation images.
     """
-    # A folder that gave the label cannot vouch for it; what it holds can.
+    # a folder that gave the label cannot confirm it; the name of the file in it can
     paths = [line.name if line.line else line.name.partition("/")[2] for line in lines]
-    told = [(line, index) for line, path in zip(lines, paths, strict=True) for index in sorted(_told_by(path))]
-    wrong = [(line, index) for line, index in told if line.label != index]
+    told = [_Told(line, index) for line, path in zip(lines, paths, strict=True) for index in sorted(_told_by(path))]
     labels = {line.label for line in lines}
     if not told and 0 not in labels and max(labels, default=0) == 1000:
         top = [f"{_at(line)} has 1000" for line in lines if line.label == 1000]
@@ -103,32 +113,39 @@ def label_trap(lines: Sequence[LabelLine]) -> str | None:
             f"labels run to 1000 and have no 0: off by one or devkit ids. {'; '.join(top[:3])}, expected "
             f"0..999. Find out which, and give every class its line in {SYNSETS.name}, counted from 0"
         )
+    wrong = [one for one in told if one.line.label != one.told]
     if not wrong:
         return None
-    pairs = {(index, line.label) for line, index in told}
-    one_to_one = len(pairs) == len({index for index, _ in pairs}) == len({label for _, label in pairs})
-    shifts = {label - index for index, label in pairs}
-    remedy = f"Give every class its line in {SYNSETS.name}, counted from 0"
-    if shifts in ({1}, {-1}):
-        trap = f"labels are off by one, too {'high' if shifts == {1} else 'low'}"
-        remedy = f"{'Subtract 1 from' if shifts == {1} else 'Add 1 to'} every label"
-    elif one_to_one and len(wrong) > len(told) / 2:
-        # With one image per class two swapped labels are one-to-one as well: an order takes a majority.
-        trap = "labels follow another class order"
-        known = {DEVKIT_IDS[index] - label for index, label in pairs if index in DEVKIT_IDS}
-        if known in ({0}, {1}):
-            trap = f"labels are in devkit ILSVRC2012_ID order{', minus one' if known == {1} else ''}"
-            remedy = f"Look each id up in the devkit's meta.mat. {remedy}"
-    else:
-        trap = "labels contradict the paths"
-        remedy = "Correct the labels, or the paths"
+    trap, remedy = _mistake(told, wrong)
     shown = "; ".join(f"{_at(line)} has {line.label}, expected {index}" for line, index in wrong[:3])
     extent = f"{len(wrong):,} of {len(told):,} differ from the class that the path tells"
     return f"{trap}: {extent}. {shown}. {remedy}"
 
 
+def _mistake(told: Sequence[_Told], wrong: Sequence[_Told]) -> tuple[str, str]:
+    """What kind of mistake the labels show, and what to do about it."""
+    remedy = f"Give every class its line in {SYNSETS.name}, counted from 0"
+    pairs = {(index, line.label) for line, index in told}
+    shifts = {label - index for index, label in pairs}
+    if shifts in ({1}, {-1}):
+        high = shifts == {1}
+        return (
+            f"labels are off by one, too {'high' if high else 'low'}",
+            f"{'Subtract 1 from' if high else 'Add 1 to'} every label",
+        )
+    one_to_one = len(pairs) == len({index for index, _ in pairs}) == len({label for _, label in pairs})
+    # with one image per class two swapped labels are one-to-one as well: an order takes a majority
+    if not one_to_one or len(wrong) <= len(told) / 2:
+        return "labels contradict the paths", "Correct the labels, or the paths"
+    known = {DEVKIT_IDS[index] - label for index, label in pairs if index in DEVKIT_IDS}
+    if known in ({0}, {1}):
+        order = f"labels are in devkit ILSVRC2012_ID order{', minus one' if known == {1} else ''}"
+        return order, f"Look each id up in the devkit's meta.mat. {remedy}"
+    return "labels follow another class order", remedy
+
+
 def not_imagenet_val(names: Sequence[str], labels: Sequence[int]) -> list[str]:
-    """Why these are not the 50,000 validation images with their labels; empty where they are."""
+    """The reasons why these are not the 50,000 validation images with their labels; empty where they are."""
     if len(names) != 50_000:
         return [f"expected 50,000 images, found {len(names):,}"]
     reasons = []

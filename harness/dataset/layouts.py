@@ -4,87 +4,106 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from harness.core.errors import InputError, readable
 from harness.core.paths import Location, is_url
+from harness.core.text import first_few, plural
 from harness.dataset.labels import LabelLine, synset_indices
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 class ImageBytes(NamedTuple):
-    file: str
-    offset: int | None = None
-    length: int | None = None
+    """Where the bytes of an image are."""
+
+    file: str  #: path or URL
+    offset: int | None = None  #: bytes; None for a whole file
+    length: int | None = None  #: bytes
 
 
 def opened(file: str) -> AbstractContextManager[IO[bytes]]:
     if not is_url(file):
         return Path(file).open("rb")
-    import fsspec  # only where somebody names a URL; no worker does
+    import fsspec  # loaded only for a URL; workers read no URLs
 
     opened: AbstractContextManager[IO[bytes]] = fsspec.open(file, "rb")
     return opened
 
 
+class _TopLevel(NamedTuple):
+    """What a folder holds, before its synset folders are known to be such."""
+
+    folders: list[str]
+    stray: list[str]  #: images outside of every folder
+    everything: dict[str, ImageBytes] | None  #: all files by name; None where they were not listed yet
+
+
 def synset_folders(data: Location) -> tuple[Location, dict[str, ImageBytes], list[str]]:
-    """The folder that holds the synset folders, the files in these, and notes."""
-    everything: dict[str, ImageBytes] = {}
+    """The folder that holds the synset folders (`data`, or `data/val`), the files in these by name, and notes.
+
+    Raises InputError where another folder is among them, or where there are images and no folders.
+    """
+    top = _top_level(data)
+    if top.folders == ["val"] and not top.stray:
+        return synset_folders(data / "val")
+    if unknown := [name for name in top.folders if name not in synset_indices()]:
+        raise InputError(
+            f"{data}: {len(unknown)} of {len(top.folders)} folders are no ILSVRC2012 synset: "
+            f"{printable(first_few(unknown))}. "
+            "Give the folder that holds folders like n01440764, or a label file with lines `path index`"
+        )
+    if top.stray and not top.folders:
+        raise no_labels(data)
+    if top.everything is None:
+        files = {name: file for folder in top.folders for name, file in files_below(data / folder, f"{folder}/")}
+    else:
+        files = {name: file for name, file in top.everything.items() if "/" in name}
+    other = [name for name in files if not is_image(name)]
+    notes = ignored("outside of the synset folders", top.stray) + ignored("having no image suffix", other)
+    return data, files, notes
+
+
+def _top_level(data: Location) -> _TopLevel:
     if isinstance(data, Path):
         with readable(data):
             visible = sorted(path for path in data.iterdir() if not path.name.startswith("."))
             folders = [path.name for path in visible if path.is_dir()]
-        stray = [path.name for path in visible if is_image(path.name) and path.name not in folders]
-    else:
-        everything = dict(files_below(data))  # at once: a thousand folders are as many questions
-        folders = sorted({name.partition("/")[0] for name in everything if "/" in name})
-        stray = [name for name in everything if "/" not in name and is_image(name)]
-    if folders == ["val"] and not stray:
-        return synset_folders(data / "val")
-    if unknown := [name for name in folders if name not in synset_indices()]:
-        raise InputError(
-            f"{data}: {len(unknown)} of {len(folders)} folders are no ILSVRC2012 synset: {first_few(unknown)}. "
-            "Give the folder that holds folders like n01440764, or a label file with lines `path index`"
-        )
-    if stray and not folders:
-        raise no_labels(data)
-    if isinstance(data, Path):
-        places = {name: place for folder in folders for name, place in files_below(data / folder, f"{folder}/")}
-    else:
-        places = {name: place for name, place in everything.items() if "/" in name}
-    other = [name for name in places if not is_image(name)]
-    notes = ignored("outside of the synset folders", stray) + ignored("having no image suffix", other)
-    return data, places, notes
+        return _TopLevel(folders, [it.name for it in visible if is_image(it.name) and it.name not in folders], None)
+    # one listing of a URL instead of one for each of a thousand folders
+    everything = dict(files_below(data))
+    folders = sorted({name.partition("/")[0] for name in everything if "/" in name})
+    return _TopLevel(folders, [name for name in everything if "/" not in name and is_image(name)], everything)
 
 
-def check_lines(file: Path, lines: Sequence[LabelLine], data: Location, places: dict[str, ImageBytes]) -> None:
+def check_lines(file: Path, lines: Sequence[LabelLine], data: Location, files: Mapping[str, ImageBytes]) -> None:
+    """Raises InputError for the first line of a label file that names no image or no class."""
     for why, bad in (
         ("the label is out of 0..999", [line for line in lines if not 0 <= line.label <= 999]),
-        (f"not in {data}, which paths are relative to", [line for line in lines if line.name not in places]),
+        (f"not in {data}, which paths are relative to", [line for line in lines if line.name not in files]),
         (f"not named like an image, {', '.join(SUFFIXES)}", [it for it in lines if not is_image(it.name)]),
     ):
         if bad:
             raise InputError(
                 f"{file}:{bad[0].line}: {bad[0].name} {bad[0].label}: {why}; {len(bad):,} of {len(lines):,} "
-                f"lines are like that. Correct them; one image is {next(filter(is_image, places))}"
+                f"lines are like that. Correct them; one image is {next(filter(is_image, files))}"
             )
 
 
 def files_below(
     folder: Location, prefix: str = "", above: frozenset[Path] = frozenset()
 ) -> Iterator[tuple[str, ImageBytes]]:
-    """Every file below the folder, through symlinks too, by its name inside the data set; folders with a dot apart."""
+    """Every file below the folder, through symlinks too, by its name inside the data set; not in hidden folders."""
     if not isinstance(folder, Path):
         root = folder.path.rstrip("/")
         with readable(str(folder)):
             names = [path[len(root) + 1 :] for path in sorted(folder.fs.find(root))]
         for name in names:
             *folders, own = name.split("/")
-            # Object stores have empty objects that stand for folders.
+            # object stores have empty objects that stand for folders
             if own and not any(one.startswith(".") for one in folders):
                 yield prefix + name, ImageBytes(f"{str(folder).rstrip('/')}/{name}")
         return
@@ -93,38 +112,41 @@ def files_below(
         entries = sorted((entry.name, entry.is_dir(), entry.is_file()) for entry in os.scandir(folder))
     for name, is_folder, is_file in entries:
         path = folder / name
-        # A link to a folder above would go round for ever.
+        # following a link to a folder above would never end
         if is_folder and not name.startswith(".") and path.resolve() not in above:
             yield from files_below(path, f"{prefix}{name}/", above)
-        # A broken link stays in, so that reading it names it.
+        # a broken link is listed, so that reading it reports its name
         elif is_file or (not is_folder and path.is_symlink()):
             yield prefix + name, ImageBytes(str(path))
 
 
 def tar_members(tar: Location) -> dict[str, ImageBytes]:
-    places: dict[str, ImageBytes] = {}
+    """The files of a tar by name, without unpacking it. Raises InputError for a damaged or unsafe tar."""
+    files: dict[str, ImageBytes] = {}
     with readable(str(tar)), opened(str(tar)) as file:
         try:
             with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as members:
                 for member in members:
                     path = PurePosixPath(member.name)
                     name = path.as_posix()
-                    # Nothing is extracted here, but other tools will, and no data set needs such names.
+                    # nothing is extracted here, but other tools extract, and no data set needs such names
                     if path.is_absolute() or ".." in path.parts:
-                        raise InputError(f"{tar}: member {name} points outside the tar; get it elsewhere")
-                    if member.isreg() and (name in places or member.issparse()):
-                        raise InputError(f"{tar}: member {name} is sparse or there twice; pack the tar again")
+                        raise InputError(
+                            f"{tar}: member {name} points outside the tar; get the archive from another place"
+                        )
+                    if member.isreg() and (name in files or member.issparse()):
+                        raise InputError(f"{tar}: member {name} is sparse or is in the tar twice; pack the tar again")
                     if member.isreg():
-                        places[name] = ImageBytes(str(tar), member.offset_data, member.size)
+                        files[name] = ImageBytes(str(tar), member.offset_data, member.size)
         except tarfile.TarError as error:
             raise InputError(
-                f"{tar}: not a whole, uncompressed tar ({error}). Decompress it, or get it again"
+                f"{tar}: not a whole, uncompressed tar ({error}). Decompress it, or download it again"
             ) from error
-    return places
+    return files
 
 
 def is_image(name: str) -> bool:
-    # macOS leaves "._name.JPEG" beside the files that it copies or packs.
+    # macOS leaves "._name.JPEG" next to the files that it copies or packs
     base = name.rpartition("/")[2]
     return base.lower().endswith(SUFFIXES) and not base.startswith(".")
 
@@ -139,13 +161,4 @@ def printable(name: str) -> str:
 
 
 def ignored(why: str, names: Sequence[str]) -> list[str]:
-    return [f"ignored as {why}: {count_of(len(names), 'file')}: {first_few(names)}"] if names else []
-
-
-def first_few(names: Sequence[str]) -> str:
-    return printable(", ".join(names[:3])) + (", …" if len(names) > 3 else "")
-
-
-def count_of(number: int, noun: str) -> str:
-    plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"{number:,} {noun if number == 1 else plural}"
+    return [f"ignored as {why}: {plural(len(names), 'file')}: {printable(first_few(names))}"] if names else []

@@ -1,4 +1,4 @@
-"""Images that are on another machine, brought here for as long as they are needed."""
+"""Images on another machine: the URLs that name them, and their download for as long as they are needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.worker.images import ImageRef, read_image
 
 @contextmanager
 def fetched(refs: Sequence[ImageRef]) -> Iterator[list[ImageRef]]:
-    """The images as local files, those of a URL for as long as this holds; workers know no file system but theirs."""
+    """The images as local files, which is all that workers read; downloads of URLs last until the block ends."""
     remote = [ref for ref in refs if is_url(ref.file)]
     if not remote:
         yield list(refs)
@@ -36,16 +36,19 @@ def fetched(refs: Sequence[ImageRef]) -> Iterator[list[ImageRef]]:
 
 
 class LocationError(InputError, argparse.ArgumentTypeError):
-    """A URL that nobody knows what to do with; argparse prints it as it is."""
+    """A URL of an unknown file system; argparse prints the message as it is."""
 
 
 def parse_location(text: str) -> Location:
-    """What `--data` and `--store` name. A listing is never taken from a cache, since others may write there, too."""
+    """The path or URL that `--data` or `--store` names. Listings are not cached: other runs may write there too.
+
+    Raises LocationError for a URL of a file system that fsspec does not know.
+    """
     if not is_url(text):
         return Path(text)
     if text.startswith("file://"):
         return Path(text.removeprefix("file://"))
-    from upath import UPath  # only where somebody names a URL
+    from upath import UPath  # loaded only for a URL
 
     try:
         return UPath(text, use_listings_cache=False)

@@ -1,95 +1,226 @@
-"""What can be asked for."""
+"""What can be asked for: each option once, for the command line, pytest, the API and the command that repeats a run."""
 
 from __future__ import annotations
 
+# ruff: noqa: RUF009 - what `_option` returns is a field of a dataclass
+import dataclasses
 import difflib
-import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from harness.core.paths import Location, shown_path
+from harness.core.errors import InputError
+from harness.core.paths import Location
+from harness.dataset.remote import parse_location
 from harness.reference import FOLDER as REFERENCE
 
 CHECKS = ("static", "numerics", "preprocessing", "accuracy")
-
-
-#: what is checked unless something else is asked for; the others compare sources with each other
+#: what is checked unless something else is asked for; the other checks compare sources with each other
 DEFAULT_CHECKS = ("static", "accuracy")
-
-
 DEVICES = ("cpu", "cuda")
-
-
 RUNTIMES = ("native", "openvino", "onnxruntime")
-
-
 PRECISIONS = ("fp32", "bf16")
-
-
 ENGINES = ("local", "ray")
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """`a, b` -> ("a", "b")"""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+@dataclass(frozen=True)
+class OptionSpec:
+    """How an option is given, for every way of giving it."""
+
+    help: str  #: without the default, unless that is not a plain value
+    metavar: str | None = None
+    parse: Callable[[str], Any] = str  #: one value from text
+    choices: tuple[str, ...] = ()  #: the values that there are; for names, each of them
+    several: bool = False  #: whether the flag takes more than one value
+    flag: str = ""  #: without dashes, where it is not the name of the field
+    in_pytest: bool = True
+    measures: bool = True  #: whether it decides what is measured, by what and on which images
+
+    def convert(self, value: Any) -> Any:
+        """The value of the field from what a program may pass instead: text, and any sequence for a tuple."""
+        if self.several:
+            values = [value] if isinstance(value, str | Path) else value
+            return tuple(self.parse(one) if isinstance(one, str) else one for one in values)
+        if self.parse is str and isinstance(value, Path):
+            return str(value)
+        if isinstance(value, str):
+            return self.parse(value)
+        return tuple(value) if isinstance(value, list) else value
+
+
+G = TypeVar("G")
+V = TypeVar("V")
+if TYPE_CHECKING:
+
+    class Accepts(Generic[G, V]):
+        """For type checkers: `Options(...)` takes a G for this field, which is a V afterwards."""
+
+        def __get__(self, instance: object, owner: type) -> V: ...
+
+        def __set__(self, instance: object, value: G) -> None: ...
+
+
+Paths: TypeAlias = "Accepts[str | Path | Sequence[str | Path], tuple[Path, ...]]"
+Names: TypeAlias = "Accepts[str | Sequence[str], tuple[str, ...]]"
+
+
+def _option(default: Any, *spec: Any, **more: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"option": OptionSpec(*spec, **more)})
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for; see `python -m harness.run --help`."""
+    """What is asked for. Text is accepted for paths and URLs, and a list or "a,b" for several names.
 
-    tables: tuple[Path, ...] = (REFERENCE / "cspnet.md",)  #: files, folders and patterns
-    upstream: tuple[Path, ...] = ()  #: documents that the sources publish, besides those in their packages
-    sources: tuple[str, ...] = ()  #: empty is every source of the table that is known
-    models: tuple[str, ...] = ()  #: empty is every model of the table
-    data: Location | None = None
-    labels: Path | None = None
-    weights: str | None = None  #: "auto", "none" or a folder; None is auto with data and none without
-    checks: tuple[str, ...] = DEFAULT_CHECKS
-    why: bool = False  #: also why an accuracy differs, one factor swapped at a time
-    limit: int | None = None
-    stop_early: bool = False  #: a row's evaluation ends once its accuracies are decided
-    batch_size: int = 32
-    device: str = "cpu"
-    runtime: str = "native"
-    precision: str = "fp32"
-    engine: str = "local"
-    ray_address: str | None = None
-    ray_cpus: int | None = None  #: processors of a node for each part; None is as many as the smallest node has
-    store: Location | None = None  #: None is a folder of `out`
-    out: Path = Path("parity-report")
-    fix: bool = False  #: also write copies of the tables with the cells corrected
-    gallery: bool = False  #: also copy images on which sources differ into the page
-    annotate: bool = False  #: also print what is wrong as annotations of the tables' lines
+    >>> Options(tables="README.md", sources="timm,mmcls").sources
+    ('timm', 'mmcls')
+    """
+
+    tables: Paths = _option(
+        (REFERENCE / "cspnet.md",),
+        "files with documented tables (Markdown or CSV), folders or patterns of them (default: CSPNet)",
+        "PATH",
+        Path,
+        several=True,
+        flag="table",
+    )
+    upstream: Paths = _option(
+        (), "documents that the sources publish outside their packages (Markdown or CSV)", "FILE", Path, several=True
+    )
+    sources: Names = _option((), "sources to check (default: all of the table)", "NAME[==VERSION],…", names_of)
+    models: Names = _option((), "models to check (default: all of the table)", "NAME,…", names_of)
+    data: Accepts[str | Location | None, Location | None] = _option(
+        None,
+        "ImageNet val or other labelled images: a folder per synset, a flat folder, or a tar; a path or a URL",
+        "DIR|TAR|URL",
+        parse_location,
+    )
+    labels: Accepts[str | Path | None, Path | None] = _option(
+        None, "labels of a flat folder or a tar: lines of 'path index'", "FILE", Path
+    )
+    weights: Accepts[str | Path | None, str | None] = _option(
+        None, "where checkpoints come from (default: auto with --data, else none)", "DIR|auto|none"
+    )
+    checks: Names = _option(
+        DEFAULT_CHECKS,
+        "what to check; numerics and preprocessing compare the sources with each other",
+        parse=names_of,
+        choices=CHECKS,
+    )
+    why: bool = _option(False, "explain why an accuracy differs, by changing one factor at a time; needs --data")
+    limit: int | None = _option(None, "evaluate only N images of a fixed random order (default: all)", "N", int)
+    stop_early: bool = _option(
+        False, "stop evaluating a row once a random part of the images confirms or refutes its accuracies"
+    )
+    batch_size: int = _option(32, "images per forward pass", "N", int)
+    device: str = _option("cpu", "where the networks run", choices=DEVICES)
+    runtime: str = _option(
+        "native", "what runs the networks; results are verified against the native runtime", choices=RUNTIMES
+    )
+    precision: str = _option(
+        "fp32", "precision of the forward pass; results are verified against native fp32", choices=PRECISIONS
+    )
+    engine: str = _option("local", "where evaluations run: on this machine or on a Ray cluster", choices=ENGINES)
+    ray_address: str | None = _option(
+        None, "the Ray cluster (default: RAY_ADDRESS, else one on this machine)", "ADDRESS", measures=False
+    )
+    ray_cpus: int | None = _option(
+        None, "CPUs for each part of an evaluation (default: those of the smallest node)", "N", int
+    )
+    store: Accepts[str | Location | None, Location | None] = _option(
+        None, "where measurements are kept (default: OUT/store)", "DIR|URL", parse_location, measures=False
+    )
+    out: Accepts[str | Path, Path] = _option(
+        Path("parity-report"), "folder of the reports and the store", "DIR", Path, measures=False
+    )
+    fix: bool = _option(
+        False, "write copies of the tables with corrected cells into OUT/fixed", in_pytest=False, measures=False
+    )
+    gallery: bool = _option(
+        False, "show the images on which sources disagree; only if the images may be copied", measures=False
+    )
+    annotate: bool = _option(False, "print errors as annotations for GitHub", in_pytest=False, measures=False)
+
+    def __post_init__(self) -> None:
+        for name, spec in specs():
+            object.__setattr__(self, name, spec.convert(getattr(self, name)))
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether networks with weights are evaluated on images."""
+        return self.data is not None and "accuracy" in self.checks and self.weights != "none"
+
+    def validate(self) -> None:
+        """Raises InputError for the first value that is not valid, or that another one excludes."""
+        for is_wrong, message in (*_invalid(self), *_conflicts(self)):
+            if is_wrong:
+                raise InputError(message)
+
+
+def specs() -> Iterator[tuple[str, OptionSpec]]:
+    """Name of the field and specification of every option, in the order in which `--help` shows them."""
+    for field in dataclasses.fields(Options):
+        yield field.name, field.metadata["option"]
+
+
+def _invalid(options: Options) -> Iterator[tuple[bool, str]]:
+    for name, spec in specs():
+        value = getattr(options, name)
+        kind = name.removesuffix("s")
+        for one in value if isinstance(value, tuple) else (value,):
+            if spec.choices:
+                yield one not in spec.choices, f"--{name}: unknown {kind} {one!r}; {nearest(str(one), spec.choices)}"
+    yield options.batch_size < 1, f"--batch-size {options.batch_size}: expected at least 1"
+
+
+def _conflicts(options: Options) -> list[tuple[bool, str]]:
+    why, ray = options.why, options.engine == "ray"
+    faster = (options.runtime, options.precision) != ("native", "fp32")
+    far = options.data is not None and not isinstance(options.data, Path)
+    comparing = [check for check in ("numerics", "preprocessing") if check in options.checks]
+    local_only = "--why" if why else f"--checks {','.join(comparing)}"
+    return [
+        (
+            options.device != "cpu" and options.runtime != "native",
+            f"--runtime {options.runtime} runs on the CPU only and cannot be combined with --device {options.device}",
+        ),
+        (
+            not ray and bool(options.ray_address or options.ray_cpus),
+            "--ray-address and --ray-cpus need --engine ray",
+        ),
+        (
+            options.ray_cpus is not None and options.ray_cpus < 1,
+            f"--ray-cpus {options.ray_cpus}: expected at least 1",
+        ),
+        (
+            why and not options.evaluates,
+            "--why needs --data, --checks accuracy and weights: it evaluates the models again with one factor changed "
+            "at a time",
+        ),
+        (
+            options.stop_early and not options.evaluates,
+            "--stop-early applies to accuracy evaluation only; pass --data, --checks accuracy and weights",
+        ),
+        (why and options.stop_early, "--why cannot be combined with --stop-early: it needs every image"),
+        (
+            why and faster,
+            "--why cannot be combined with --runtime or --precision: it compares the exact logits of native fp32",
+        ),
+        (
+            far and (why or bool(comparing)),
+            f"{local_only}: {options.data} is a URL, which only accuracy evaluation can read. Copy the images into a "
+            "local folder first",
+        ),
+    ]
 
 
 def nearest(name: str, valid: Sequence[str]) -> str:
+    """A hint that follows an unknown name."""
     near = difflib.get_close_matches(name, valid, n=1)
     return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(valid)}"
-
-
-def command_of(options: Options) -> str:
-    """What was asked for, as a command."""
-    parts = ["python -m harness.run"]
-    parts += [f"--table {' '.join(map(_quoted, options.tables))}"] if options.tables != Options().tables else []
-    parts += [f"--sources {shlex.quote(','.join(options.sources))}"] if options.sources else []
-    parts += [f"--models {shlex.quote(','.join(options.models))}"] if options.models else []
-    parts += [f"--data {_quoted(options.data)}"] if options.data else []
-    parts += [f"--labels {_quoted(options.labels)}"] if options.labels else []
-    parts += [f"--weights {_shown_weights(options.weights)}"] if options.weights else []
-    parts += [f"--checks {','.join(options.checks)}"]
-    parts += ["--why"] if options.why else []
-    parts += [f"--limit {options.limit}"] if options.limit else []
-    parts += ["--gallery"] if options.gallery else []
-    parts += ["--stop-early"] if options.stop_early else []
-    parts += [f"--batch-size {options.batch_size}"] if options.batch_size != Options().batch_size else []
-    parts += [f"--device {options.device}"] if options.device != Options().device else []
-    parts += [f"--runtime {options.runtime}"] if options.runtime != Options().runtime else []
-    parts += [f"--precision {options.precision}"] if options.precision != Options().precision else []
-    parts += [f"--engine {options.engine}"] if options.engine != Options().engine else []
-    return " ".join(parts)
-
-
-def _shown_weights(weights: str) -> str:
-    return weights if weights in ("auto", "none") else _quoted(Path(weights))
-
-
-def _quoted(path: Location) -> str:
-    """For a shell."""
-    return shlex.quote(shown_path(path))

@@ -1,4 +1,4 @@
-"""What a page claims beside its table, kept as TOML beside it, and whether the built networks agree."""
+"""What a page claims besides its table, kept in a TOML file next to it."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Page:
     data: DocumentedData | None = None  #: what the accuracies were measured on; None is ImageNet val
 
     def is_about(self, images: ImageSet) -> bool:
-        """Whether the page's accuracies were measured on just these images."""
+        """Whether the page's accuracies were measured on exactly these images."""
         return images.digest == self.data.digest if self.data else images.is_imagenet_val
 
 
 def read_page(table: Path) -> Page:
-    """The TOML file beside a table; an empty page where there is none.
+    """The TOML file next to a table; an empty page where there is none.
 
     Raises InputError for a file that is not as described in reference/README.md.
     """
@@ -61,10 +61,10 @@ def read_page(table: Path) -> Page:
             weights={model: WeightSource(**entry) for model, entry in content.get("weights", {}).items()},
         )
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: cannot read the claims beside the table: {error}") from error
+        raise InputError(f"{path}: cannot read the claims next to the table: {error}") from error
 
 
 def _kinds(listed: Any) -> tuple[str, ...]:
     if not isinstance(listed, list):
-        raise ValueError(f"{listed!r} is no list of operators")
+        raise ValueError(f"{listed!r} is not a list of operators")
     return tuple(listed)

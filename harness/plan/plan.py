@@ -1,8 +1,8 @@
-"""What was asked for, and what will be checked: read from the table before anything is measured."""
+"""The plan of a run: which rows are checked, with which release of each source."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from harness.core.records import Claim, Row, Source
 from harness.execution import registry
 from harness.execution.registry import SourceSpec
 from harness.plan import known_gaps
-from harness.plan.options import CHECKS, DEVICES, ENGINES, PRECISIONS, RUNTIMES, Options, nearest
+from harness.plan.options import Options, nearest
 from harness.plan.page import Page, read_page
 from harness.plan.pairs import Pair, pairs_of
 from harness.reference import FOLDER as REFERENCE
@@ -20,7 +20,7 @@ from harness.tables.claims import Table, read_tables
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be checked: read from the table before anything is measured."""
+    """What will be checked, known before anything is measured."""
 
     table: Table
     pages: Mapping[str, Page]  #: file of the table -> what its page says besides
@@ -56,74 +56,68 @@ class Plan:
 
 def plan(options: Options) -> Plan:
     """Reads the table and what was asked of it. Raises InputError, with the nearest valid name where one is wrong."""
+    options.validate()
     known = registry.sources()
-    for check in options.checks:
-        if check not in CHECKS:
-            raise InputError(f"--checks: unknown check {check!r}; {nearest(check, CHECKS)}")
-    for name, valid in (("device", DEVICES), ("runtime", RUNTIMES), ("precision", PRECISIONS), ("engine", ENGINES)):
-        given = getattr(options, name)
-        if given not in valid:
-            raise InputError(f"--{name}: unknown {name} {given!r}; {nearest(given, valid)}")
-    if options.device != "cpu" and options.runtime != "native":
-        raise InputError(f"--runtime {options.runtime} runs on the CPU; leave --device {options.device} out, or it")
-    if options.batch_size < 1:
-        raise InputError(f"--batch-size {options.batch_size}: expected at least 1")
-    if options.engine != "ray" and (options.ray_address or options.ray_cpus):
-        raise InputError("--ray-address, --ray-cpus: give --engine ray as well")
-    if options.ray_cpus is not None and options.ray_cpus < 1:
-        raise InputError(f"--ray-cpus {options.ray_cpus}: expected at least 1")
-    evaluating = options.data is not None and "accuracy" in options.checks and options.weights != "none"
-    for flag, asked_for, what in (
-        ("--why", options.why, "swaps are evaluated"),
-        ("--stop-early", options.stop_early, "it is evaluations that stop"),
-    ):
-        if asked_for and not evaluating:
-            raise InputError(f"{flag}: {what}; give --data, accuracy among the --checks, and weights")
-    if options.why and options.stop_early:
-        raise InputError("--why weighs the counts of all images; leave --stop-early out")
-    if options.why and (options.runtime, options.precision) != ("native", "fp32"):
-        raise InputError("--why compares logits to the last digits; leave --runtime and --precision out")
-    comparing = [check for check in ("numerics", "preprocessing") if check in options.checks]
-    if options.data is not None and not isinstance(options.data, Path) and (options.why or comparing):
-        what = "--why" if options.why else f"--checks {','.join(comparing)}"
-        raise InputError(f"{what}: {options.data} is not on this machine; copy it here, evaluations alone fetch images")
-    asked = [registry.parse_source(text, known) for text in options.sources]
+    for text in options.sources:  # before a table is read
+        registry.parse_source(text, known)
     table = read_tables(options.tables, but=options.out)
-    named = ", ".join(table.files) if len(table.files) < 4 else f"{table.files[0]} and {len(table.files) - 1} more"
-    in_table = sorted({row.source for row in table.rows if row.source})
-    nobody = [row for row in table.rows if not row.source]
-    for name, _ in asked:
-        if name not in in_table and not nobody:
-            raise InputError(f"--sources: {named} documents nothing from {name}; it has {', '.join(in_table)}")
-    in_models = sorted({row.model for row in table.rows})
-    for model in options.models:
-        if model not in in_models:
-            raise InputError(f"--models: {named} has no model {model!r}; {nearest(model, in_models)}")
-    rows = [row for row in table.rows if not options.models or row.model in options.models]
-    targets = []
-    for row in rows:
-        # a table that names no source is about the one that is asked for
-        wanted = [(name, v) for name, v in asked if row.source in (name, "")] if asked else [(row.source, None)]
-        for name, version in wanted:
-            if name in known:
-                targets.append(Target(row, Source(name, version or row.version or known[name].default_version)))
-    foreign = tuple(row for row in rows if row.source not in known and not asked)
-    if options.models and asked and not targets:
-        raise InputError(
-            f"--models, --sources: {named} documents none of {', '.join(options.models)} from "
-            f"{', '.join(name for name, _ in asked)}"
-        )
-    beside = dict.fromkeys(Path(file).parent / "known_gaps.toml" for file in table.files)
-    listed = [file for file in beside if file.is_file()] or [REFERENCE / "known_gaps.toml"]
+    targets, foreign = select_targets(table, options, known)
+    next_to_tables = dict.fromkeys(Path(file).parent / "known_gaps.toml" for file in table.files)
+    listed = [file for file in next_to_tables if file.is_file()] or [REFERENCE / "known_gaps.toml"]
     return Plan(
         table,
         {file: read_page(Path(file)) for file in table.files},
-        tuple(dict.fromkeys(targets)),
+        targets,
         foreign,
         tuple(gap for file in listed for gap in known_gaps.read_known_gaps(file)),
         tuple(pair for file in listed for pair in known_gaps.read_known_pairs(file)),
         known,
     )
+
+
+def select_targets(
+    table: Table, options: Options, known: Mapping[str, SourceSpec]
+) -> tuple[tuple[Target, ...], tuple[Row, ...]]:
+    """The rows to check, each with a release of its source, and the rows of sources that have no adapter.
+
+    A row without a source is checked against every source that was asked for. Raises InputError where the table has
+    nothing of a source or a model that was asked for.
+    """
+    asked = [registry.parse_source(text, known) for text in options.sources]
+    _check_names(table, options, [name for name, _ in asked])
+    rows = [row for row in table.rows if not options.models or row.model in options.models]
+    targets = [target for row in rows for target in _targets_of(row, asked, known)]
+    if options.models and asked and not targets:
+        raise InputError(
+            f"--models, --sources: {_named(table)} documents none of {', '.join(options.models)} from "
+            f"{', '.join(name for name, _ in asked)}"
+        )
+    foreign = () if asked else tuple(row for row in rows if row.source not in known)
+    return tuple(dict.fromkeys(targets)), foreign
+
+
+def _targets_of(row: Row, asked: Sequence[tuple[str, str | None]], known: Mapping[str, SourceSpec]) -> Iterator[Target]:
+    wanted = [(name, version) for name, version in asked if row.source in (name, "")] if asked else [(row.source, None)]
+    for name, version in wanted:
+        if name in known:
+            yield Target(row, Source(name, version or row.version or known[name].default_version))
+
+
+def _check_names(table: Table, options: Options, sources: Sequence[str]) -> None:
+    in_table = sorted({row.source for row in table.rows if row.source})
+    has_rows_of_any_source = any(not row.source for row in table.rows)
+    for name in sources:
+        if name not in in_table and not has_rows_of_any_source:
+            raise InputError(f"--sources: {_named(table)} documents nothing from {name}; it has {', '.join(in_table)}")
+    in_models = sorted({row.model for row in table.rows})
+    for model in options.models:
+        if model not in in_models:
+            raise InputError(f"--models: {_named(table)} has no model {model!r}; {nearest(model, in_models)}")
+
+
+def _named(table: Table) -> str:
+    files = table.files
+    return ", ".join(files) if len(files) < 4 else f"{files[0]} and {len(files) - 1} more"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a run will do, before it does anything."""
+"""What a run will do, known before it measures anything."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Part:
     """What will be done with one source."""
 
     source: Source
-    prepared: bool  #: its environment is there already
+    prepared: bool  #: its environment exists already
     models: int
     networks: int  #: to be evaluated: a model at another size than its own is one more
 
 
 @dataclass(frozen=True)
 class Preview:
-    """All of it."""
+    """What will be done with all sources."""
 
     options: Options
     planned: Plan
@@ -44,7 +44,7 @@ def preview(options: Options) -> Preview:
     planned = plan(options)
     weights = _weights(options)
     images = open_images(options.data, options.labels, options.limit) if options.data else None
-    evaluated = images is not None and "accuracy" in options.checks and weights != "none"
+    evaluated = options.evaluates
     parts = []
     for source in planned.sources:
         models = {(t.row.model, t.row.input_size) for t in planned.targets if t.source == source}
@@ -65,5 +65,5 @@ def _weights(options: Options) -> str:
                 f"--weights {options.weights}: no such folder; expected auto, none or a folder of checkpoints"
             )
         if options.data is None:
-            raise InputError("--weights: give --data as well, the images to evaluate them on")
+            raise InputError("--weights: pass --data as well, the images to evaluate the checkpoints on")
     return options.weights

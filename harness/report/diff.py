@@ -33,18 +33,18 @@ RANKS = {
 }  # fmt: skip
 
 
-#: outcomes that make an entry worse which was not there before
-_GRAVE = {"cells": ("contradicted", "error"), "pairs": ("different_function", "different")}
-_UNTOLD = ("not_measured", "error", "no_correspondence", "undecided")
+#: outcomes that count as worse for a new entry
+_BAD = {"cells": ("contradicted", "error"), "pairs": ("different_function", "different")}
+_UNDECIDED = ("not_measured", "error", "no_correspondence", "undecided")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How the entries of a list are recognised in another report, and what may change of them."""
+    """How the entries of a list are recognised in another report, and which of their fields are compared."""
 
     identity: tuple[str, ...]
-    loose: tuple[str, ...]  #: parts of the identity that may be another, where it stays clear which entry is meant
-    telling: tuple[str, ...]  #: fields that are compared; another release is told of its source once
+    may_differ: tuple[str, ...]  #: parts of the identity that may differ as long as the entry stays unambiguous
+    compared: tuple[str, ...]  #: fields; a changed release is reported once, for its source
 
 
 KINDS = {
@@ -70,7 +70,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Report:
-    """A report.json and where it lies."""
+    """The content of a report.json and its path."""
 
     file: Path
     content: Mapping[str, Any]
@@ -81,16 +81,16 @@ class Report:
 
 @dataclass(frozen=True)
 class Flips:
-    """Two runs of one network, image by image."""
+    """The images on which two runs of one network differ."""
 
-    images: int  #: that both scored
-    best: tuple[str, ...]  #: names of the images with another best class
-    five: int  #: images with another set of five best
+    images: int  #: scored by both
+    best: tuple[str, ...]  #: names of the images whose best class differs
+    five: int  #: images whose five best classes differ
 
 
 @dataclass(frozen=True)
 class Change:
-    """An entry that is not the same in both reports; `before` or `after` is None where it is in one alone."""
+    """An entry that differs; `before` or `after` is None where only one report has it."""
 
     direction: Direction
     before: Entry | None
@@ -106,8 +106,8 @@ class Comparison:
 
     before: str  #: file
     after: str
-    data: tuple[Entry | None, Entry | None] | None  #: the images, where they are not the same
-    changes: Mapping[str, tuple[Change, ...]]  #: by list of report.json, what became worse first
+    data: tuple[Entry | None, Entry | None] | None  #: the images, where they differ
+    changes: Mapping[str, tuple[Change, ...]]  #: by list of report.json, worse entries first
     same_cells: int
 
     def count(self, direction: Direction) -> int:
@@ -119,7 +119,7 @@ class Comparison:
 
 
 def read(path: Path) -> Report:
-    """`path` is a report.json or a folder with one. Raises InputError where it is none."""
+    """`path` is a report.json or a folder with one. Raises InputError where it cannot be read as one."""
     file = path / "report.json" if path.is_dir() else path
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -129,12 +129,17 @@ def read(path: Path) -> Report:
         raise InputError(f"{file}: cannot be read as a report: {error}; expected a report.json") from error
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != report_json.SCHEMA:
-        raise InputError(f"{file}: its schema is {schema}, expected {report_json.SCHEMA}; make the report again")
+        raise InputError(
+            f"{file}: its schema is {schema}, expected {report_json.SCHEMA}; make the report again with this version"
+        )
     return Report(file, content)
 
 
 def compare(before: Report, after: Report) -> Comparison:
-    """What differs. A row is recognised although its file, its release or its input size was changed."""
+    """What differs. A row is recognised even if its file, its release or its input size changed.
+
+    Raises InputError where a report has no cells.
+    """
     found: dict[str, list[Change]] = {}
     same = 0
     for name, kind in KINDS.items():
@@ -148,32 +153,32 @@ def compare(before: Report, after: Report) -> Comparison:
             else:
                 same += name == "cells"
     if not before.entries("cells") or not after.entries("cells"):
-        raise InputError(f"{before.file}, {after.file}: one of them has no cells, so that nothing can be compared")
+        raise InputError(f"{before.file}, {after.file}: one of the two has no cells; compare runs that check a table")
     data = before.content.get("data"), after.content.get("data")
     identity = [one and (one["images"], one["digest"]) for one in data]
     return Comparison(
         str(before.file),
         str(after.file),
         data if identity[0] != identity[1] else None,
-        {name: tuple(sorted(changes, key=_gravity)) for name, changes in found.items()},
+        {name: tuple(sorted(changes, key=_by_direction)) for name, changes in found.items()},
         same,
     )
 
 
-def _gravity(change: Change) -> int:
+def _by_direction(change: Change) -> int:
     return DIRECTIONS.index(change.direction)
 
 
 def _matched(before: Sequence[Entry], after: Sequence[Entry], kind: Kind) -> list[tuple[Entry | None, Entry | None]]:
-    """The entries of both reports, each beside its own in the other, in the order of the later report."""
+    """The entries of both reports in pairs, in the order of the later report; None where one has no counterpart."""
     left, right = list(before), list(after)
     found: list[tuple[Entry, Entry]] = []
-    for loose in ((), *((one,) for one in kind.loose), kind.loose):
-        old, new = _grouped(left, kind.identity, loose), _grouped(right, kind.identity, loose)
-        for key, ours in old.items():
-            theirs = new.get(key, [])
-            if not loose or len(ours) == len(theirs) == 1:
-                found += zip(ours, theirs, strict=False)
+    for ignored in ((), *((one,) for one in kind.may_differ), kind.may_differ):
+        old, new = _grouped(left, kind.identity, ignored), _grouped(right, kind.identity, ignored)
+        for key, earlier in old.items():
+            later = new.get(key, [])
+            if not ignored or len(earlier) == len(later) == 1:
+                found += zip(earlier, later, strict=False)
         taken = {id(one) for two in found for one in two}
         left, right = ([one for one in side if id(one) not in taken] for side in (left, right))
     position = {id(one): number for number, one in enumerate(after)}
@@ -181,12 +186,12 @@ def _matched(before: Sequence[Entry], after: Sequence[Entry], kind: Kind) -> lis
     return [*found, *((one, None) for one in left), *((None, one) for one in right)]
 
 
-def _grouped(entries: Iterable[Entry], identity: Sequence[str], loose: Sequence[str]) -> dict[Hashable, list[Entry]]:
+def _grouped(entries: Iterable[Entry], identity: Sequence[str], ignored: Sequence[str]) -> dict[Hashable, list[Entry]]:
     found: dict[Hashable, list[Entry]] = {}
     for one in entries:
         values = {name: str(one.get(name)) for name in identity}
-        # of a source with its release, the source stays
-        values |= {name: values[name].partition("==")[0] if "==" in values[name] else "" for name in loose}
+        # of a source with its release, only the source is compared
+        values |= {name: values[name].partition("==")[0] if "==" in values[name] else "" for name in ignored}
         found.setdefault(tuple(values.values()), []).append(one)
     return found
 
@@ -194,25 +199,25 @@ def _grouped(entries: Iterable[Entry], identity: Sequence[str], loose: Sequence[
 def _change(name: str, kind: Kind, before: Entry | None, after: Entry | None) -> Change | None:
     if before is None or after is None:
         one = before or after or {}
-        grave = one.get("severity") == "error" or one.get("outcome") in _GRAVE.get(name, ())
-        # a row that is gone is no better for it, a finding that is gone is
+        is_bad = one.get("severity") == "error" or one.get("outcome") in _BAD.get(name, ())
+        # a removed row is no improvement, a removed finding is
         gone: Direction = "better" if name == "findings" else "changed"
-        return Change("changed" if not grave else "worse" if before is None else gone, before, after)
-    fields = tuple(field for field in kind.telling if before.get(field) != after.get(field))
+        return Change("changed" if not is_bad else "worse" if before is None else gone, before, after)
+    fields = tuple(field for field in kind.compared if before.get(field) != after.get(field))
     if not fields:
         return None
     order = RANKS.get(name, [])
     ranks = [order.index(one["outcome"]) if one.get("outcome") in order else len(order) for one in (before, after)]
     direction: Direction = "worse" if ranks[1] > ranks[0] else "better" if ranks[1] < ranks[0] else "changed"
-    if direction == "better" and after.get("outcome") in _UNTOLD:
-        direction = "changed"  # what is not measured any more is no better for it
+    if direction == "better" and after.get("outcome") in _UNDECIDED:
+        direction = "changed"  # a cell that is no longer measured is no improvement
     return Change(direction, before, after, fields)
 
 
 def _with_flips(change: Change | None, before: Report, after: Report, old: Entry, new: Entry) -> Change | None:
     try:
         flips = _flips((before, old), (after, new))
-    except Exception as error:  # every file system of a URL has exceptions of its own
+    except Exception as error:  # file systems behind URLs raise exceptions of their own
         flips = f"the predictions cannot be read: {error}"
     if isinstance(flips, str):
         return change and dataclasses.replace(change, no_flips=flips)
@@ -222,7 +227,7 @@ def _with_flips(change: Change | None, before: Report, after: Report, old: Entry
 
 
 def _flips(*runs: tuple[Report, Entry]) -> Flips | str:
-    """The images on which two runs disagree, or why that is not known."""
+    """The images on which two runs differ, or why that cannot be determined."""
     tables = []
     for report, run in runs:
         where = run.get("predictions")
@@ -230,7 +235,7 @@ def _flips(*runs: tuple[Report, Entry]) -> Flips | str:
             return f"{report.file} does not say where its predictions are"
         folder = parse_location(where) if is_url(where) else report.file.parent / where
         if not folder.is_dir():
-            return f"the predictions of {report.file} are not where they were"
+            return f"the predictions of {report.file} are no longer where they were"
         table = Predictions(folder).read()
         tables.append(table[table["error"].isna()].set_index("image")["classes"])
     names = tables[0].index.intersection(tables[1].index)
@@ -240,13 +245,13 @@ def _flips(*runs: tuple[Report, Entry]) -> Flips | str:
 
 
 def markdown(found: Comparison) -> str:
-    """For a pull request: what became worse first."""
+    """The comparison for a pull request, worse entries first."""
     return render("compare.md.j2", found=found, signs={str(outcome): sign for outcome, sign in SIGNS.items()},
                   packages=_packages)  # fmt: skip
 
 
 def _packages(change: Change) -> list[tuple[str, str, str]]:
-    """Packages of a source of which another release, or none, was installed."""
+    """Name, old and new version of the packages that changed."""
     old, new = (one["packages"] if one else {} for one in (change.before, change.after))
     names = sorted({*old, *new}) if change.before and change.after else []
     return [(name, old.get(name, "–"), new.get(name, "–")) for name in names if old.get(name) != new.get(name)]

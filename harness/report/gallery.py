@@ -1,4 +1,4 @@
-"""The images on which two sources differ in the best class, with what each of them says."""
+"""The images for which two sources give different best classes, with the five best of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.dataset.remote import parse_location
 from harness.execution.predictions import Predictions
 from harness.worker.images import read_image
 
-#: flipped images of two sources that are shown, those first of which both were surest
+#: most images shown for two sources, those first on which both are most confident
 SHOWN = 60
 #: pixels, the longer side
 _THUMBNAIL = 160
@@ -30,7 +30,7 @@ class Flip:
     margin: float  #: logit units, the smaller of the two
     best: tuple[tuple[str, ...], tuple[str, ...]]  #: the five best classes of each source
     right: tuple[bool, bool]  #: whether each source's best is the label
-    thumbnail: str | None  #: data URI, where the images may be copied
+    thumbnail: str | None  #: data URI; None without --gallery
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Album:
 
 
 def albums(results: Results) -> list[Album]:
-    """For every two runs that flip; thumbnails only where `--gallery` says that the images may be copied."""
+    """One for every two runs with flips; thumbnails only with `--gallery`, since images may not be copied freely."""
     if results.images is None:
         return []
     refs = {ref.name: ref for ref in results.images.images}
@@ -82,7 +82,7 @@ def _named(classes: Sequence[int], known: dict[int, str]) -> tuple[str, ...]:
 
 
 def _thumbnail(content: bytes) -> str | None:
-    """The image upright, as a data URI; None where nobody can read it."""
+    """The upright image as a data URI; None where it cannot be decoded."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             small = ImageOps.exif_transpose(image).convert("RGB")

@@ -1,10 +1,10 @@
-"""report.html: the report in one file for a browser, which asks for nothing else."""
+"""report.html: a single self-contained file for a browser, which makes no network requests."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -18,15 +18,16 @@ from harness.report import gallery
 from harness.report import markdown as page
 from harness.report.plots import Plot
 
-#: evidence that stands in the words of the cause already, or is for machines
+#: evidence that the cause says in words already, or that only programs need
 _SAID = ("known_gap", "nearest", "other_rows", "one_digit", "exchanged", "expected", "expected_convention")
 
 
-def html(results: Results, figures: Sequence[Plot] = ()) -> str:
-    """The page. All text of the table and of the sources is escaped; nothing of it can become markup or script."""
+def html(results: Results, context: Mapping[str, Any], figures: Sequence[Plot] = ()) -> str:
+    """The page. All text of the table and of the sources is escaped, so that none of it becomes markup or script.
+
+    `context` is what report.md shows, too; see harness.report.markdown.context.
+    """
     environment = page.templates(autoescape=True)
-    environment.filters["words"] = lambda text: str(text).replace("_", " ")
-    context = page.context(results)
     script = _asset("report.js")
     corrected = {entry.claim: f"{entry.corrected} {entry.claim.unit}".rstrip() for entry in results.entries
                  if entry.claim is not None and entry.corrected is not None}  # fmt: skip
@@ -45,7 +46,7 @@ def html(results: Results, figures: Sequence[Plot] = ()) -> str:
 
 
 def _rendered(markdown: str) -> str:
-    """Markdown as HTML; raw HTML in it stays text, and wide tables can be scrolled by keyboard, too."""
+    """Markdown as HTML; raw HTML in it is escaped, and wide tables can be scrolled with the keyboard."""
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
     renderer.add_render_rule("table_open", lambda *_: '<div class="wide" tabindex="0"><table>')
     renderer.add_render_rule("table_close", lambda *_: "</table></div>")

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from harness.checks.results import Results
-from harness.core.paths import shown_file
 from harness.core.records import Outcome
 from harness.core.text import clean
 from harness.report import report_json
-from harness.report.wording import sentence
+from harness.report.wording import junit_message
 
 
 def xml(results: Results) -> str:
+    """The whole file."""
     suite = ElementTree.Element("testsuite", name="parity")
     counts = {"failures": 0, "errors": 0, "skipped": 0}
     for verdict in results.verdicts:
@@ -28,13 +28,13 @@ def xml(results: Results) -> str:
         for name in ("documented", "measured", "unit", "outcome", "convention"):
             ElementTree.SubElement(properties, "property", name=name, value=clean(str(cell[name])))
         tag, count = _TAGS.get(verdict.outcome, (None, ""))
-        text = sentence(verdict)
-        if texts := results.wrong.get(verdict.claim):
-            (tag, count), text = _TAGS[Outcome.CONTRADICTED], "; ".join(texts)
+        wrong = results.wrong.get(verdict.claim, [])
+        if wrong:
+            tag, count = _TAGS[Outcome.CONTRADICTED]
         if tag:
-            ElementTree.SubElement(case, tag, message=clean(text))
+            ElementTree.SubElement(case, tag, message=clean(junit_message(verdict, wrong)))
             counts[count] += 1
-    for name, text in _beside(results):
+    for name, text in _errors(results):
         case = ElementTree.SubElement(suite, "testcase", classname="parity", name=clean(name))
         ElementTree.SubElement(case, "error", message=clean(text))
         counts["errors"] += 1
@@ -45,10 +45,10 @@ def xml(results: Results) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
 
 
-def _beside(results: Results) -> Iterator[tuple[str, str]]:
-    """What could not be read or measured, whether or not it is of a cell."""
+def _errors(results: Results) -> Iterator[tuple[str, str]]:
+    """What could not be read or measured, in a cell or not."""
     for problem in results.problems:
-        yield f"{shown_file(problem.file)}:{problem.line}", problem.text
+        yield problem.where, problem.text
     for failure in results.failures:
         yield " ".join(filter(None, (failure.source, failure.model, failure.stage))), failure.message
 

@@ -1,4 +1,4 @@
-"""report.md, made for a maintainer who has ten seconds, and what every form of the report says."""
+"""report.md, which a maintainer can read in ten seconds, and what report.md and report.html share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import html as html_escape
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +19,40 @@ from harness.checks.accuracy.judge import accuracy
 from harness.checks.diagnosis.attribution import Agreement
 from harness.checks.equivalence import preprocessing
 from harness.checks.results import Results
-from harness.core.causes import RIGHT_ELSEWHERE, OtherNetwork, last
-from harness.core.evidence import ConventionMatch, NoMatch
-from harness.core.paths import shown_file
+from harness.core.paths import shown_file, shown_line
 from harness.core.records import METRICS, Outcome, Row, Run, Source, Verdict
-from harness.plan.options import Options, command_of
+from harness.plan.arguments import command_of
+from harness.plan.options import Options
 from harness.report import report_json
 from harness.report.plots import FOLDER, Plot
-from harness.report.wording import SIGNS, summary, unmeasured
+from harness.report.wording import (
+    SIGNS,
+    figure,
+    markdown_cell,
+    measured,
+    outcome_words,
+    paragraph,
+    sentence_case,
+    summary,
+    unmeasured,
+)
 
 #: packages whose release can change a number
 SHOWN_PACKAGES = ("torch", "torchvision", "timm", "mmcls", "mmcv", "paddlepaddle", "paddleclas", "numpy", "pillow",
            "opencv-python", "opencv-python-headless", "thop", "fvcore", "ptflops", "torchinfo")  # fmt: skip
 
 
-#: what decides stands first
+#: of swaps, the most informative first
 _STATUSES = ("control", "fits", "undecided", "refuted", "not tried")
 
 
-def markdown(results: Results, figures: Sequence[Plot] = ()) -> str:
-    """The report as GitHub-flavoured Markdown, with the figures that lie beside it."""
-    return render("report.md.j2", **context(results), figures=figures, folder=FOLDER, collapsed=True)
+def markdown(shared: Mapping[str, Any], figures: Sequence[Plot] = ()) -> str:
+    """The report as GitHub-flavoured Markdown; `shared` is its `context`, `figures` are files next to it."""
+    return render("report.md.j2", **shared, figures=figures, folder=FOLDER, collapsed=True, cell=markdown_cell)
 
 
 def context(results: Results) -> dict[str, Any]:
-    """What the templates of the report show."""
+    """What the templates of report.md and report.html show."""
     besides = report_json.findings(results, of_rows=False)
     files = issues.summaries(results.plan.table, results.verdicts, results.entries)
     return {
@@ -56,7 +65,7 @@ def context(results: Results) -> dict[str, Any]:
         "signs": SIGNS,
         "metrics": [m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)],
         "rows": rows(results),
-        "paragraphs": alike(results.verdicts),
+        "paragraphs": [paragraph(cells) for cells in alike(results.verdicts)],
         "entries": results.entries,
         "files": [*files, issues.total(files)] if len(files) > 1 else [],
         "mapped": mapped(results),
@@ -80,7 +89,9 @@ def context(results: Results) -> dict[str, Any]:
             for source, installed in results.installed.items()
         ],
         "command": command_of(results.options),
-        "printed": printed,
+        "figure": figure,
+        "measured": measured,
+        "words": outcome_words,
         "safety": f"{certificate.SAFETY:g}",
     }
 
@@ -95,26 +106,23 @@ def templates(autoescape: bool) -> Environment:
         keep_trailing_newline=True,
         autoescape=autoescape,
     )
-    environment.filters["place"] = lambda row: f"{shown_file(row.file)}:{row.line}"
+    environment.filters["where"] = lambda at: shown_line(at.file, at.line)
     environment.filters["name"] = shown_file
-    environment.tests["convention_match"] = lambda basis: isinstance(basis, ConventionMatch)
-    environment.tests["no_match"] = lambda basis: isinstance(basis, NoMatch)
-    environment.globals["other_network"] = lambda verdict: last(verdict.causes, OtherNetwork)
-    environment.globals["right_elsewhere"] = lambda verdict: last(verdict.causes, RIGHT_ELSEWHERE)
-    environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
+    environment.filters["capital"] = sentence_case
+    environment.filters["words"] = outcome_words
     return environment
 
 
 def render(template: str, **context: Any) -> str:
     """A template of this package as Markdown."""
-    # the output is Markdown; escape() below is what keeps table text from becoming markup
+    # the output is Markdown; the text of tables is escaped by escape() below
     environment = templates(autoescape=False)
     environment.filters["md"] = escape
     return re.sub(r"\n{3,}", "\n\n", environment.get_template(template).render(**context))
 
 
 def alike(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
-    """The cells that are not plainly reproduced; those of a column together that are explained by the same."""
+    """The cells that the plain convention does not reproduce; cells of a column with one convention are together."""
     found: dict[object, list[Verdict]] = {}
     for verdict in verdicts:
         row, metric = verdict.claim.row, verdict.claim.metric
@@ -127,7 +135,7 @@ def alike(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
 
 
 def mapped(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Of each source the documented names that are not its own, with its own."""
+    """For each source, the documented names that differ from its own, with its own."""
     found: dict[str, dict[str, str]] = {}
     for (row, source), static in results.statics.items():
         if static.model != row.model:
@@ -136,7 +144,7 @@ def mapped(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _deciding_first(evidence: Sequence[Any]) -> list[Any]:
-    """What is taken over from another source on top of each other stays in that order."""
+    """The most informative first; swaps that build on each other stay in their order."""
     if any(isinstance(swap, Agreement) for swap in evidence):
         return list(evidence)
     return sorted(evidence, key=lambda swap: _STATUSES.index(swap.status))
@@ -165,8 +173,8 @@ def run_line(run: Run) -> dict[str, Any]:
         "interval5": f"{entry['interval95_top5'][0]:.1f} to {entry['interval95_top5'][1]:.1f}",
         "weights": "stand-in" if run.checkpoint.stand_in else "real",
         "stand_in_text": run.checkpoint.stand_in,
-        "verified": run.checkpoint.verified or "nothing to check it against",
-        "rate": f"{entry['images_per_second']:.1f}" if entry["images_per_second"] else "on disk",
+        "verified": run.checkpoint.verified or "not verified",
+        "rate": f"{entry['images_per_second']:.1f}" if entry["images_per_second"] else "stored",
     }
 
 
@@ -174,22 +182,15 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def printed(verdict: Verdict) -> str:
-    """The plain measured value with enough digits to be compared, in the document's unit."""
-    if verdict.measured is None:
-        return "nothing"
-    return f"{verdict.claim.printed(verdict.measured)} {verdict.claim.unit}".strip()
-
-
 def escape(text: object) -> str:
-    """Text that stays text in Markdown, inside a table cell too."""
+    """The text with its Markdown and HTML characters escaped, for use in table cells too."""
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", html_escape.escape(" ".join(str(text).split()), quote=False))
 
 
 def cell_command(results: Results, verdict: Verdict) -> str:
-    """What checks a cell again; empty where there is nobody to ask.
+    """The command that checks a cell again; empty where its source has no adapter.
 
-    Counts are judged column by column, so that they take the other rows of their source.
+    Counts are judged column by column, so that the command keeps the other rows of the source.
     """
     if verdict.source.name not in results.plan.known:
         return ""
@@ -198,4 +199,5 @@ def cell_command(results: Results, verdict: Verdict) -> str:
     if verdict.claim.metric in ("flops", "params"):
         return command_of(Options(tables=tables, sources=sources, checks=("static",)))
     models = (verdict.claim.row.model,)
-    return command_of(dataclasses.replace(options, tables=tables, sources=sources, models=models, checks=("accuracy",)))
+    asked = dataclasses.replace(options, tables=tables, sources=sources, models=models, checks=("accuracy",))
+    return command_of(asked, measuring=True)

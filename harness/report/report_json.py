@@ -16,8 +16,8 @@ from harness.checks.equivalence.paired_accuracy import sentence
 from harness.checks.equivalence.run import PairedRuns
 from harness.checks.results import Results
 from harness.checks.statistics import interval95
-from harness.core.paths import is_url, shown_file
-from harness.core.records import UNITS, Finding, PairResult, Row, Run, Verdict
+from harness.core.paths import LineEntry, is_url, line_entry, shown_file
+from harness.core.records import UNITS, Claim, Finding, PairResult, Row, Run, Verdict
 
 SCHEMA = 1
 
@@ -53,13 +53,13 @@ def report(results: Results) -> dict[str, Any]:
 
 
 def named(results: Results) -> str:
-    """The tables, in a few words."""
+    """The first table, and how many more there are."""
     files = [shown_file(file) for file in results.plan.table.files]
     return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
 
 
 def data(results: Results) -> dict[str, Any] | None:
-    """What the images were; None where no data set was given."""
+    """The data set; None where none was given."""
     images = results.images
     if images is None:
         return None
@@ -78,8 +78,7 @@ def cell(verdict: Verdict) -> dict[str, Any]:
     claim = verdict.claim
     return {
         "row": claim.row.number,
-        "file": shown_file(claim.row.file),
-        "line": claim.row.line,
+        **line_entry(claim.row.file, claim.row.line),
         "source": claim.row.source,
         "version": verdict.source.version,
         "model": claim.row.model,
@@ -141,12 +140,12 @@ def _from(out: Path, predictions: str) -> str:
 
 
 def certificate_entry(run: Run) -> dict[str, Any] | None:
-    """Why the predictions are the native network's; drops are the faster network's alone, in points of percent."""
+    """Why the predictions are those of the native network; drops are those of the faster alone, in points."""
     found = run.certificate
     if found is None:
         return None
     entry = dataclasses.asdict(found)
-    for name in ("deviation", "relative", "margin"):  # what is no number has no place in JSON
+    for name in ("deviation", "relative", "margin"):  # JSON has no infinity
         entry[name] = entry[name] if math.isfinite(entry[name]) else None
     for metric, alone, own in (
         ("top1", found.top1_count, run.top1_count),
@@ -195,16 +194,16 @@ def paired_entry(runs: PairedRuns) -> dict[str, Any]:
         "top1_agreement": found.same_class / found.images,
         "outcome": "equivalent" if found.equivalent else "different" if found.mcnemar_p < 0.05 else "undecided",
         "first_divergence": None,
-        # a margin for every image would be most of the report
+        # margins of all images would be most of the report
         "paired": {name: value for name, value in dataclasses.asdict(found).items() if name != "margins"},
         "sentence": sentence(found, str(runs.a.source), str(runs.b.source)),
     }
 
 
 def findings(results: Results, of_rows: bool = True) -> list[dict[str, Any]]:
-    """What was found beside the cells, failures and unreadable cells among it; the gravest first.
+    """All findings, failures and unreadable cells, most severe first.
 
-    Without what is `of_rows` the rest of it, which does not stand among the entries.
+    With `of_rows` False, without the findings about rows, which are among the `entries`.
     """
     found: list[dict[str, Any]] = [
         {
@@ -213,53 +212,56 @@ def findings(results: Results, of_rows: bool = True) -> list[dict[str, Any]]:
             "source": finding.source,
             "model": finding.model,
             "text": finding.text,
-            "evidence": {**place(finding.row), **finding.evidence, **suspects(finding)},
+            "evidence": {**_line_of(finding.row), **finding.evidence, **suspects(finding)},
         }
         for finding in results.findings
         if of_rows or finding.row is None
     ]
     found += [_error("failure", f.source, f.model or "", f.message, {"stage": f.stage}) for f in results.failures]
-    found += [_error("unreadable", "", "", p.text, p.place) for p in results.problems]
+    found += [_error("unreadable", "", "", p.text, p.entry) for p in results.problems]
     order = ("error", "warning", "note")
     return sorted(found, key=lambda finding: order.index(finding["severity"]))
 
 
 def entry(one: issues.Issue) -> dict[str, Any]:
-    """Something to be mended in a document."""
+    """Something to fix in a document."""
     claim = one.claim
     return {
         "severity": one.severity,
         "kind": one.kind,
-        "file": shown_file(one.file),
-        "line": one.line,
+        **line_entry(one.file, one.line),
         "source": one.source,
         "model": one.model,
-        "metric": claim and claim.metric,
-        "documented": claim and claim.text,
-        "unit": claim and claim.unit,
-        "corrected": one.corrected,
+        **_correction(claim, one.corrected),
         "cause": one.cause,
     }
 
 
 def suspects(finding: Finding) -> dict[str, Any]:
-    """The cells that a finding says are wrong, or may be."""
+    """The cells that a finding calls wrong, or possibly wrong."""
     cells = [
         {
-            **place(one.claim.row),
+            **line_entry(one.claim.row.file, one.claim.row.line),
             "row": one.claim.row.number,
-            "metric": one.claim.metric,
-            "documented": one.claim.text,
-            "unit": one.claim.unit,
-            "corrected": one.corrected,
+            **_correction(one.claim, one.corrected),
         }
         for one in finding.suspects
     ]
     return {"cells": cells} if cells else {}
 
 
-def place(row: Row | None) -> dict[str, str | int]:
-    return {} if row is None else {"file": shown_file(row.file), "line": row.line}
+def _correction(claim: Claim | None, corrected: str | None) -> dict[str, Any]:
+    """The documented figure of a cell and the suggested one."""
+    return {
+        "metric": claim and claim.metric,
+        "documented": claim and claim.text,
+        "unit": claim and claim.unit,
+        "corrected": corrected,
+    }
+
+
+def _line_of(row: Row | None) -> LineEntry | dict[str, Any]:
+    return {} if row is None else line_entry(row.file, row.line)
 
 
 def _error(kind: str, source: str, model: str, text: str, evidence: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,25 +1,20 @@
-"""The words of a verdict and of a whole run, the same on every surface."""
+"""The only place where a verdict becomes words, with one function for each surface that shows it.
+
+A terminal and pytest (`line`), a cell of the documented table in Markdown (`markdown_cell`), the paragraph on a cell in
+Markdown (`paragraph`), JUnit (`junit_message`), GitHub's annotations (`annotation`), and the page, which sets the parts
+(`figure`, `outcome_words`, `measured`) itself. Nothing here escapes markup; each surface does that for itself.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from harness.checks.issues import Issue
 from harness.checks.results import Results
-from harness.core.records import Outcome, Verdict
-
-
-def sentence(verdict: Verdict) -> str:
-    """What a verdict says in one line: what was documented, what was measured, and why they part."""
-    claim = verdict.claim
-    parts = [f"{claim.row.model} of {verdict.source}, {claim.metric}: documented {claim.text} {claim.unit}".rstrip()]
-    if verdict.measured is not None:
-        parts.append(f"measured {claim.printed(verdict.measured)} {claim.unit}".rstrip())
-    parts.append(str(verdict.outcome).replace("_", " "))
-    if verdict.cause:
-        parts.append(verdict.cause)
-    return "; ".join(parts)
-
+from harness.core.paths import shown_line
+from harness.core.records import Claim, Outcome, Verdict
 
 SIGNS = {
     Outcome.REPRODUCED: "✓",
@@ -29,6 +24,147 @@ SIGNS = {
     Outcome.NOT_MEASURED: "–",
     Outcome.ERROR: "!",
 }
+
+
+# -- parts of a verdict
+
+
+def outcome_words(outcome: str) -> str:
+    """An outcome, or a kind of finding, in words: "known gap"."""
+    return outcome.replace("_", " ")
+
+
+def figure(claim: Claim) -> str:
+    """The documented figure with its unit."""
+    return f"{claim.text} {claim.unit}".rstrip()
+
+
+def measured(verdict: Verdict) -> str:
+    """The value under the plain meaning of the column, in the document's unit and as precise as the document."""
+    if verdict.measured is None:
+        return "nothing"
+    return f"{verdict.claim.printed(verdict.measured)} {verdict.claim.unit}".rstrip()
+
+
+def sentence_case(text: str, name: str = "") -> str:
+    """With a capital at its start, unless it starts with `name`, the name of a model."""
+    return text if name and text.startswith(name) else text[:1].upper() + text[1:]
+
+
+# -- surfaces
+
+
+def line(verdict: Verdict) -> str:
+    """For a terminal and pytest: what is documented, what is measured, the outcome and its cause."""
+    claim = verdict.claim
+    parts = [f"{claim.row.model} of {verdict.source}, {claim.metric}: documented {figure(claim)}"]
+    if verdict.measured is not None:
+        parts.append(f"measured {measured(verdict)}")
+    parts.append(outcome_words(verdict.outcome))
+    if verdict.cause:
+        parts.append(verdict.cause)
+    return "; ".join(parts)
+
+
+def junit_message(verdict: Verdict, wrong: Sequence[str] = ()) -> str:
+    """For JUnit: `wrong` are the reasons why the claim cannot be true regardless of measurement."""
+    return "; ".join(wrong) or line(verdict)
+
+
+def annotation(issue: Issue) -> str:
+    """For an annotation of a line on GitHub: what is documented there, what it should be, and why."""
+    who = " of ".join(filter(None, (issue.model, issue.source)))
+    claim = issue.claim
+    if claim is None:
+        return f"{who}: {issue.cause}"
+    documented = f"{who}: {claim.metric} documented as {figure(claim)}"
+    expected = f", should be {issue.corrected} {claim.unit}".rstrip() if issue.corrected is not None else ""
+    return f"{documented}{expected}: {issue.cause}"
+
+
+def markdown_cell(verdict: Verdict) -> str:
+    """For a cell of the documented table in Markdown."""
+    return f"{figure(verdict.claim)} {SIGNS[verdict.outcome]} {outcome_words(verdict.outcome)}"
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """What Markdown says about a cell, or about the cells of a column that one convention explains."""
+
+    heading: str
+    text: str
+    link: str | None  #: where a known gap is confirmed
+
+
+def paragraph(cells: Sequence[Verdict]) -> Paragraph:
+    """`cells` are one cell, or several of one source and metric with the same convention."""
+    first = cells[0]
+    of = first.claim.row.model if len(cells) == 1 else ""
+    rows = f"of {len(cells)} rows" if len(cells) > 1 else ""
+    about = " ".join(filter(None, (str(first.source), of, first.claim.metric, rows)))
+    parts = [_column(cells) if len(cells) > 1 else _cell(first), _support(cells), _coincidence(first), _nearest(first)]
+    gap = first.evidence.get("known_gap")
+    if gap:
+        parts.append(f"Listed as a known gap: {gap['reason']}")
+    text = " ".join(filter(None, parts))
+    return Paragraph(f"{about}: {outcome_words(first.outcome)}.", text, gap["url"] if gap else None)
+
+
+def _cell(verdict: Verdict) -> str:
+    where = shown_line(verdict.claim.row.file, verdict.claim.row.line)
+    text = f"Documented {figure(verdict.claim)} ({where}); measured under the plain meaning: {measured(verdict)}."
+    return f"{text} {sentence_case(verdict.cause, verdict.claim.row.model)}." if verdict.cause else text
+
+
+def _column(cells: Sequence[Verdict]) -> str:
+    first = cells[0]
+    left_out = first.evidence.get("left_out")
+    without = f", which leaves out the parameters held by {', '.join(left_out)}" if left_out is not None else ""
+    figures = "; ".join(f"{one.claim.row.model} {figure(one.claim)}, {measured(one)}" for one in cells)
+    where = shown_line(first.claim.row.file, first.claim.row.line)
+    return (
+        f"{sentence_case(first.convention or '')}{without}. Documented, and measured under the plain meaning: "
+        f"{figures} ({where} and below)."
+    )
+
+
+def _support(cells: Sequence[Verdict]) -> str:
+    """Why an explanation is more than a coincidence."""
+    evidence = cells[0].evidence
+    if cells[0].outcome is not Outcome.EXPLAINED or "digits_explained" not in evidence:
+        return ""
+    digits = min(one.evidence["digits_explained"] for one in cells)
+    rows = evidence["rows_of_this_source_explained"]
+    text = (
+        f"This explains {digits} {'or more ' if len(cells) > 1 else ''}printed digits in "
+        f"{f'each of {rows} rows' if rows != 1 else 'one row'} of the source, with {evidence['conventions_tried']} "
+        f"different figures tried; a wrong figure would match by chance with probability {evidence['chance']:.0e}."
+    )
+    others = evidence["explained_as_well_by"]
+    return f"{text} The same figures come from: {'; '.join(others[:3])}." if others else text
+
+
+def _coincidence(verdict: Verdict) -> str:
+    """How unlikely it is that the figure of another network matches by chance."""
+    evidence, model = verdict.evidence, verdict.claim.row.model
+    if "belongs_to" not in evidence:
+        return ""
+    return (
+        f"None of {evidence['conventions_tried']} conventions gives this value for {model}; the chance that it matches "
+        f"{evidence['belongs_to']} by coincidence is {evidence['chance']:.0e}."
+    )
+
+
+def _nearest(verdict: Verdict) -> str:
+    evidence = verdict.evidence
+    is_wrong = verdict.outcome in (Outcome.CONTRADICTED, Outcome.KNOWN_GAP)
+    if not is_wrong or not evidence.get("nearest") or evidence.keys() & {"exchanged", "slipped"}:
+        return ""
+    nearest = evidence["nearest"][0]
+    return f"The nearest figure of its own network is {nearest['value']} ({nearest['convention']})."
+
+
+# -- a whole run
 
 
 def summary(results: Results) -> str:
@@ -46,16 +182,21 @@ def _cells_summary(results: Results) -> str:
     counts = Counter(verdict.outcome for verdict in results.verdicts)
     checked = sum(counts[outcome] for outcome in Outcome if outcome not in (Outcome.NOT_MEASURED, Outcome.ERROR))
     wrong = counts[Outcome.CONTRADICTED] + counts[Outcome.KNOWN_GAP]
-    more = len(results.wrong)
-    besides = f" {more} {'is' if more == 1 else 'are'} wrong whatever is measured." if more else ""
+    regardless = ""
+    if more := len(results.wrong):
+        regardless = f" {more} {_is(more)} wrong regardless of measurement (for example top-5 below top-1)."
     if not checked:
-        return f"None of the {len(results.verdicts)} documented cells could be checked.{besides}"
-    verdict = f"{wrong} of them {'is' if wrong == 1 else 'are'} wrong" if wrong else "none of them is contradicted"
-    return f"{checked} of {len(results.verdicts)} documented cells were checked; {verdict}.{besides}"
+        return f"None of the {len(results.verdicts)} documented cells could be checked.{regardless}"
+    verdict = f"{wrong} of them {_is(wrong)} wrong" if wrong else "none of them is contradicted"
+    return f"{checked} of {len(results.verdicts)} documented cells were checked; {verdict}.{regardless}"
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def unmeasured(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
-    """Reason -> the cells it keeps from being measured, as text."""
+    """Each reason for which cells were not measured, and these cells as text."""
     reasons: dict[str, list[str]] = {}
     for verdict in verdicts:
         if verdict.outcome is Outcome.NOT_MEASURED:

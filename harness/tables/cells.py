@@ -1,15 +1,15 @@
-"""A table as text, before anyone knows what it says, and a place in it that cannot be read."""
+"""A table as text, before its columns are understood, and a line in it that cannot be read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.core.paths import shown_file
+from harness.core.paths import LineEntry, line_entry, shown_line
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell shows, without markup. What is raised follows a caret, such as 10^6."""
+    """The text of a cell without markup; superscripts follow a caret, such as 10^6."""
 
     text: str
     links: tuple[tuple[str, str], ...] = ()  #: text and address
@@ -22,23 +22,28 @@ class RawTable:
     file: str  #: path as the user gave it
     line: int  #: 1-based, of the heading
     heading: tuple[Cell, ...]
-    rows: tuple[tuple[int, tuple[Cell, ...]], ...]  #: 1-based line and cells, as many as stand there
-    source: str | None = None  #: whose figures they are where no column says it
+    rows: tuple[tuple[int, tuple[Cell, ...]], ...]  #: 1-based line and cells, as many as the row has
+    source: str | None = None  #: that all figures are of, where no column says it
     version: str | None = None  #: of that source, without "v"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A place in a table that cannot be read as the claim it seems to be."""
+    """A line of a table that cannot be read, or a note about one."""
 
     file: str
-    line: int
+    line: int  #: 1-based
     text: str
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.text}"
 
     @property
-    def place(self) -> dict[str, str | int]:
-        """Where it is, as the evidence of a finding."""
-        return {"file": shown_file(self.file), "line": self.line}
+    def where(self) -> str:
+        """File and line for a reader of a report."""
+        return shown_line(self.file, self.line)
+
+    @property
+    def entry(self) -> LineEntry:
+        """File and line as the evidence of a finding."""
+        return line_entry(self.file, self.line)

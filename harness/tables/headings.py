@@ -1,7 +1,7 @@
 """What the heading of a column says.
 
-A heading is about one thing if a word of it means that thing and none of its other words takes that back: "ImageNet
-top-1 acc. (%)" is a top1, "reference top1" is not.
+A heading is about one thing if a word of it means that thing and all its other words are neutral: "ImageNet top-1 acc.
+(%)" is a top1, "reference top1" is not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ACCURACY = """
     acc accuracy accuracies prec precision rate val validation eval set on of imagenet imagenet1k in1k in 1k ilsvrc
     ilsvrc2012 2012 准确率 精度 精确率 正确率 验证集
 """
-#: thing -> the words that mean it, and those that add nothing to it
+#: kind of column -> the words that mean it, and the words that are neutral
 _WORDS: Mapping[str, tuple[str, str]] = {
     "model": (
         "model models name names network networks net architecture arch method weight weights "
@@ -46,7 +46,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 }
 _MULTIPLY_ADDS = frozenset({"macs", "mac", "madds", "madd", "乘加", "乘加运算量"})
 _MEANS = {kind: frozenset(means.split()) for kind, (means, _) in _WORDS.items()}
-_HARMLESS = {kind: frozenset(f"{means} {others}".split()) for kind, (means, others) in _WORDS.items()}
+_NEUTRAL = {kind: frozenset(f"{means} {others}".split()) for kind, (means, others) in _WORDS.items()}
 _UNIT_WORDS: Mapping[str, str] = {
     word: unit
     for unit, words in {
@@ -61,12 +61,12 @@ _UNIT_WORDS: Mapping[str, str] = {
     for word in [*words.split(), f"1e{math.log10(UNITS[unit]):.0f}"]
     if word != "1e0"
 }  # fmt: skip
-#: what only tables about something other than classification have a column of
+#: columns that only tables about other tasks than classification have
 _OTHER_TASKS = frozenset({"map", "ap", "miou", "iou", "pq", "psnr"})
 
 _CHINESE = "\u3400-\u9fff"
 _KNOWN_CHINESE = re.compile(
-    "|".join(sorted(filter(re.compile(f"[{_CHINESE}]").match, {*_UNIT_WORDS, *frozenset().union(*_HARMLESS.values())}),
+    "|".join(sorted(filter(re.compile(f"[{_CHINESE}]").match, {*_UNIT_WORDS, *frozenset().union(*_NEUTRAL.values())}),
                     key=len, reverse=True))
 )  # fmt: skip
 _WORD = re.compile(rf"%|[{_CHINESE}]+|[^\W_{_CHINESE}]+")
@@ -84,18 +84,18 @@ class Column:
 
     kind: str  #: model, source, input_size or a metric
     text: str  #: as printed
-    unit: str | None = None  #: a key of UNITS; None where it says none, or more than one
-    multiply_adds: bool = False  #: it says MACs
-    pixels: int | None = None  #: side of the square that it counts at
+    unit: str | None = None  #: a key of UNITS; None where the heading says none, or several
+    multiply_adds: bool = False  #: the heading says MACs
+    pixels: int | None = None  #: side of the square at which the figures are counted
 
 
 def read(text: str) -> Column | None:
-    """What a heading says; None where it is about nothing that is claimed of a model."""
+    """What a heading says; None where its column holds no claim about a model."""
     bare, pixels = _without_pixels(plain(text).lower())
     words = _words(bare)
     units = {_UNIT_WORDS[word] for word in words if word in _UNIT_WORDS}
     for kind, means in _MEANS.items():
-        others = words - _HARMLESS[kind]
+        others = words - _NEUTRAL[kind]
         counts = kind in ("top1", "top5", "flops", "params")
         if words & means and (others <= _UNIT_WORDS.keys() if counts else not others and pixels is None):
             unit = units.pop() if counts and len(units) == 1 else None

@@ -1,4 +1,4 @@
-"""The tables that a text writes in HTML."""
+"""The HTML tables in a text."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Rows = list[tuple[int, tuple[Cell, ...]]]  #: 1-based line and cells, the headin
 def read(text: str) -> list[Rows]:
     """Every HTML table in a text. A cell over several rows stands in each of them, one over columns in the first."""
     reader = _Reader()
-    reader.feed(text.replace("<![", "&lt;!["))  # which Markdown may write, and the parser takes for a broken section
+    reader.feed(text.replace("<![", "&lt;!["))  # valid in Markdown, and a broken section for the parser
     reader.close()
     found = [list(_spread(table)) for table in reader.tables]
     return [rows for rows in found if rows and any(cell.text for cell in rows[0][1])]
 
 
 @dataclass
-class _Writing:
+class _OpenCell:
     """A cell while it is read."""
 
-    across: int
-    down: int
+    across: int  #: columns that it spans
+    down: int  #: rows that it spans
     text: str = ""
     links: list[tuple[str, str]] = field(default_factory=list)
 
 
-_WIDEST = 1000  # cells, as browsers have it
-_Table = list[tuple[int, list[_Writing]]]
+_WIDEST = 1000  # columns of a cell, the limit of browsers
+_Table = list[tuple[int, list[_OpenCell]]]
 
 
 class _Reader(HTMLParser):
@@ -39,10 +39,10 @@ class _Reader(HTMLParser):
         super().__init__()
         self.tables: list[_Table] = []
         self._open: list[_Table] = []
-        self._cell: _Writing | None = None
+        self._cell: _OpenCell | None = None
 
     def set_cdata_mode(self, elem: str, *, escapable: bool = False) -> None:
-        """Not entered: a sentence that mentions <script> would hide all tables below it."""
+        """Never set: otherwise a sentence that mentions <script> would hide all tables below it."""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -53,7 +53,7 @@ class _Reader(HTMLParser):
             self._open[-1].append((self.getpos()[0], []))
             self._cell = None
         elif tag in ("td", "th") and self._open and self._open[-1]:
-            self._cell = _Writing(_span(given.get("colspan")), _span(given.get("rowspan")))
+            self._cell = _OpenCell(_span(given.get("colspan")), _span(given.get("rowspan")))
             self._open[-1][-1][1].append(self._cell)
         elif self._cell and tag == "a":
             self._cell.links.append(("", given.get("href", "")))

@@ -1,4 +1,4 @@
-"""The tables of a Markdown file, those included that a strict parser takes for HTML, code or text."""
+"""The tables of a Markdown file, including those that a strict parser takes for HTML, code or text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.tables.cells import Cell, Problem, RawTable
 
 _PARSER = MarkdownIt("commonmark").enable("table")
 _COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.DOTALL)
-#: HTML whose content is shown as it stands, or not at all
+#: HTML whose content is not rendered as Markdown
 _VERBATIM = re.compile(r"\s*<(?:!--|pre|script|style|textarea)", re.IGNORECASE)
 _PIPE = re.compile(r"(?<!\\)\|")
 _DELIMITER = re.compile(r":?-+:?")
@@ -27,23 +27,22 @@ class _Line(NamedTuple):
 
     number: int  #: 1-based
     cells: list[str]  #: as written
-    framed: bool  #: between two pipes, as no sentence is
+    framed: bool  #: between two pipes, which a sentence never is
 
 
 def read(file: str, text: str) -> tuple[list[RawTable], list[Problem]]:
     """Every table of a Markdown text, HTML tables among them, in the order of their lines.
 
-    Tables in comments and in fenced code document nothing. Rows that an empty line cuts off from their table are
-    problems.
+    Tables in comments and in fenced code are left out. Rows that an empty line separates from their table are problems.
     """
     env: dict[str, Any] = {}
-    text = _without_what_is_not_shown(text.replace("\r\n", "\n").replace("\r", "\n"))
-    sheets: list[RawTable] = []
+    text = _without_hidden_parts(text.replace("\r\n", "\n").replace("\r", "\n"))
+    raw_tables: list[RawTable] = []
     problems = []
     for lines in _blocks(text, env):
         headings = _headings(lines)
         above = lines[: headings[0] if headings else len(lines)]
-        cut_off = _cut_off(above, len(sheets[-1].heading) if sheets else 0)
+        cut_off = _cut_off(above, len(raw_tables[-1].heading) if raw_tables else 0)
         problems += [
             Problem(file, line.number, f"{' | '.join(line.cells)!r} looks like a row of the table above; join the two")
             for line in cut_off
@@ -53,12 +52,12 @@ def read(file: str, text: str) -> tuple[list[RawTable], list[Problem]]:
             tables.insert(0, above)  # without its line of dashes
         for table in tables:
             rows = [(line.number, tuple(_cell(written, env) for written in line.cells)) for line in table]
-            sheets.append(RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])))
-    sheets += [RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])) for rows in html.read(text)]
-    return sorted(sheets, key=lambda sheet: sheet.line), problems
+            raw_tables.append(RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])))
+    raw_tables += [RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])) for rows in html.read(text)]
+    return sorted(raw_tables, key=lambda raw: raw.line), problems
 
 
-def _without_what_is_not_shown(text: str) -> str:
+def _without_hidden_parts(text: str) -> str:
     """Fenced code and comments become empty lines, so that all others keep their numbers."""
     lines = text.split("\n")
     for token in _PARSER.parse(text):
@@ -119,7 +118,7 @@ def _headings(lines: list[_Line]) -> list[int]:
     found: list[int] = []
     for i in range(1, len(lines)):
         written = [cell for cell in lines[i].cells if cell]
-        # a row of single dashes below the heading's own says that nothing is known
+        # a row of single dashes below the heading's own says that the figures are unknown
         says_so = not found or any("--" in cell or ":" in cell for cell in written)
         if says_so and written and all(_DELIMITER.fullmatch(cell) for cell in written):
             found.append(i - 1)

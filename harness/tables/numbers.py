@@ -1,4 +1,4 @@
-"""What the cells of a column of figures say: numbers with their printed digits, or that nothing is known."""
+"""The cells of a column of figures: numbers with their printed digits, or a mark for an unknown value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from decimal import Decimal
 from harness.core.records import UNITS
 from harness.core.text import plain, without_notes
 
-#: figures of a column that can tell its unit
+#: figures that a column needs for its unit to be inferred
 ENOUGH = 5
 _NOTHING = {"n/a", "na", "none", "nan", "null", "tbd", "tba", "unknown", "无", "暂无", "待定", "未知"}
 #: digits as they are written, without a sign and a power of ten
@@ -32,23 +32,23 @@ class Number:
 
     value: Decimal  #: without its unit
     exponent: int  #: power of ten of its last printed digit
-    suffix: str  #: what stands behind it, without a spread and signs of footnotes
-    is_whole: bool = False  #: printed with a power of ten that leaves nothing for a unit to say
+    suffix: str  #: the text behind it, without a spread and marks of footnotes
+    is_whole: bool = False  #: printed with a power of ten that replaces the unit
 
     @property
     def is_plain_integer(self) -> bool:
-        """Whether it counts without saying a unit; decimals that are all zero say nothing about a count."""
+        """Whether it is a count without a unit; decimals that are all zero do not matter."""
         return not self.suffix and self.value == self.value.to_integral_value()
 
 
 def is_blank(text: str) -> bool:
-    """Whether a cell says that nothing is known."""
+    """Whether a cell is empty or says that the value is unknown."""
     shown = plain(text)
     return not any(char.isalnum() for char in shown) or without_notes(shown).lower() in _NOTHING
 
 
 def read_number(text: str) -> Number | None:
-    """The number that a cell begins with, and what stands behind it."""
+    """The number that a cell begins with, and the text behind it; None where it begins with none."""
     shown = plain(text).replace("$", "").replace(r"\times", "×").strip("* `")
     found = _NUMBER.match(_ABOUT.sub("", shown))
     if found is None:
@@ -87,7 +87,7 @@ def _decimals(number: Decimal) -> int:
 def read_pixels(text: str) -> int | None:
     """The side of the square that a cell says, e.g. 224, 224x224, (3, 224, 224) or 224 px; None for anything else."""
     shown = _PIXELS.sub("", plain(text).lower())
-    # the sign of a square goes as the sign of a footnote would
+    # a superscript 2 is removed like a footnote mark
     numbers = re.split(r"\s*[x×*,]\s*", re.sub(r"[\[\](){}]", "", without_notes(shown)).strip())
     sides = [number for number in numbers if len(numbers) < 3 or number not in ("1", "3")]
     is_square = len(set(sides)) == 1 and len(sides) <= 2 and len(sides[0]) < 5

@@ -1,4 +1,4 @@
-"""Files -> tables as text, whatever the files are written in."""
+"""Files -> raw tables, from Markdown (HTML tables included), .csv and .tsv."""
 
 from __future__ import annotations
 
@@ -23,18 +23,23 @@ def read(path: Path) -> tuple[list[RawTable], list[Problem]]:
     """
     try:
         return parse(str(path), path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot read the table: {error}") from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise InputError(f"{path}: cannot read the table: {why}. Check the path and its permissions") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: cannot read the table: not UTF-8 ({error}). Save it as UTF-8") from error
+    except csv.Error as error:
+        raise InputError(f"{path}: cannot read the table: {error}. Correct the file") from error
 
 
 def parse(file: str, text: str) -> tuple[list[RawTable], list[Problem]]:
-    """The tables of what stands in a file. Raises csv.Error where that is a .csv or .tsv that cannot be read."""
+    """The raw tables in the text of a file. Raises csv.Error for a broken .csv or .tsv."""
     separator = _separator(file)
     return markdown.read(file, text) if separator is None else (_separated(file, text, separator), [])
 
 
 def cell_spans(file: str, line: str) -> list[tuple[int, int]]:
-    """Where the cells of a line of a table start and end; of a cell over several lines what this one has of it."""
+    """Where the cells of a line of a table start and end; of a cell over several lines, its part in this line."""
     separator = _separator(file)
     if separator is None:
         return markdown.cell_spans(line)

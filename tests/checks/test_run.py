@@ -297,10 +297,10 @@ def test_a_documented_release_that_cannot_be_installed_gives_way_to_the_adapters
         ({"device": "tpu"}, "--device: unknown device 'tpu'; "),
         ({"batch_size": 0}, "--batch-size 0: expected at least 1"),
         ({"weights": "nowhere"}, "--weights nowhere: no such folder; expected auto, none or a folder"),
-        ({"weights": "."}, "--weights: give --data as well"),
+        ({"weights": "."}, "--weights: pass --data as well"),
         ({"engine": "rae"}, "--engine: unknown engine 'rae'; did you mean ray?"),
-        ({"ray_address": "auto"}, "--ray-address, --ray-cpus: give --engine ray as well"),
-        ({"ray_cpus": 2}, "--ray-address, --ray-cpus: give --engine ray as well"),
+        ({"ray_address": "auto"}, "--ray-address and --ray-cpus need --engine ray"),
+        ({"ray_cpus": 2}, "--ray-address and --ray-cpus need --engine ray"),
         ({"engine": "ray", "ray_cpus": 0}, "--ray-cpus 0: expected at least 1"),
     ],
 )

@@ -153,8 +153,8 @@ def test_what_the_run_would_fail_for_is_told_before(examined: Callable[..., tupl
     Path("foreign.md").write_text(HEADING + TINY.replace("fake", "keras"))
     status, text = examined("--table", "foreign.md")
     assert status == 2
-    assert "no row is of a source that can be asked" in text
-    assert "? place: memory://nowhere" in examined("--store", "memory://nowhere")[1]
+    assert "no row names a source that has an adapter" in text
+    assert "? store: memory://nowhere: not tested by doctor" in examined("--store", "memory://nowhere")[1]
 
 
 def test_an_environment_that_is_to_be_made_and_a_full_disk_are_told(

@@ -532,13 +532,13 @@ def test_a_store_that_fails_later_ends_the_run_with_a_word(
     def refuse(*_: object) -> None:
         raise Refused("the store is gone")
 
-    monkeypatch.setattr("harness.core.files.write_whole", refuse)
+    monkeypatch.setattr("harness.execution.store.write_whole", refuse)
     monkeypatch.setattr(Worker, "do", in_a_process)
     table = tmp_path / "table.md"
     table.write_text("| model | source | params |\n| - | - | - |\n| tiny | fake | 49.009K |\n")
     given = ["--table", str(table), "--out", str(tmp_path / "out")]
     line = complaint(capsys, *given, "--store", remote.url("store"))
-    assert line.startswith(f"error: the store is gone. What was measured before is kept in {remote.url('store')}; ")
+    assert line.startswith(f"error: the store is gone. Completed measurements are saved in {remote.url('store')}. ")
     assert main(["--weights", "none", *given]) == 2
     assert "Traceback" in capsys.readouterr().err, "without a URL it is a fault of the harness"
 
@@ -555,7 +555,7 @@ def test_what_takes_the_images_as_files(
     tmp_path: Path, arguments: list[str], what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = complaint(capsys, *arguments, "--weights", "auto", "--data", "memory://x", "--out", str(tmp_path / "out"))
-    assert line.startswith(f"error: {what}: memory://x is not on this machine; copy it here")
+    assert line.startswith(f"error: {what}: memory://x is a URL, which only accuracy evaluation can read. Copy")
 
 
 # --- what is a place

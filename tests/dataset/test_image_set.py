@@ -158,7 +158,7 @@ def test_tars_that_are_none(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "twice.tar", "w") as tar:
         for _ in range(2):
             tar.addfile(tarfile.TarInfo("a.jpg"))
-    assert "member a.jpg is sparse or there twice" in refused(tmp_path / "twice.tar", labels)
+    assert "member a.jpg is sparse or is in the tar twice" in refused(tmp_path / "twice.tar", labels)
 
 
 def test_tar_cut_off_after_opening(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_file_that_is_not_as_described_is_refused_by_name(tmp_path: Path, cont
     table = beside(tmp_path, content)
     with pytest.raises(InputError) as caught:
         read_page(table)
-    assert str(caught.value).startswith(f"{tmp_path / 'table.toml'}: cannot read the claims beside the table: ")
+    assert str(caught.value).startswith(f"{tmp_path / 'table.toml'}: cannot read the claims next to the table: ")
 
 
 # --- the page against itself
@@ -203,7 +203,7 @@ def test_a_misspelt_section_is_named(tmp_path: Path) -> None:
 
 
 def test_one_operator_in_place_of_a_list_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="'Linear' is no list"):
+    with pytest.raises(InputError, match="'Linear' is not a list"):
         read_page(beside(tmp_path, "[operators]\ncommon = 'Linear'\n"))
 
 
@@ -237,7 +237,7 @@ def test_the_images_that_accuracies_are_about_are_read(tmp_path: Path) -> None:
 def test_a_data_section_with_a_wrong_key_is_refused_by_file(tmp_path: Path, content: str) -> None:
     with pytest.raises(InputError) as caught:
         read_page(beside(tmp_path, content))
-    assert str(caught.value).startswith(f"{tmp_path / 'table.toml'}: cannot read the claims beside the table: ")
+    assert str(caught.value).startswith(f"{tmp_path / 'table.toml'}: cannot read the claims next to the table: ")
 
 
 @pytest.mark.parametrize("is_imagenet_val", [True, False])

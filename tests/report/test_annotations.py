@@ -63,11 +63,11 @@ def test_what_is_not_known_is_not_said(fields: dict[str, object], message: str) 
 
 
 def test_problems_are_errors_and_stand_behind_the_cells() -> None:
-    lines = annotations([ENTRY], [Problem("table.md", 7, "a: flops '?' is no number")]).splitlines()
+    lines = annotations([ENTRY], [Problem("table.md", 7, "a: flops '?' is not a number")]).splitlines()
     assert read(lines[1]) == (
         "error",
         {"file": "table.md", "line": "7", "title": "unreadable"},
-        "a: flops '?' is no number",
+        "a: flops '?' is not a number",
     )
     assert len(lines) == 2
     assert annotations([], []) == ""
@@ -156,7 +156,8 @@ def test_the_hook_annotates_what_cannot_be_read(
     Path("README.md").write_text(RIGHT + "| tiny | fake | soon | 49.009K | 8 |\n")
     assert run_hook("README.md") == 2
     assert (
-        "::error file=README.md,line=4,title=unreadable::tiny: flops 'soon' is no number\n" in capsys.readouterr().out
+        "::error file=README.md,line=4,title=unreadable::tiny: flops 'soon' is not a number\n"
+        in capsys.readouterr().out
     )
 
 

@@ -305,7 +305,7 @@ def test_a_copy_in_which_another_cell_changes_is_not_kept(monkeypatch: pytest.Mo
     monkeypatch.setattr(readers, "cell_spans", lambda _, line: [(0, len(line))] * 3)
     changed, left = correct(text, "25.65")
     assert (changed, left) == (text.replace("25.56 |\n", "25.65 |\n"), [])
-    monkeypatch.setattr(corrected_copies._Shown, "but", lambda shown, _: shown)
+    monkeypatch.setattr(corrected_copies._Reading, "changed", lambda reading, _: reading)
     assert correct(text, "25.65")[0] == text
 
 
@@ -355,7 +355,7 @@ def test_what_is_left_is_told_and_an_earlier_copy_goes(tmp_path: Path) -> None:
 def test_a_table_is_never_replaced_by_its_copy(tmp_path: Path) -> None:
     [file] = pages(tmp_path, "fixed/a.md")
     for wrong in (entries_of(file), []):
-        with pytest.raises(InputError, match="take the place of this table"):
+        with pytest.raises(InputError, match="would overwrite this table"):
             write([file], wrong, tmp_path / "fixed")
     assert b"25.56" in Path(file).read_bytes()
 

@@ -44,7 +44,7 @@ def test_a_run_that_is_repeated_changes_nothing(capsys: pytest.CaptureFixture[st
     capsys.readouterr()
     assert compare.main(["a", "b"]) == 0
     printed = capsys.readouterr().out
-    assert "**Nothing changed:** 4 cells are as they were." in printed
+    assert "**Nothing changed:** 4 cells are unchanged." in printed
     assert "##" not in printed
 
 
@@ -130,7 +130,7 @@ def test_flipped_images_are_counted(evaluated: Any) -> None:
     assert change.flips.images == len(IMAGES)
     assert len(change.flips.best) == sum(x[0] != y[0] for x, y in zip(first, second, strict=True)) > 0
     assert change.flips.five == sum(set(x[:5]) != set(y[:5]) for x, y in zip(first, second, strict=True))
-    assert f"{len(change.flips.best)} of {len(IMAGES)} have another best class" in diff.markdown(found)
+    assert f"the best class changed for {len(change.flips.best)} of {len(IMAGES)} images" in diff.markdown(found)
     assert not compared(a, a).changes["runs"]
 
 
@@ -138,7 +138,7 @@ def test_flips_that_cannot_be_counted_are_said_to_be_unknown(evaluated: Any) -> 
     a, b, *_ = evaluated
     shutil.rmtree(b / "kept")
     [change] = compared(a, b).changes["runs"]
-    assert (change.flips, change.no_flips) == (None, "the predictions of b/report.json are not where they were")
+    assert (change.flips, change.no_flips) == (None, "the predictions of b/report.json are no longer where they were")
 
 
 def test_other_images_are_said_to_be(evaluated: Any) -> None:
@@ -146,7 +146,7 @@ def test_other_images_are_said_to_be(evaluated: Any) -> None:
     fewer = write_images(Path("fewer"), IMAGES[:9], [0] * 9)
     run("c", TINY, "--data", str(fewer), "--weights", "one", "--checks", "accuracy")
     found = compared(a, Path("c"))
-    assert "The images are not the same: 24 images" in diff.markdown(found)
+    assert "The images differ: 24 images" in diff.markdown(found)
     assert compared(a, b).data is None
 
 

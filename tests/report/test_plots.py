@@ -17,7 +17,8 @@ from harness.core.records import Outcome, PairResult, Run, Source, Static, Verdi
 from harness.dataset.image_set import ImageSet
 from harness.execution.predictions import Predictions
 from harness.plan.page import Page
-from harness.report.plots import Plot, _interval, plots
+from harness.report.plots import Plot, plots
+from harness.report.plots.accuracy import interval
 from harness.worker.images import ImageRef
 
 MMCLS = Source("mmcls", "1.0")
@@ -91,10 +92,10 @@ def test_accuracies_with_what_is_documented_and_over_the_images(runs: list[Run])
 def test_nothing_is_left_open_once_all_images_were_seen() -> None:
     right, seen = np.array([8, 40]), np.array([10, 50])
     part = ImageSet(".", "label file", (), "0" * 64, False, "50 images", (), drawn_from=50)
-    low, high = _interval(right, seen, part)
+    low, high = interval(right, seen, part)
     assert low[0] < 80 < high[0]
     assert (low[1], high[1]) == (80, 80)
-    plain = _interval(right, seen, None)
+    plain = interval(right, seen, None)
     assert plain[0][1] < 80 < plain[1][1], "of other images there are always more"
     assert plain[0][0] < low[0]
 
@@ -106,7 +107,7 @@ def test_stand_in_weights_are_called_so(runs: list[Run]) -> None:
     shown = Shown(runs=(dataclasses.replace(runs[0], checkpoint=made_up),), verdicts=(documented,), images=val)
     found = drawn(shown)["accuracies"]
     assert "network, timm==0.6.5, 256 px, stand-in weights: top1 79.582" in texts(found)
-    assert "says nothing of what is documented" in found.caption
+    assert "say nothing about the documented ones" in found.caption
 
 
 def test_flops_by_every_counter_of_cells_that_are_not_plainly_reproduced() -> None:

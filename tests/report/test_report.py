@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from fakes import contents, save_checkpoint, use_fakes, write_images
 from markdown_it import MarkdownIt
+from scipy import stats
 
 from harness.checks import statistics
 from harness.cli import run as command_line
@@ -159,7 +161,7 @@ def test_the_markdown_has_a_row_per_row_and_a_paragraph_per_cell_that_is_not_pla
     invoke(TINY.replace("49.009", "49.809"))
     text = Path("parity-report/report.md").read_text()
     assert "**2 of 4 documented cells were checked; 1 of them is wrong.**" in text
-    assert "✗ contradicted" in text.partition("## Cells")[0]
+    assert "✗ contradicted" in text.partition("<summary>Cells")[0]
     assert text.count("**fake==") == 1
     assert "Documented 49.809 K (table.md:3); measured under the plain meaning: 49.009 K" in text
 
@@ -180,25 +182,34 @@ def test_the_interval_is_wilsons() -> None:
     assert statistics.interval95(0, 0) == (0.0, 100.0)
 
 
+def test_one_interval_and_many_are_those_of_scipy() -> None:
+    counts, images = np.array([0, 8, 10, 1, 37_501, 50_000]), np.array([10, 10, 10, 3, 50_000, 50_000])
+    low, high = statistics.intervals95(counts, images)
+    for position, (count, of) in enumerate(zip(counts.tolist(), images.tolist(), strict=True)):
+        by_scipy = stats.binomtest(count, of).proportion_ci(0.95, method="wilson")
+        assert (low[position], high[position]) == (100 * by_scipy.low, 100 * by_scipy.high)
+        assert statistics.interval95(count, of) == (low[position], high[position])
+
+
 def test_an_interrupted_run_says_that_it_can_go_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "execute", interrupted)
+    monkeypatch.setattr("harness.checks.run.execute", interrupted)
     assert invoke(TINY) == 130
-    assert "the same command goes on from there" in capsys.readouterr().err
+    assert "Run the same command again to resume" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_one_clear_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "parity-report/store/x")
 
-    monkeypatch.setattr(command_line, "execute", full)
+    monkeypatch.setattr("harness.checks.run.execute", full)
     assert invoke(TINY) == 2
     *_, error = capsys.readouterr().err.splitlines()
-    assert error.startswith("error: [Errno 28] No space left on device: 'parity-report/store/x'. What")
+    assert error.startswith("error: [Errno 28] No space left on device: 'parity-report/store/x'. Completed")
 
 
 # --- what is wrong whatever is measured, and what is not there to be measured
@@ -207,7 +218,7 @@ def test_a_full_disk_is_one_clear_message(monkeypatch: pytest.MonkeyPatch, capsy
 def test_a_row_that_cannot_be_true_is_told_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(TINY.replace("76.2", "26.2")) == 1
     shown = capsys.readouterr().out
-    assert "2 are wrong whatever is measured." in shown
+    assert "2 are wrong regardless of measurement (for example top-5 below top-1)." in shown
     assert "✗ table.md:3: " in shown
     suite = ElementTree.parse("parity-report/report.xml").getroot()
     assert (suite.get("failures"), suite.get("tests")) == ("2", "4")
@@ -250,5 +261,5 @@ def test_a_fault_of_the_harness_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -
     def broken(*_: object) -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(command_line, "execute", broken)
+    monkeypatch.setattr("harness.checks.run.execute", broken)
     assert invoke(TINY) == 2

@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 from fakes import use_fakes
 
+from harness.checks import run as checks
 from harness.checks.results import Results
 from harness.cli import interruption, run
 from harness.execution.session import Progress
@@ -77,14 +78,14 @@ def begin(arguments: list[str], environment: dict[str, str], output: str) -> int
     os.environ.update(environment)
     patch = pytest.MonkeyPatch()
     use_fakes(patch)
-    execute = run.execute
+    execute = checks.execute
 
     def executed(seen: Preview, progress: Progress) -> Results:
         results = execute(seen, progress)
         Path(f"{output}.runs").write_text(json.dumps([dataclasses.asdict(one) for one in results.runs]))
         return results
 
-    patch.setattr(run, "execute", executed)
+    patch.setattr(checks, "execute", executed)
     if fault := environment.get("FAULT"):
         kind, at = fault.split()
         plant(kind, int(at))

@@ -247,25 +247,25 @@ def test_a_count_without_a_unit_is_a_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("heading", "text", "why"),
     [
-        ("flops(G)", "about 4", "is no number"),
-        ("flops(G)", "4.1 (4.3)", "ends in '(4.3)', which is no unit"),
-        ("flops(G)", "<4.1", "is no number"),
-        ("flops(G)", "~~4.1~~", "is no number"),
-        ("flops(G)", "4.1?", "ends in '?', which is no unit"),
-        ("flops(G)", "4.1-4.3", "ends in '-4.3', which is no unit"),
-        ("flops(G)", "4.1M params", "ends in 'M params', which is no unit"),
-        ("top1", "75.1/92.5", "ends in '/92.5', which is no unit"),
-        ("top1", "75.1 (+0.5)", "ends in '(+0.5)', which is no unit"),
-        ("top1", "75,1", "is no unit"),
-        ("top1", "\N{MINUS SIGN}3", "is no percentage between 0 and 100"),
-        ("flops(G)", "4.1 parsecs", "ends in 'parsecs', which is no unit"),
-        ("flops(G)", "4.1.2", "is no unit"),
+        ("flops(G)", "about 4", "is not a number"),
+        ("flops(G)", "4.1 (4.3)", "ends in '(4.3)', which is not a unit"),
+        ("flops(G)", "<4.1", "is not a number"),
+        ("flops(G)", "~~4.1~~", "is not a number"),
+        ("flops(G)", "4.1?", "ends in '?', which is not a unit"),
+        ("flops(G)", "4.1-4.3", "ends in '-4.3', which is not a unit"),
+        ("flops(G)", "4.1M params", "ends in 'M params', which is not a unit"),
+        ("top1", "75.1/92.5", "ends in '/92.5', which is not a unit"),
+        ("top1", "75.1 (+0.5)", "ends in '(+0.5)', which is not a unit"),
+        ("top1", "75,1", "is not a unit"),
+        ("top1", "\N{MINUS SIGN}3", "is not a percentage between 0 and 100"),
+        ("flops(G)", "4.1 parsecs", "ends in 'parsecs', which is not a unit"),
+        ("flops(G)", "4.1.2", "is not a unit"),
         ("flops(G)", "50%", "is a percentage, expected a count"),
-        ("params(M)", "0.0", "is no count above 0"),
-        ("params(M)", "-25.5", "is no count above 0"),
-        ("top1", "100.5", "is no percentage between 0 and 100"),
-        ("top1", "-3", "is no percentage between 0 and 100"),
-        ("top1", "79.5M", "is no percentage between 0 and 100"),
+        ("params(M)", "0.0", "is not a count above 0"),
+        ("params(M)", "-25.5", "is not a count above 0"),
+        ("top1", "100.5", "is not a percentage between 0 and 100"),
+        ("top1", "-3", "is not a percentage between 0 and 100"),
+        ("top1", "79.5M", "is not a percentage between 0 and 100"),
     ],
 )
 def test_a_cell_that_is_no_such_number_is_a_problem(tmp_path: Path, heading: str, text: str, why: str) -> None:
@@ -283,7 +283,7 @@ def test_a_problem_names_file_and_line_and_leaves_the_rest_of_the_row(tmp_path: 
         "| resnet50 | timm | 80.376 | soon | 8.268 | 25.557 | 224 |",
     )
     (problem,) = read.problems
-    assert str(problem) == f"{tmp_path / 'table.md'}:4: resnet50: top5 'soon' is no number"
+    assert str(problem) == f"{tmp_path / 'table.md'}:4: resnet50: top5 'soon' is not a number"
     assert [claim.metric for claim in read.claims if claim.row.number == 2] == ["top1", "flops", "params"]
     assert len([claim for claim in read.claims if claim.row.number == 1]) == 4
 
@@ -438,7 +438,7 @@ def test_any_other_input_size_is_a_problem_that_keeps_the_claims(tmp_path: Path,
     read = table(tmp_path, "| model | source | top1 | size |", f"| resnet50 | timm | 80.1 | {text} |")
     assert read.rows[0].input_size is None
     assert [claim.text for claim in read.claims] == ["80.1"]
-    assert f"input size '{text}' is no number of pixels" in str(read.problems[0])
+    assert f"input size '{text}' is not a number of pixels" in str(read.problems[0])
 
 
 # --- sources

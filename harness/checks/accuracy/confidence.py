@@ -23,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from harness.core.text import plural
+
 #: Greatest chance that a true claim is ever refuted, or a false one ever held true, before all images were seen.
 #:
 #: Per claim, not corrected for how many there are. What is said of a cell must not depend on which other cells were
@@ -129,7 +131,7 @@ def sentence(standing: Standing) -> str:
     """What was seen, what follows, and how sure that is."""
     low, high = standing.allowed
     documented = f"documented {_number((low + high) / 2)} ± {_number((high - low) / 2)}"
-    whole = f"{standing.population:,} image{'s' if standing.population != 1 else ''}"
+    whole = plural(standing.population, "image")
     found = f"{standing.right:,} right"
     decision = standing.decision or "undecided"
     if standing.seen == standing.population:

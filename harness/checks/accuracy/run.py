@@ -11,6 +11,7 @@ from harness.checks.counts import run as counting
 from harness.core.cancellation import side_by_side
 from harness.core.errors import MeasurementError
 from harness.core.records import Claim, Finding, Row, Run, Source, Static
+from harness.core.text import plural
 from harness.dataset.image_set import ImageSet
 from harness.execution import checkpoints, environments
 from harness.execution.download import file_name, hash_in_name
@@ -72,7 +73,7 @@ def evaluate_rows(
         for source, wanted in asked.items()
     }
     networks = sum(len(part.candidates) for part in parts.values())
-    count = f"{networks} network{'s' * (networks != 1)}"
+    count = plural(networks, "network")
     # how soon a row may stop cannot be told
     wholly = session.cluster is None and not options.stop_early
     if wholly and len(images.images) >= _WORTH_TIMING * session.batch_size:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.core.causes import MayBeCopied, OtherNetwork, last, row_in_words
 from harness.core.evidence import ConstantRatio, ConventionMatch, OtherRows, PlainMatch
-from harness.core.paths import shown_file
+from harness.core.paths import line_entry
 from harness.core.records import Finding, Row, Source, Suspect, Verdict
 
 
@@ -112,8 +112,7 @@ def _overlooks(source: Source, file: str, convention: str, cells: Sequence[tuple
         f"finds {span} % of the multiply-adds of its convolutions and matrix products, so that the figure does not "
         "tell what the network costs."
     )
-    line = cells[0][0].claim.row.line
-    evidence = {"file": shown_file(file), "line": line, "share_seen": shares[0] / 100}
+    evidence = {**line_entry(file, cells[0][0].claim.row.line), "share_seen": shares[0] / 100}
     return Finding("counter_overlooks", str(source), models, text, evidence)
 
 

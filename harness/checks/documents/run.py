@@ -71,9 +71,9 @@ def _reading_notes(planned: Plan) -> list[Finding]:
     table = planned.table
     return [
         *(
-            Finding("no_model_table", "", "", f"The table {other.text!r} is not about models.", other.place)
+            Finding("no_model_table", "", "", f"The table {other.text!r} is not about models.", other.entry)
             for other in table.passed_over
         ),
-        *(Finding("assumed_unit", "", "", f"{column.text}.", column.place) for column in table.assumed),
-        *(Finding("unread_column", "", "", f"{column.text}.", column.place) for column in table.unread),
+        *(Finding("assumed_unit", "", "", f"{column.text}.", column.entry) for column in table.assumed),
+        *(Finding("unread_column", "", "", f"{column.text}.", column.entry) for column in table.unread),
     ]

@@ -47,7 +47,7 @@ def documents_of(
         found[source] = upstream.published(table, source.name, own)
         problems += table.problems
     notes = [
-        Finding("upstream_unread", "", "", f"{one}. It is left out of what upstream has.", one.place)
+        Finding("upstream_unread", "", "", f"{one}. It is left out of what upstream has.", one.entry)
         for one in problems
     ]
     return found, notes

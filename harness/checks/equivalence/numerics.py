@@ -17,6 +17,7 @@ import numpy as np
 
 from harness.checks.equivalence import divergence, graph, layer_matching, trace
 from harness.core.records import PairResult, Source
+from harness.core.text import plural
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.cache_keys import code_digest
 from harness.execution.environments import Installed
@@ -172,9 +173,7 @@ class _Comparison:
             task = {**other, **self._with_state(b, pair, self._pair_folder(pair) / "state.npz")}
             tasks.setdefault(pair.b, []).append((pair, task))
         if pairs:
-            self._session.progress.stage(
-                f"numerics: tracing {len(pairs)} pair{'s' * (len(pairs) != 1)} to where they part"
-            )
+            self._session.progress.stage(f"numerics: tracing {plural(len(pairs), 'pair')} to where they part")
         failed: set[Pair] = set()
         self._run(tasks, lambda pair, event: failed.add(pair) if event["event"] == "failed" else None)
         return set(pairs) - failed

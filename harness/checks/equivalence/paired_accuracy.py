@@ -18,6 +18,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.weightstats import ttost_paired
 
 from harness.core.errors import MeasurementError
+from harness.core.text import plural
 
 #: Greatest chance to call two networks equivalent whose top-1 differs by the margin.
 LEVEL = 0.05
@@ -163,9 +164,9 @@ def sentence(paired: Paired, a: str, b: str) -> str:
     """The verdict in counts of images; `a` and `b` are what the two are called."""
     n = paired.images
     parts = [
-        f"{a} and {b} give the same best class on {paired.same_class:,} of {_images(n)}",
-        f"{_images(paired.only_a)} {'is' if paired.only_a == 1 else 'are'} right only with {a} and {paired.only_b:,} "
-        f"only with {b} (exact McNemar p = {paired.mcnemar_p:.2g})",
+        f"{a} and {b} give the same best class on {paired.same_class:,} of {plural(n, 'image')}",
+        f"{plural(paired.only_a, 'image')} {'is' if paired.only_a == 1 else 'are'} right only with {a} "
+        f"and {paired.only_b:,} only with {b} (exact McNemar p = {paired.mcnemar_p:.2g})",
         f"95 % of the logits that both give differ by at most {paired.logit_difference:.2g}",
     ]
     flips = len(paired.flipped)
@@ -184,7 +185,7 @@ def sentence(paired: Paired, a: str, b: str) -> str:
             f"not shown to be {within}: on these images they differ by {paired.difference:+.3g} points ({b} minus {a})"
         )
     else:
-        parts.append(f"{within}: cannot be told from {_images(n)}; it takes about {rounded(needed):,}")
+        parts.append(f"{within}: cannot be told from {plural(n, 'image')}; it takes about {rounded(needed):,}")
     return "; ".join(parts)
 
 
@@ -206,10 +207,6 @@ def _percentile(differences: list[npt.NDArray[np.float64]]) -> float:
     """The 95th, of all numbers together; 0 where there are none, so that only exact ties are near."""
     together = np.concatenate([*differences, np.empty(0)])
     return float(np.percentile(together, 95)) if together.size else 0.0
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'s' if count != 1 else ''}"
 
 
 def rounded(count: int) -> int:

@@ -379,13 +379,16 @@ def test_images_are_taken_in_shuffled_order(tmp_path: Path, world: Path, opened:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"data": None, "weights": None}, "--stop-early: it is evaluations that stop; give --data, accuracy among the"),
-        ({"weights": "none"}, "--stop-early: it is evaluations that stop; give --data, accuracy among the --checks"),
+        (
+            {"data": None, "weights": None},
+            "--stop-early applies to accuracy evaluation only; pass --data, ",
+        ),
+        ({"weights": "none"}, "--stop-early applies to accuracy evaluation only; pass --data, "),
         (
             {"checks": ("static",)},
-            "--stop-early: it is evaluations that stop; give --data, accuracy among the --checks",
+            "--stop-early applies to accuracy evaluation only; pass --data, ",
         ),
-        ({"why": True}, "--why weighs the counts of all images; leave --stop-early out"),
+        ({"why": True}, "--why cannot be combined with --stop-early: it needs every image"),
     ],
 )
 def test_what_cannot_stop(tmp_path: Path, world: Path, asked: dict[str, Any], message: str) -> None:

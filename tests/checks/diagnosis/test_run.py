@@ -188,7 +188,7 @@ def test_the_cause_is_in_the_report_and_in_the_verdict(tmp_path: Path, other_wei
     assert told in finding["text"]
     assert finding["evidence"]["outcome"] == "named"
     assert len(finding["evidence"]["evidence"]) == len(results.attributions[0].evidence)
-    _, _, section = page.partition("## Why?")
+    _, _, section = page.partition("## Accuracy diagnosis")
     assert told in section
     rows = [line for line in section.splitlines() if line.startswith("|")]
     assert rows[0].startswith("| factor | swapped | images | another best class |")
@@ -429,7 +429,7 @@ def test_stand_ins_are_not_held_against_a_document(tmp_path: Path) -> None:
 @pytest.mark.parametrize("asked", [{"data": None}, {"checks": ("static",)}, {"weights": "none"}])
 def test_why_takes_images_accuracies_and_weights(tmp_path: Path, other_weights: Path, asked: dict[str, Any]) -> None:
     given = options(tmp_path, data_for(tmp_path / "data", other_weights / "tiny.bin", number=2))
-    with pytest.raises(InputError, match="--why: swaps are evaluated; give --data, accuracy among the"):
+    with pytest.raises(InputError, match="--why needs --data, --checks accuracy and weights: "):
         execute(preview(dataclasses.replace(given, **asked)), Recorder())
 
 

@@ -1,4 +1,4 @@
-"""Every cell that is wrong or may be, the gravest first, and what each file and all files come to. Pure functions."""
+"""Every cell that is wrong or may be, most severe first, and totals of each file and of all files. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,33 +6,36 @@ import dataclasses
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from harness.core.causes import RIGHT_ELSEWHERE, NoConvention, last, words
+from harness.core.evidence import NoMatch
+from harness.core.findings import SEVERITIES, Severity
 from harness.core.records import Claim, Finding, Outcome, Verdict
 from harness.tables.claims import Table
 
-SEVERITIES = ("error", "warning", "note")
 #: outcomes of cells about which the network itself was asked
 _MEASURED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.CONTRADICTED, Outcome.KNOWN_GAP)
 
 
 @dataclass(frozen=True)
 class Issue:
-    """Something to be mended: a cell, or a row where `claim` is None."""
+    """Something to fix in a document: a cell, or a row where `claim` is None."""
 
-    severity: Literal["error", "warning", "note"]
+    severity: Severity
     kind: str
     file: str
     line: int  #: 1-based
     source: str
     model: str
     claim: Claim | None
-    corrected: str | None  #: as the document would print it, in the unit of the claim; None where nothing tells
+    corrected: (
+        str | None
+    )  #: as the document would print it, in the unit of the claim; None where it cannot be determined
     cause: str
 
 
 def issues(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[Issue]:
-    """Contradicted cells and what is found besides, each cell once, with every cause that was found."""
+    """Contradicted cells and findings about cells, each cell once, with every cause that was found."""
     verdicts = list(verdicts)
     judged = {verdict.claim for verdict in verdicts if verdict.outcome in _MEASURED}
     found = [
@@ -45,23 +48,20 @@ def issues(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[Iss
             continue  # the network itself was counted
         found += issues_of(finding)
     merged: dict[Hashable, Issue] = {}
-    for entry in sorted(found, key=_gravity):
+    for entry in sorted(found, key=_rank):
         key = entry.claim or (entry.kind, entry.file, entry.line, entry.cause)
         first = merged.get(key)
         merged[key] = entry if first is None else merge_issues(first, entry)
-    return sorted(merged.values(), key=lambda entry: (_gravity(entry), entry.file, entry.line))
+    return sorted(merged.values(), key=lambda entry: (_rank(entry), entry.file, entry.line))
 
 
-def _gravity(entry: Issue) -> int:
+def _rank(entry: Issue) -> int:
     return SEVERITIES.index(entry.severity)
 
 
 def _contradicted(verdict: Verdict, releases: Sequence[Verdict]) -> Issue:
     """`releases` are the verdicts on the same cell, with each release that was asked."""
-    claim, evidence = verdict.claim, verdict.evidence
-    # how FLOPs are counted only other rows can tell
-    known = claim.metric != "flops" or evidence.get("expected_as_in_rows") or evidence.keys() & {"slipped", "exchanged"}
-    known = known and len({str(one.evidence.get("expected")) for one in releases}) == 1
+    claim = verdict.claim
     return Issue(
         "error",
         f"contradicted_{claim.metric}",
@@ -70,9 +70,16 @@ def _contradicted(verdict: Verdict, releases: Sequence[Verdict]) -> Issue:
         str(verdict.source),
         claim.row.model,
         claim,
-        evidence.get("expected") if known else None,
-        verdict.cause or "no convention reproduces it",
+        verdict.expected if _is_certain(verdict) and len({one.expected for one in releases}) == 1 else None,
+        verdict.cause or words([NoConvention()]) or "",
     )
+
+
+def _is_certain(verdict: Verdict) -> bool:
+    """Whether the expected figure can be suggested: only other rows can show how a column counts FLOPs."""
+    if verdict.claim.metric != "flops" or last(verdict.causes, RIGHT_ELSEWHERE) is not None:
+        return True
+    return isinstance(verdict.basis, NoMatch) and verdict.basis.expected_as_in_rows > 0
 
 
 def issues_of(finding: Finding) -> list[Issue]:
@@ -88,7 +95,7 @@ def issues_of(finding: Finding) -> list[Issue]:
 
 
 def merge_issues(first: Issue, other: Issue) -> Issue:
-    """The graver entry with the other's cause, and its correction where it has none of its own."""
+    """The more severe entry with the other's cause, and its correction where it has none of its own."""
     cause = first.cause if other.cause in first.cause else f"{first.cause.rstrip('.')}. {other.cause}"
     corrected = first.corrected if first.corrected is not None else other.corrected
     return dataclasses.replace(first, cause=cause, corrected=corrected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from harness.core.causes import Stated
 from harness.core.records import Claim, Failure, Outcome, Source, Verdict
 from harness.plan.options import Options
 from harness.plan.plan import Plan
@@ -21,17 +22,22 @@ def unmeasured(
     for claim, source in claims:
         if (claim, source) not in done:
             if "static" in options.checks:
-                found.append(Verdict(claim, source, Outcome.ERROR, cause=why_failed(claim, source, failures)))
+                found.append(failed(claim, source, failures))
             else:
                 found.append(not_asked(claim, source, "static is not in --checks"))
     return found
 
 
 def not_asked(claim: Claim, source: Source, reason: str) -> Verdict:
-    return Verdict(claim, source, Outcome.NOT_MEASURED, cause=reason, requested=False)
+    return Verdict(claim, source, Outcome.NOT_MEASURED, causes=(Stated(reason),), requested=False)
 
 
-def why_failed(claim: Claim, source: Source, failures: Sequence[Failure]) -> str:
+def failed(claim: Claim, source: Source, failures: Sequence[Failure]) -> Verdict:
+    """The verdict on a cell that was asked for and could not be measured."""
+    return Verdict(claim, source, Outcome.ERROR, causes=(Stated(_why_failed(claim, source, failures)),))
+
+
+def _why_failed(claim: Claim, source: Source, failures: Sequence[Failure]) -> str:
     own = [f for f in failures if f.source == str(source) and f.model in (None, claim.row.model)]
     resolved = [f for f in failures if f.source == str(source) and f.stage == "static"]
     return (own or resolved or [Failure("", None, "static", "it was not measured")])[0].message

@@ -43,7 +43,7 @@ def prepare(
         del ready[source]
         planned = planned.with_release(source, own)
         text = f"{source}, which the table names, cannot be installed here; its rows are checked against {own}. {error}"
-        said.append(Finding("another_release", "warning", str(own), "", text, {"documented": str(source)}))
+        said.append(Finding("another_release", str(own), "", text, {"documented": str(source)}))
     ready |= all_of([source for source in planned.sources if source not in ready])
     installed = {}
     for source, found in ready.items():

@@ -49,7 +49,7 @@ class Results:
 
     @cached_property
     def entries(self) -> list[issues.Issue]:
-        """What is to be mended in the documents."""
+        """What is to be fixed in the documents."""
         return issues.issues(self.verdicts, self.findings)
 
     @cached_property
@@ -89,7 +89,7 @@ class Results:
 
     @property
     def exit_status(self) -> int:
-        """See verdicts.exit_status; a table of which no row is of a source that can be asked does not pass either."""
+        """See exit_status(); a table of which no row is of a source that can be asked does not pass either."""
         nothing = bool(self.verdicts) and not self.plan.targets
         failures = len(self.failures) + len(self.problems) + nothing
         return results.exit_status(self.verdicts, failures, self.pairs, self.findings)
@@ -101,7 +101,7 @@ def exit_status(
     """0: every cell holds, or was not asked for; 1: something is contradicted; 2: something could not be measured.
 
     Two sources that document one model and run different functions contradict each other, and so does a row that
-    cannot be true, whatever is measured.
+    cannot be true, regardless of measurement.
 
     A run without a single cell has proven nothing and does not pass.
     """
@@ -119,7 +119,7 @@ def exit_status(
 
 
 def wrong_by_themselves(findings: Iterable[Finding]) -> dict[Claim, list[str]]:
-    """The claims of rows that cannot be true whatever is measured, or are not what the source publishes, and why."""
+    """Claims that are wrong regardless of measurement, or are not what the source publishes, and why."""
     found: dict[Claim, list[str]] = {}
     for finding in findings:
         if finding.severity == "error" and finding.row is not None:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.checks import not_measured, prepare
-from harness.checks.accuracy import demonstration, verdicts
-from harness.checks.accuracy import run as rows
-from harness.checks.accuracy.run import unofficial_checkpoints
-from harness.checks.counts import findings
-from harness.checks.counts import run as counting
-from harness.checks.diagnosis import run as inquiry
+from harness.checks.accuracy import demonstration
+from harness.checks.accuracy import run as accuracy
+from harness.checks.accuracy import verdicts as accuracy_verdicts
+from harness.checks.counts import findings as count_findings
+from harness.checks.counts import run as counts
+from harness.checks.diagnosis import run as diagnosis
 from harness.checks.diagnosis import wording
 from harness.checks.diagnosis.attribution import Attribution
-from harness.checks.documents import duplicates, upstream, upstream_documents
-from harness.checks.documents.page_claims import page_findings
-from harness.checks.documents.plausibility import impossible_figures
-from harness.checks.documents.run import reading_notes
+from harness.checks.documents import run as documents
+from harness.checks.documents.run import UpstreamResults
+from harness.checks.documents.upstream import with_upstream
 from harness.checks.equivalence import findings as equivalence_findings
-from harness.checks.equivalence import run as comparisons
+from harness.checks.equivalence import run as equivalence
+from harness.checks.equivalence.run import EquivalenceResults, PairedRuns
 from harness.checks.results import Results
 from harness.core.errors import InputError
-from harness.core.records import Finding, Row, Run, Source, Verdict
+from harness.core.records import Failure, Finding, Row, Run, Source, Static, Verdict
 from harness.dataset.image_set import ImageSet
+from harness.execution.environments import Installed
 from harness.execution.session import Cluster, Progress, Session
 from harness.execution.store import Store
 from harness.plan import known_gaps
@@ -32,79 +34,153 @@ from harness.plan.plan import Plan
 from harness.plan.preview import Preview
 
 
+@dataclass(frozen=True)
+class Measurements:
+    """Everything that was measured in one run, and what the judgement needs to know of it."""
+
+    options: Options
+    plan: Plan
+    weights_source: str  #: where checkpoints come from: auto, none or a folder
+    images: ImageSet | None
+    installed: Mapping[Source, Installed]
+    statics: Mapping[tuple[Row, Source], Static]
+    counts: tuple[Verdict, ...]  #: on FLOPs and parameters, whose judgement asks for further networks
+    runs: Mapping[tuple[Row, Source], list[Run]]
+    demonstration: Run | None
+    upstream: UpstreamResults
+    equivalence: EquivalenceResults
+    paired: tuple[PairedRuns, ...]
+    attributions: tuple[Attribution, ...]
+    notes: MeasurementNotes
+    failures: tuple[Failure, ...]
+    evaluation_failures: tuple[Failure, ...]  #: those of `failures` before accuracies were diagnosed
+
+
+@dataclass(frozen=True)
+class MeasurementNotes:
+    """Findings that measuring itself led to."""
+
+    other_releases: tuple[Finding, ...]  #: of sources whose documented release cannot be installed
+    demonstration: tuple[Finding, ...]
+    self_descriptions: tuple[Finding, ...]  #: sources that prepare images otherwise than they say
+
+
 def execute(seen: Preview, progress: Progress) -> Results:
     """Runs all that was asked for. Raises InputError before anything is measured; later trouble is in the results."""
-    options, planned, images, choice = seen.options, seen.planned, seen.images, seen.weights
+    measurements = measure(seen, progress)
+    verdicts = judge(measurements)
+    found = findings(measurements, verdicts)
+    return _results(measurements, verdicts, found)
+
+
+def measure(seen: Preview, progress: Progress) -> Measurements:
+    """Prepares the environments and asks the sources, check by check."""
+    options, images, weights_source = seen.options, seen.images, seen.weights
+    session = _session(options, progress)
+    planned, installed, other_releases = prepare.prepare(seen.planned, options.sources, session)
+    built = counts.build(planned, installed, session)
+    count_verdicts = counts.judge(planned, built, installed, session) if "static" in options.checks else []
+    runs: dict[tuple[Row, Source], list[Run]] = {}
+    if "accuracy" in options.checks and images is not None and weights_source != "none":
+        runs = accuracy.evaluate_rows(planned, options, weights_source, images, built, installed, session)
+    shown = not_shown = None
+    if "accuracy" in options.checks and images is None:
+        shown, not_shown = demonstration.run(installed, session)
+    upstream_results = documents.measure(planned, built, installed, options.upstream, session)
+    compared = equivalence.compare_sources(planned, options, built, installed, images, session)
+    paired = equivalence.paired_runs(planned, runs, images)
+    evaluation_failures = tuple(session.failures)
+    attributions: list[Attribution] = []
+    self_descriptions: list[Finding] = []
+    if options.why and images is not None:
+        attributions, self_descriptions = diagnosis.explain(
+            planned, weights_source, runs, paired, compared.pairs, images, installed, session
+        )
+    return Measurements(
+        options=options,
+        plan=planned,
+        weights_source=weights_source,
+        images=images,
+        installed=installed,
+        statics=built,
+        counts=tuple(count_verdicts),
+        runs=runs,
+        demonstration=shown,
+        upstream=upstream_results,
+        equivalence=compared,
+        paired=tuple(paired),
+        attributions=tuple(attributions),
+        notes=MeasurementNotes(tuple(other_releases), (not_shown,) if not_shown else (), tuple(self_descriptions)),
+        failures=tuple(session.failures),
+        evaluation_failures=evaluation_failures,
+    )
+
+
+def judge(measured: Measurements) -> list[Verdict]:
+    """A verdict on every cell, in the order of the table."""
+    planned, options = measured.plan, measured.options
+    judged = list(measured.counts)
+    judged += accuracy_verdicts.accuracy_verdicts(
+        planned.claims(),
+        measured.runs,
+        measured.images,
+        options,
+        measured.weights_source,
+        measured.evaluation_failures,
+        lambda row: accuracy.population(planned.page(row), options, measured.images),
+    )
+    judged = wording.with_causes(judged, measured.attributions)
+    judged += not_measured.unmeasured(planned.claims(), judged, options, measured.failures)
+    judged += not_measured.foreign(planned)
+    judged = known_gaps.apply_known_gaps(_in_order(judged, planned), planned.gaps)
+    return with_upstream(judged, measured.upstream.comparisons)
+
+
+def findings(measured: Measurements, verdicts: Sequence[Verdict]) -> list[Finding]:
+    """What is worth reporting next to the cells."""
+    built = dict(measured.statics)
+    of_documents = documents.findings(measured.plan, measured.upstream, built, measured.images, verdicts)
+    return [
+        *count_findings.findings(verdicts),
+        *of_documents.upstream,
+        *of_documents.page,
+        *measured.notes.demonstration,
+        *measured.notes.other_releases,
+        *of_documents.reading,
+        *_about_images(measured.images, measured.runs),
+        *accuracy.unofficial_checkpoints(measured.runs, built),
+        *equivalence_findings.pair_findings(measured.equivalence.pairs),
+        *wording.attribution_findings(measured.attributions),
+        *measured.notes.self_descriptions,
+        *measured.equivalence.page,
+        *of_documents.figures,
+    ]
+
+
+def _results(measured: Measurements, verdicts: Sequence[Verdict], found: Sequence[Finding]) -> Results:
+    return Results(
+        options=measured.options,
+        plan=measured.plan,
+        verdicts=tuple(verdicts),
+        findings=tuple(found),
+        failures=measured.failures,
+        runs=tuple(run for row_runs in measured.runs.values() for run in row_runs),
+        pairs=measured.equivalence.pairs,
+        preprocessing=measured.equivalence.preprocessing,
+        paired=measured.paired,
+        attributions=measured.attributions,
+        installed=measured.installed,
+        images=measured.images,
+        demonstration=measured.demonstration,
+        statics=measured.statics,
+    )
+
+
+def _session(options: Options, progress: Progress) -> Session:
     local = options.out / "store"
     store = Store(options.store or local, local)
     cluster = _cluster(options, progress)
-    session = Session(store, progress, options.device, options.batch_size, options.runtime, options.precision, cluster)
-    planned, installed, instead = prepare.prepare(planned, options.sources, session)
-    built = counting.build(planned, installed, session)
-    judged = counting.judge(planned, built, installed, session) if "static" in options.checks else []
-    runs: dict[tuple[Row, Source], list[Run]] = {}
-    if "accuracy" in options.checks and images is not None and choice != "none":
-        runs = rows.evaluate_rows(planned, options, choice, images, built, installed, session)
-    shown = demonstrated = None
-    if "accuracy" in options.checks and images is None:
-        shown, demonstrated = demonstration.run(installed, session)
-    documents, upstream_notes = upstream_documents.documents_of(installed, options.upstream, session)
-    beside = upstream_documents.beside_the_table(planned, built, installed, documents, session)
-    compared = comparisons.compare_sources(planned, options, built, installed, images, session)
-    side_by_side = comparisons.paired_runs(planned, runs, images)
-    judged += verdicts.accuracy_verdicts(
-        planned.claims(),
-        runs,
-        images,
-        options,
-        choice,
-        session.failures,
-        lambda row: rows.population(planned.page(row), options, images),
-    )
-    attributions: list[Attribution] = []
-    misdescribed: list[Finding] = []
-    if options.why and images is not None:
-        attributions, misdescribed = inquiry.explain(
-            planned, choice, runs, side_by_side, compared.pairs, images, installed, session
-        )
-    judged = wording.with_causes(judged, attributions)
-    judged += not_measured.unmeasured(planned.claims(), judged, options, session.failures)
-    judged += not_measured.foreign(planned)
-    judged = known_gaps.apply_known_gaps(_in_order(judged, planned), planned.gaps)
-    found = [
-        *findings.findings(judged),
-        *upstream.findings(beside, [v.claim for v in judged if v.measured is not None]),
-        *upstream_documents.contradicted(documents, built),
-        *upstream_notes,
-        *page_findings(planned, built),
-        *([demonstrated] if demonstrated else []),
-        *instead,
-        *reading_notes(planned),
-        *_images(images, runs),
-        *unofficial_checkpoints(runs, built),
-        *equivalence_findings.pair_findings(compared.pairs),
-        *wording.attribution_findings(attributions),
-        *misdescribed,
-        *compared.page,
-        *impossible_figures(planned, images),
-        *duplicates.repeated(planned.table.claims),
-    ]
-    return Results(
-        options,
-        planned,
-        tuple(upstream.beside_verdicts(judged, beside)),
-        tuple(found),
-        tuple(session.failures),
-        tuple(run for row_runs in runs.values() for run in row_runs),
-        compared.pairs,
-        compared.preprocessing,
-        tuple(side_by_side),
-        tuple(attributions),
-        installed,
-        images,
-        shown,
-        built,
-    )
+    return Session(store, progress, options.device, options.batch_size, options.runtime, options.precision, cluster)
 
 
 def _cluster(options: Options, progress: Progress) -> Cluster | None:
@@ -117,12 +193,12 @@ def _cluster(options: Options, progress: Progress) -> Cluster | None:
     return engine.Cluster(options.ray_address, options.ray_cpus, progress.stage, options.device)
 
 
-def _images(images: ImageSet | None, runs: Mapping[tuple[Row, Source], list[Run]]) -> list[Finding]:
+def _about_images(images: ImageSet | None, runs: Mapping[tuple[Row, Source], list[Run]]) -> list[Finding]:
     notes = images.notes if images else ()
     return [
-        *(Finding("data", "warning", "", "", f"Among the images, {note}.") for note in notes),
+        *(Finding("data", "", "", f"Among the images, {note}.") for note in notes),
         *(
-            Finding("labels", "error", str(run.source), run.documented_model, run.label_note)
+            Finding("labels", str(run.source), run.documented_model, run.label_note)
             for row_runs in runs.values()
             for run in row_runs
             if run.label_note

@@ -59,9 +59,9 @@ class Cell:
             pytest.fail("\n".join(wrong), pytrace=False)
         if verdict.outcome is Outcome.NOT_MEASURED:
             pytest.skip(f"not measured: {verdict.cause}")
-        if verdict.outcome is Outcome.KNOWN_GAP:
+        if verdict.outcome is Outcome.KNOWN_GAP and verdict.known_gap:
             # a gap that closed is an error verdict by then, so this is as strict as xfail(strict=True)
-            pytest.xfail(f"known gap: {verdict.evidence['known_gap']['reason']} {verdict.evidence['known_gap']['url']}")
+            pytest.xfail(f"known gap: {verdict.known_gap.reason} {verdict.known_gap.url}")
 
     def _verdict(self) -> Verdict:
         of_claim = [verdict for verdict in _results(self.config).verdicts if verdict.claim == self.claim]

@@ -11,6 +11,9 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from harness.adapters.base import Match
+from harness.core.causes import RIGHT_ELSEWHERE, Cause, last, words
+from harness.core.evidence import Basis, ListedGap, NoMatch, UpstreamFigure, evidence_mapping
+from harness.core.findings import Severity, severity_of
 
 Metric = Literal["top1", "top5", "flops", "params"]
 METRICS: tuple[Metric, ...] = ("top1", "top5", "flops", "params")
@@ -240,9 +243,28 @@ class Verdict:
     outcome: Outcome
     measured: float | None = None  #: under the plain meaning of the column; percent or count
     convention: str | None = None
-    cause: str | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    causes: tuple[Cause, ...] = ()  #: in the order in which they were found
+    basis: Basis | None = None  #: what the judgement rests on; None where nothing was measured
     requested: bool = True  #: False where the cell was not asked for, so that it cannot fail a run
+    known_gap: ListedGap | None = None  #: the entry of the known gaps that covers the cell
+    upstream: UpstreamFigure | None = None  #: what the source itself publishes for the cell
+
+    @property
+    def cause(self) -> str | None:
+        """The causes in words, for people; decide by `causes`."""
+        return words(self.causes)
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """The evidence as report.json has it, for people and for other programs; decide by `basis` and `causes`."""
+        return evidence_mapping(self.basis, self.causes, self.known_gap, self.upstream)
+
+    @property
+    def expected(self) -> str | None:
+        """What a contradicted count should say, as the document would print it; None where it cannot be determined."""
+        if misprint := last(self.causes, RIGHT_ELSEWHERE):
+            return misprint.expected
+        return self.basis.expected if isinstance(self.basis, NoMatch) else None
 
 
 @dataclass(frozen=True)
@@ -250,21 +272,41 @@ class Suspect:
     """A cell that a finding says is wrong, or may be."""
 
     claim: Claim
-    corrected: str | None = None  #: as the document would print it, in the unit of the claim; None where nothing tells
+    corrected: str | None = None  #: as the document would print it, in its unit; None where it cannot be determined
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a source, a model or a table that is worth saying beside the cells."""
+    """Something about a source, a model or a table that is worth reporting next to the cells.
 
-    kind: str
-    severity: Literal["error", "warning", "note"]
+    Raises ValueError where the kind is not registered in harness.core.findings, or does not allow the severity.
+    """
+
+    kind: str  #: a name in harness.core.findings.KINDS
     source: str
     model: str
     text: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     suspects: tuple[Suspect, ...] = ()
     row: Row | None = None  #: where it is, if it is about a row
+    #: that of the kind where none is given
+    severity: Severity = None  # type: ignore[assignment]  # set when it is constructed
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "severity", severity_of(self.kind, self.severity))
+
+    @classmethod
+    def about_row(
+        cls,
+        kind: str,
+        row: Row,
+        text: str,
+        evidence: Mapping[str, Any],
+        suspects: tuple[Suspect, ...] = (),
+        severity: Severity | None = None,
+    ) -> Finding:
+        """A finding about a row as the document has it, whatever release of its source is asked."""
+        return cls(kind, row.documented_source, row.model, text, evidence, suspects, row, severity_of(kind, severity))
 
 
 @dataclass(frozen=True)

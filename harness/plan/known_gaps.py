@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.core.causes import StaleGap
 from harness.core.errors import InputError
+from harness.core.evidence import ImagesEvaluated, ListedGap
 from harness.core.records import Outcome, PairResult, Verdict
 
 #: of the place that confirms a known gap, which reports show as a link
@@ -95,25 +97,23 @@ def apply_known_gaps(verdicts: Sequence[Verdict], gaps: Iterable[KnownGap]) -> l
             applied.append(verdict)
             continue
         printed, same = _measured_now(verdict, gap)
-        evidence = {**verdict.evidence, "known_gap": {"reason": gap.reason, "url": gap.url}}
+        listed = dataclasses.replace(verdict, known_gap=ListedGap(gap.reason, gap.url))
         if verdict.outcome is Outcome.CONTRADICTED and same:
-            applied.append(dataclasses.replace(verdict, outcome=Outcome.KNOWN_GAP, evidence=evidence))
+            applied.append(dataclasses.replace(listed, outcome=Outcome.KNOWN_GAP))
         else:
-            cause = (
-                f"the known gap listed for it is stale: it says that {gap.measured} is measured, but the cell is "
-                f"{verdict.outcome} and {printed} is measured. Correct or remove the entry"
-            )
-            applied.append(dataclasses.replace(verdict, outcome=Outcome.ERROR, cause=cause, evidence=evidence))
+            stale = StaleGap(gap.measured, str(verdict.outcome), printed)
+            applied.append(dataclasses.replace(listed, outcome=Outcome.ERROR, causes=(*verdict.causes, stale)))
     return applied
 
 
 def _measured_now(verdict: Verdict, gap: KnownGap) -> tuple[str, bool]:
     """What is measured, as the document would print it, and whether it is what the gap lists, or may be."""
     claim = verdict.claim
-    if "possible_percent" not in verdict.evidence:
+    part = verdict.basis.part if isinstance(verdict.basis, ImagesEvaluated) else None
+    if part is None:
         printed = claim.printed(verdict.measured) if verdict.measured is not None else "nothing"
         return printed, printed == gap.measured
-    low, high = verdict.evidence["possible_percent"]  # of a part of the images
+    low, high = part.possible_percent
     try:
         same = low - claim.step / 2 <= float(gap.measured) <= high + claim.step / 2
     except ValueError:

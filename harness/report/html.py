@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from harness.checks.results import Results
+from harness.core.evidence import ConventionMatch, NoMatch, PlainMatch
 from harness.core.records import Verdict
 from harness.report import gallery
 from harness.report import markdown as page
@@ -55,12 +56,14 @@ def _rendered(markdown: str) -> str:
 def evidence(verdict: Verdict) -> list[tuple[str, str]]:
     """What a verdict rests on, as names and values for a reader."""
     shown = [(key.replace("_", " "), _value(value)) for key, value in verdict.evidence.items() if key not in _SAID]
-    nearest = verdict.evidence.get("nearest") or []
-    shown += [("nearest", f"{one['value']}: {one['convention']}") for one in nearest]
-    if other := verdict.evidence.get("other_rows"):
-        shown.append(("as the other rows are counted", f"{other['value']}: {other['convention']}"))
-    if gap := verdict.evidence.get("known_gap"):
-        shown.append(("known gap", f"{gap['reason']} {gap['url']}"))
+    basis = verdict.basis
+    if isinstance(basis, NoMatch):
+        shown += [("nearest", f"{near.value}: {near.convention}") for near in basis.nearest]
+    if isinstance(basis, PlainMatch | ConventionMatch) and basis.other_rows:
+        other_rows = basis.other_rows
+        shown.append(("as the other rows are counted", f"{other_rows.value}: {other_rows.convention}"))
+    if gap := verdict.known_gap:
+        shown.append(("known gap", f"{gap.reason} {gap.url}"))
     return shown
 
 

@@ -91,7 +91,7 @@ def cell(verdict: Verdict) -> dict[str, Any]:
         "outcome": str(verdict.outcome),
         "convention": verdict.convention,
         "cause": verdict.cause,
-        "evidence": dict(verdict.evidence),
+        "evidence": verdict.evidence,
     }
 
 

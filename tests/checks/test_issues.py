@@ -9,6 +9,8 @@ import pytest
 from builders import claim, row, verdict
 
 from harness.checks.issues import Issue, Summary, issues, summaries, total
+from harness.core.causes import SlippedPoint
+from harness.core.evidence import NoMatch
 from harness.core.records import Claim, Finding, Outcome, Row, Source, Suspect
 from harness.tables.cells import Problem
 from harness.tables.claims import Table
@@ -18,19 +20,23 @@ PARAMS = claim("21.62", "params")
 
 
 def contradicted(of: Claim = FLOPS, expected: str | None = "9.035", cause: str | None = "no convention") -> Any:
-    evidence = {"expected": expected, "expected_as_in_rows": 3} if expected else {}
-    return verdict(Outcome.CONTRADICTED, of, cause=cause, evidence=evidence)
+    return verdict(Outcome.CONTRADICTED, of, cause=cause, basis=no_match(expected, 3) if expected else None)
+
+
+def no_match(expected: str, rows: int) -> NoMatch:
+    return NoMatch(20, (), expected, "by plain", rows)
 
 
 def finding(
     *suspects: Claim | Suspect,
-    kind: str = "impossible",
+    kind: str | None = None,
     severity: Literal["error", "warning", "note"] = "warning",
     text: str = "It cannot be.",
     of: Row | None = None,
 ) -> Finding:
     cells = tuple(one if isinstance(one, Suspect) else Suspect(one) for one in suspects)
-    return Finding(kind, severity, "timm==0.6.5", "network", text, {}, cells, of)
+    kind = kind or ("padded_digits" if severity == "note" else "upstream_different")
+    return Finding(kind, "timm==0.6.5", "network", text, {}, cells, of, severity)
 
 
 def test_a_contradicted_cell_is_an_error_with_what_it_should_be() -> None:
@@ -49,8 +55,8 @@ def test_no_other_outcome_is_to_be_mended(outcome: Outcome) -> None:
 def test_each_suspect_of_a_finding_is_an_entry() -> None:
     found = issues([], [finding(Suspect(FLOPS, "9.035"), PARAMS)])
     assert [(one.claim, one.corrected, one.severity, one.kind, one.line) for one in found] == [
-        (FLOPS, "9.035", "warning", "impossible", 5),
-        (PARAMS, None, "warning", "impossible", 5),
+        (FLOPS, "9.035", "warning", "upstream_different", 5),
+        (PARAMS, None, "warning", "upstream_different", 5),
     ]
 
 
@@ -84,7 +90,7 @@ def test_a_graver_entry_keeps_its_own_correction() -> None:
 
 def test_rows_are_told_apart_by_place_kind_and_cause() -> None:
     same = finding(of=row(1))
-    others = [finding(of=row(2)), finding(of=row(1), kind="other"), finding(of=row(1), text="Otherwise.")]
+    others = [finding(of=row(2)), finding(of=row(1), kind="upstream_other_size"), finding(of=row(1), text="Otherwise.")]
     assert len(issues([], [same, same])) == 1
     assert len(issues([], [same, *others])) == 4
 
@@ -175,10 +181,10 @@ def test_names_of_files_are_as_they_were_given() -> None:
 
 
 def test_how_flops_are_counted_is_no_correction_where_no_other_row_tells() -> None:
-    guess = verdict(Outcome.CONTRADICTED, FLOPS, cause="no", evidence={"expected": "9.035", "expected_as_in_rows": 0})
+    guess = verdict(Outcome.CONTRADICTED, FLOPS, cause="no", basis=no_match("9.035", 0))
     [one] = issues([guess], [])
     assert one.corrected is None
-    slipped = dataclasses.replace(guess, evidence={**guess.evidence, "slipped": True})
+    slipped = dataclasses.replace(guess, causes=(SlippedPoint("9.035", "G", "by plain"),))
     assert issues([slipped], [])[0].corrected == "9.035"
     params = claim("21.616", "params")
     assert issues([dataclasses.replace(guess, claim=params)], [])[0].corrected == "9.035"
@@ -187,7 +193,7 @@ def test_how_flops_are_counted_is_no_correction_where_no_other_row_tells() -> No
 def test_releases_that_disagree_correct_nothing() -> None:
     newer = dataclasses.replace(contradicted(), source=Source("timm", "0.6.13"))
     assert issues([contradicted(), newer], [])[0].corrected == "9.035"
-    other = dataclasses.replace(newer, evidence={"expected": "9.1", "expected_as_in_rows": 3})
+    other = dataclasses.replace(newer, basis=no_match("9.1", 3))
     assert issues([contradicted(), other], [])[0].corrected is None
-    holds = dataclasses.replace(newer, outcome=Outcome.REPRODUCED, evidence={})
+    holds = dataclasses.replace(newer, outcome=Outcome.REPRODUCED, basis=None)
     assert issues([contradicted(), holds], [])[0].corrected is None

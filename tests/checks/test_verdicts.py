@@ -15,6 +15,7 @@ from harness.checks.diagnosis.attribution import Outcome as Answer
 from harness.checks.diagnosis.wording import attribution_findings, with_causes
 from harness.checks.results import exit_status
 from harness.core.errors import InputError
+from harness.core.evidence import ConventionMatch, ImagesEvaluated, PartEvaluated
 from harness.core.records import Outcome, Row, Source, Static, Verdict
 from harness.plan.known_gaps import KnownGap, apply_known_gaps, read_known_gaps
 
@@ -171,7 +172,10 @@ def test_a_contradicted_figure_that_stands_in_another_row_is_said_to_be_a_copy()
 def test_a_counter_that_overlooks_most_of_the_networks_is_found_once() -> None:
     cells = [
         verdict(
-            Outcome.EXPLAINED, claim("0.016", of=row(i, f"b{i}")), convention="by mmcv", evidence={"share_seen": share}
+            Outcome.EXPLAINED,
+            claim("0.016", of=row(i, f"b{i}")),
+            convention="by mmcv",
+            basis=ConventionMatch("0.016", 2, 5, 2, 1e-6, share_seen=share),
         )
         for i, share in ((1, 0.0427), (2, 0.0351))
     ]
@@ -289,9 +293,10 @@ OFF = KnownGap("timm", "0.6.5", "network", "top1", "79.58", "76.40", "another ch
 
 def refuted(low: float, high: float, outcome: Outcome = Outcome.CONTRADICTED) -> Verdict:
     """On a part of the images, of all of which between `low` and `high` percent are right."""
+    possible = round(low * 1_000), round(high * 1_000)
     return verdict(
         outcome, claim("79.58", "top1"), measured=(low + high) / 2, cause="refuted",
-        evidence={"possible_percent": [low, high]},
+        basis=ImagesEvaluated(2_000, 1_200, 256, "0" * 64, part=PartEvaluated(100_000, possible, 0.05)),
     )  # fmt: skip
 
 
@@ -454,16 +459,20 @@ def attribution(answer: Answer = "named", **fields: Any) -> Attribution:
     return dataclasses.replace(told, **fields)
 
 
+EVALUATED = ImagesEvaluated(50_000, 39_391, 256, "0" * 64)
+
+
 def off(metric: Any = "top1", **fields: Any) -> Verdict:
     """A contradicted accuracy of row 1."""
-    return verdict(Outcome.CONTRADICTED, claim("79.582", metric), cause="off by 400", evidence={"count": 1}, **fields)
+    return verdict(Outcome.CONTRADICTED, claim("79.582", metric), cause="off by 400", basis=EVALUATED, **fields)
 
 
 def test_contradicted_accuracies_are_told_their_cause() -> None:
     for found in with_causes([off("top1"), off("top5")], [attribution()]):
         assert found.outcome is Outcome.CONTRADICTED
         assert found.cause == "off by 400. Top1 is off. The cause is the filter"
-        assert found.evidence == {"count": 1, "attribution": {"outcome": "named", "factors": ["filter"]}}
+        assert found.basis == EVALUATED
+        assert found.evidence == {**off().evidence, "attribution": {"outcome": "named", "factors": ["filter"]}}
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,4 @@ def run(installed: Mapping[Source, Installed], session: Session) -> tuple[Run | 
     del session.failures[failures:]
     if done is not None:
         return done, None
-    return None, Finding(
-        "demonstration", "warning", str(ready.source), row.model, f"The demonstration did not run: {reason}"
-    )
+    return None, Finding("demonstration", str(ready.source), row.model, f"The demonstration did not run: {reason}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from harness.checks.accuracy import confidence
+from harness.core.causes import Stated
+from harness.core.evidence import ImagesEvaluated, PartEvaluated
 from harness.core.records import Claim, Outcome, Run, Source, Verdict
 
 #: Images by which re-running one model in one framework may differ: 0.008 points, the 95th percentile of reported
@@ -52,29 +55,26 @@ class _Standing:
 
     decision: Literal["holds", "refuted"] | None
     text: str
-    evidence: dict[str, Any]
+    documented: float  #: right images that the documented percentage stands for
+    margin: float  #: right images by which the count may differ
+    part: PartEvaluated | None = None  #: where not all images were run
+    off: float | None = None  #: right images more than documented, where all were run
 
 
 def _standing(claim: Claim, run: Run, population: int) -> _Standing:
     allowed = allowed_counts(claim, population)
     documented, margin = sum(allowed) / 2, (allowed[1] - allowed[0]) / 2
-    evidence: dict[str, Any] = {"documented_count": documented, "allowed_images": margin}
     right = count(run, claim.metric)
     if run.images < population:
         part = confidence.judge(allowed, population, run.images, right)
-        evidence |= {
-            "population": population,
-            "possible_counts": part.possible,
-            "possible_percent": [100 * count / population for count in part.possible],
-            "error_rate": part.alpha,
-        }
-        return _Standing(part.decision, confidence.sentence(part), evidence)
+        seen = PartEvaluated(population, part.possible, part.alpha)
+        return _Standing(part.decision, confidence.sentence(part), documented, margin, seen)
     off = right - documented
     text = (
         f"off by {abs(off):.0f} of {run.images:,} images; allowed {margin:.0f} "
         f"(half the last digit and a noise floor of {NOISE_IMAGES} in {NOISE_OF:,})"
     )
-    return _Standing("holds" if abs(off) <= margin else "refuted", text, evidence | {"off_by_images": off})
+    return _Standing("holds" if abs(off) <= margin else "refuted", text, documented, margin, off=off)
 
 
 def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population: int | None, identity: str) -> Verdict:
@@ -88,15 +88,13 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
     run = plain_run(size, runs)
     at_size = size in (None, run.input_size)
     measured = accuracy(run, claim.metric) if at_size else None
-    evidence: dict[str, Any] = {
-        "images": run.images,
-        "count": count(run, claim.metric),
-        "input_size": run.input_size,
-        "checkpoint_sha256": run.checkpoint.sha256,
-    }
+    basis = ImagesEvaluated(run.images, count(run, claim.metric), run.input_size, run.checkpoint.sha256)
+
+    def verdict(outcome: Outcome, convention: str | None, cause: str) -> Verdict:
+        return Verdict(claim, source, outcome, measured, convention, (Stated(cause),), basis)
 
     def unjudged(reason: str) -> Verdict:
-        return Verdict(claim, source, Outcome.NOT_MEASURED, None, None, reason, evidence, requested=True)
+        return dataclasses.replace(verdict(Outcome.NOT_MEASURED, None, reason), measured=None)
 
     if run.checkpoint.stand_in:
         return unjudged("stand-in weights, which say nothing about the documented accuracy")
@@ -108,10 +106,16 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
     if run.label_note:
         return unjudged(run.label_note)
     plain = _standing(claim, run, population)
-    evidence |= plain.evidence
+    basis = dataclasses.replace(
+        basis,
+        documented_count=plain.documented,
+        allowed_images=plain.margin,
+        part=plain.part,
+        off_by_images=plain.off,
+    )
     at = f"at {run.input_size} pixels"
     if at_size and plain.decision == "holds":
-        return Verdict(claim, source, Outcome.REPRODUCED, measured, at, plain.text, evidence)
+        return verdict(Outcome.REPRODUCED, at, plain.text)
     if at_size and plain.decision is None:
         return unjudged(plain.text)
     open_still = ""
@@ -122,13 +126,11 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
         text = f"at {other.input_size} pixels, the source's own input size"
         if found.decision == "holds":
             partly = f" ({found.text})" if other.images < population else ""
-            return Verdict(
-                claim, source, Outcome.EXPLAINED, measured, text, f"{plain.text}; reproduced {text}{partly}", evidence
-            )
+            return verdict(Outcome.EXPLAINED, text, f"{plain.text}; reproduced {text}{partly}")
         open_still = open_still if found.decision else f"{plain.text}; {text}, {found.text}"
     if not at_size:
         whose = "the column's" if claim.counted_at else "the row's"
         return unjudged(f"it was measured at {run.input_size} pixels only, not at {whose} {size}")
     if open_still:
         return unjudged(open_still)
-    return Verdict(claim, source, Outcome.CONTRADICTED, measured, at, plain.text, evidence)
+    return verdict(Outcome.CONTRADICTED, at, plain.text)

@@ -112,5 +112,5 @@ def unofficial_checkpoints(runs: Mapping[tuple[Row, Source], list[Run]], built: 
                     f"{row.model} of {source} was evaluated with {Path(used.file).name} ({used.sha256[:16]}), which is "
                     f"not the file that the source publishes: its SHA-256 begins with {prefix}."
                 )
-                found[source, used.sha256] = Finding("not_the_official_file", "warning", str(source), row.model, text)
+                found[source, used.sha256] = Finding("not_the_official_file", str(source), row.model, text)
     return list(found.values())

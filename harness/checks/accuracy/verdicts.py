@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from harness.checks.accuracy.metrics import registry
-from harness.checks.not_measured import not_asked, why_failed
-from harness.core.records import Claim, Failure, Outcome, Row, Run, Source, Verdict
+from harness.checks.not_measured import failed, not_asked
+from harness.core.records import Claim, Failure, Row, Run, Source, Verdict
 from harness.dataset.image_set import ImageSet
 from harness.plan.options import Options
 
@@ -39,5 +39,5 @@ def accuracy_verdicts(
         elif choice == "none":
             judged.append(not_asked(claim, source, "no weights were asked for: pass --weights auto or a folder"))
         else:
-            judged.append(Verdict(claim, source, Outcome.ERROR, cause=why_failed(claim, source, failures)))
+            judged.append(failed(claim, source, failures))
     return judged

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.checks.counts import judge
+from harness.checks.counts.column_convention import COMMON_ROWS, COMMON_SHARE, CommonConvention
+from harness.checks.counts.judge import judge
 from harness.checks.counts.matching import Judgement, Measured
 from harness.core.records import Claim, Outcome, Row, Source, Static, Verdict
 
@@ -21,7 +22,7 @@ def judge_static(claims: Sequence[tuple[Claim, Source]], statics: Mapping[tuple[
     measured = {
         column: [Measured(claim, statics[claim.row, column[0]]) for claim in group] for column, group in groups.items()
     }
-    first = {column: judge.judge(items) for column, items in measured.items()}
+    first = {column: judge(items) for column, items in measured.items()}
     verdicts = []
     for column, group in groups.items():
         source = column[0]
@@ -30,7 +31,7 @@ def judge_static(claims: Sequence[tuple[Claim, Source]], statics: Mapping[tuple[
             others = [
                 judged for other in first if other != column and _counts_alike(other, column) for judged in first[other]
             ]
-            judgements = judge.judge(measured[column], _customs(others), _custom(others))
+            judgements = judge(measured[column], _repeated_conventions(others), _common_convention(others))
         for claim, judged in zip(group, judgements, strict=True):
             verdicts.append(
                 Verdict(
@@ -39,8 +40,8 @@ def judge_static(claims: Sequence[tuple[Claim, Source]], statics: Mapping[tuple[
                     judged.outcome,
                     judged.plain,
                     judged.convention,
-                    judged.cause,
-                    judged.evidence,
+                    judged.causes,
+                    judged.basis,
                 )
             )
     return verdicts
@@ -51,15 +52,15 @@ def _counts_alike(column: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     return (column[0], *column[3:]) == (other[0], *other[3:])
 
 
-def _customs(judged: Iterable[Judgement]) -> set[str]:
-    """The conventions by which several figures are explained."""
-    texts = [one.convention for one in judged if one.outcome is Outcome.EXPLAINED and one.convention]
-    return {text for text in texts if texts.count(text) >= judge.COMMON_ROWS}
+def _repeated_conventions(judged: Iterable[Judgement]) -> set[str]:
+    """The conventions that explain several figures."""
+    texts = [figure.convention for figure in judged if figure.outcome is Outcome.EXPLAINED and figure.convention]
+    return {text for text in texts if texts.count(text) >= COMMON_ROWS}
 
 
-def _custom(judged: Iterable[Judgement]) -> tuple[str, int] | None:
-    """The convention by which nearly all figures are counted, and how many; None where there is no such."""
-    held = [one.convention for one in judged if one.outcome in (Outcome.REPRODUCED, Outcome.EXPLAINED)]
+def _common_convention(judged: Iterable[Judgement]) -> CommonConvention | None:
+    """The convention by which nearly all figures are counted; None where there is none."""
+    held = [figure.convention for figure in judged if figure.outcome in (Outcome.REPRODUCED, Outcome.EXPLAINED)]
     [(text, rows)] = Counter(held).most_common(1) or [(None, 0)]
-    common = rows >= max(judge.COMMON_ROWS, judge.COMMON_SHARE * len(held))
-    return (text, rows) if text is not None and common else None
+    is_common = rows >= max(COMMON_ROWS, COMMON_SHARE * len(held))
+    return CommonConvention(text, rows) if text is not None and is_common else None

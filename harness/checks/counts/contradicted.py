@@ -1,14 +1,15 @@
-"""What is said of a documented count that no convention gives: what it should be, and how it may have come about."""
+"""A documented count that no convention gives: what it should be, and which misprint may have caused it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
 from harness.checks.counts.conventions import Convention
 from harness.checks.counts.matching import CHANCE_ACCEPTED, Judgement, Measured, figure, tries
+from harness.core.causes import Cause, Expected, NoConvention, OneDigit, SlippedPoint, SlippedUnit
+from harness.core.evidence import NoMatch, PrintedValue
 from harness.core.records import UNITS, Outcome
 
 #: powers of ten by which a unit or a decimal point slips
@@ -19,39 +20,26 @@ _PRINTED_UNITS = ("K", "M", "G", "T")
 
 
 def contradicted(item: Measured, conventions: Sequence[Convention], usual: Convention, rows_alike: int) -> Judgement:
-    """`usual` is how the figure was probably counted, as that of so many other rows was."""
+    """The judgement on such a count; `usual` is how it was probably counted, as `rows_alike` other rows were."""
     claim = item.claim
     plain_value = conventions[0].value(item.static, item.size)
     expected_value = figure(usual, item)
     expected = claim.printed(expected_value) if expected_value is not None else None
     nearest = _nearest(item, conventions)
-    evidence: dict[str, Any] = {
-        "conventions_tried": tries(conventions, [item], 99),
-        "nearest": nearest,
-        "expected": expected,
-        "expected_convention": usual.text,
-        "expected_as_in_rows": rows_alike,
-    }
-    cause = "no convention reproduces it"
-    if nearest and nearest[0]["value"] == claim.text:
-        cause += (
-            f" better than chance: it is {nearest[0]['convention']}, but too few digits are printed, or too many other "
-            "rows are counted otherwise, to tell that from a coincidence"
-        )
+    basis = NoMatch(tries(conventions, [item], 99), nearest, expected, usual.text, rows_alike)
+    coincidence = nearest[0].convention if nearest and nearest[0].value == claim.text else None
+    causes: tuple[Cause, ...] = (NoConvention(coincidence),)
     if expected and _one_digit_apart(expected, claim.text):
-        evidence["one_digit"] = True
-        cause += f"; it is one digit away from {expected}, which is {usual.text}"
+        causes = (*causes, OneDigit(expected, usual.text))
     elif slip := _slipped(item, conventions, usual):
-        cause, evidence["expected"] = slip
-        evidence["slipped"] = True
+        causes = (slip,)
     elif expected:
-        cause += f"; expected {expected} ({usual.text})"
-    return Judgement(Outcome.CONTRADICTED, plain_value, usual.text, cause, evidence)
+        causes = (*causes, Expected(expected, usual.text))
+    return Judgement(Outcome.CONTRADICTED, plain_value, usual.text, causes, basis)
 
 
-def _slipped(item: Measured, conventions: Sequence[Convention], usual: Convention) -> tuple[str, str] | None:
-    """How the figure is right at another power of ten, by the usual convention or better than chance; and the right one
-    as it would be printed."""
+def _slipped(item: Measured, conventions: Sequence[Convention], usual: Convention) -> SlippedUnit | SlippedPoint | None:
+    """How the figure is right at another power of ten, by the usual convention or better than chance."""
     claim = item.claim
     for convention in (usual, *conventions):
         value = figure(convention, item)
@@ -66,10 +54,10 @@ def _slipped(item: Measured, conventions: Sequence[Convention], usual: Conventio
         if tried * len(_POWERS) * claim.step / claim.value > allowed:
             continue
         right = f"{Decimal(claim.text).scaleb(power):f}"
-        unit = next((sign for sign, one in UNITS.items() if one == UNITS[claim.unit] * 10.0**power), None)
+        unit = next((sign for sign, scale in UNITS.items() if scale == UNITS[claim.unit] * 10.0**power), None)
         if unit in _PRINTED_UNITS:
-            return f"the unit has slipped: it is {claim.text} {unit}, not {claim.unit} ({convention.text})", right
-        return f"the decimal point has slipped: it is {right} {claim.unit} ({convention.text})", right
+            return SlippedUnit(right, claim.text, unit, claim.unit, convention.text)
+        return SlippedPoint(right, claim.unit, convention.text)
     return None
 
 
@@ -84,12 +72,12 @@ def _one_digit_apart(a: str, b: str) -> bool:
     return a[first + 1 : second] in ("", ".") and a[first] == b[second] and a[second] == b[first]
 
 
-def _nearest(item: Measured, conventions: Sequence[Convention], count: int = 3) -> list[dict[str, str]]:
+def _nearest(item: Measured, conventions: Sequence[Convention], count: int = 3) -> tuple[PrintedValue, ...]:
     """The conventions that come closest to the documented figure, each printed value once."""
-    found: dict[str, tuple[float, str]] = {}
+    distances: dict[str, tuple[float, str]] = {}
     for convention in conventions:
         value = figure(convention, item)
         if value is not None:
-            found.setdefault(item.claim.printed(value), (abs(value - item.claim.value), convention.text))
-    ranked = sorted(found.items(), key=lambda entry: entry[1][0])[:count]
-    return [{"value": printed, "convention": text} for printed, (_, text) in ranked]
+            distances.setdefault(item.claim.printed(value), (abs(value - item.claim.value), convention.text))
+    ranked = sorted(distances.items(), key=lambda entry: entry[1][0])[:count]
+    return tuple(PrintedValue(printed, text) for printed, (_, text) in ranked)

@@ -65,7 +65,7 @@ class FlopsConvention:
     size: int | None = None  #: pixels; None is the row's own input size
     decimals: int | None = None  #: multiply-adds were rounded to so many decimals of a G before the factor
     binary: bool = False  #: G is 2**30
-    ratio: Fraction | None = None  #: a constant nobody can name
+    ratio: Fraction | None = None  #: a constant without a known meaning
     padding: int = 0
     cut: bool = False
 
@@ -138,7 +138,7 @@ def parameter_counts(static: Static) -> dict[str, float]:
     learnable = p["learnable"]
     counts = {
         "learnable parameters": learnable,
-        # what a tool prints comes before what somebody would have had to subtract by hand
+        # what a tool prints comes before what has to be subtracted by hand
         **{f"parameters by {tool}": count for tool, count in p["by_counter"].items()},
         **({FUSED: p["fused"], f"{FUSED}, without biases": p["fused"] - p["fused_biases"]} if p.get("fused") else {}),
         **({"learnable parameters without the frozen ones": learnable - p["frozen"]} if p.get("frozen") else {}),

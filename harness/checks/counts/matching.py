@@ -1,15 +1,17 @@
-"""A documented count beside the network that it is about, and how likely a wrong figure would match by chance."""
+"""A documented count with the network that it is about, and how likely a wrong figure would match by chance."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from scipy import stats
 
 from harness.checks.counts.conventions import Convention
+from harness.core.causes import Cause, words
+from harness.core.evidence import ConventionMatch, NoMatch, PlainMatch, evidence_mapping
 from harness.core.records import Claim, Outcome, Static
 
 #: An explanation is accepted if a wrong figure would match it with at most this probability.
@@ -22,7 +24,7 @@ CHANCE_PADDED = 1e-3
 
 @dataclass(frozen=True)
 class Measured:
-    """A claim beside the network that it is about."""
+    """A claim with the network that it is about."""
 
     claim: Claim
     static: Static
@@ -38,10 +40,20 @@ class Judgement:
     """What static measurements say about one claim."""
 
     outcome: Outcome
-    plain: float | None
+    plain: float | None  #: the count under the plain meaning of the column
     convention: str | None = None
-    cause: str | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    causes: tuple[Cause, ...] = ()
+    basis: PlainMatch | ConventionMatch | NoMatch | None = None
+
+    @property
+    def cause(self) -> str | None:
+        """The causes in words, as those of a verdict."""
+        return words(self.causes)
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """The evidence as report.json has it, as that of a verdict."""
+        return evidence_mapping(self.basis, self.causes)
 
 
 def figure(convention: Convention, item: Measured) -> float | None:

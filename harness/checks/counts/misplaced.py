@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from harness.checks.counts import misplaced
 from harness.checks.counts.conventions import Convention, flops_conventions, params_conventions
 from harness.checks.counts.matching import CHANCE_ACCEPTED, Measured, agrees, tries
+from harness.core.causes import Cause, Exchanged, MayBeCopied, OtherNetwork, SameFigureElsewhere
 from harness.core.records import UNITS, Claim, Outcome, Row, Source, Static, Verdict
 
 #: A figure of fewer digits stands in two rows by chance too often to say so.
@@ -36,18 +36,16 @@ def name_copies(verdicts: Sequence[Verdict], documented: Iterable[Claim]) -> lis
         others = [row for row in standing.get(figure(claim), ()) if row.number != claim.row.number]
         if claim.digits >= TELLING_DIGITS and claim.metric in ("flops", "params"):
             if others and verdict.outcome is Outcome.CONTRADICTED:
-                rows = [_row(row) for row in others]
-                cause = f"{verdict.cause}; the same figure stands in {', '.join(rows[:3])}"
-                verdict = dataclasses.replace(verdict, cause=cause, evidence={**verdict.evidence, "same_figure": rows})
-            true_of = [_row(row) for row in others if (row, claim.metric) in plainly]
+                verdict = _with_cause(verdict, SameFigureElsewhere(tuple(others)))
+            true_of = [row for row in others if (row, claim.metric) in plainly]
             if true_of and verdict.outcome is Outcome.EXPLAINED:
-                verdict = dataclasses.replace(verdict, evidence={**verdict.evidence, "may_be_copied_from": true_of[0]})
+                verdict = _with_cause(verdict, MayBeCopied(true_of[0]))
         named.append(verdict)
     return named
 
 
-def _row(row: Row) -> str:
-    return f"row {row.number} ({row.model} of {row.source})"
+def _with_cause(verdict: Verdict, cause: Cause) -> Verdict:
+    return dataclasses.replace(verdict, causes=(*verdict.causes, cause))
 
 
 def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Source], Static]) -> list[Verdict]:
@@ -62,19 +60,14 @@ def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Sour
             flops, params = claims["flops"], claims["params"]
             in_place = [_in_place_of(flops, params), _in_place_of(params, flops)]
             with_unit = [dataclasses.replace(flops, metric="params"), dataclasses.replace(params, metric="flops")]
-            if misplaced.belongs_to(in_place, [statics[row, source]]) is not None:
+            if belongs_to(in_place, [statics[row, source]]) is not None:
                 exchanged.update({(flops, source): params.text, (params, source): flops.text})
-            elif misplaced.belongs_to(with_unit, [statics[row, source]]) is not None:
+            elif belongs_to(with_unit, [statics[row, source]]) is not None:
                 exchanged.update(
                     {(flops, source): _in_unit_of(params, flops), (params, source): _in_unit_of(flops, params)}
                 )
-    cause = "FLOPs and parameters of the row have changed places"
     return [
-        dataclasses.replace(
-            v, cause=cause, evidence={**v.evidence, "exchanged": True, "expected": exchanged[v.claim, v.source]}
-        )
-        if (v.claim, v.source) in exchanged
-        else v
+        _with_cause(v, Exchanged(exchanged[v.claim, v.source])) if (v.claim, v.source) in exchanged else v
         for v in verdicts
     ]
 
@@ -96,32 +89,19 @@ def attribute_to_neighbours(
     verdicts: Sequence[Verdict], neighbours: Mapping[tuple[Row, Source], Sequence[Static]]
 ) -> list[Verdict]:
     """Names the network of the same source to which a row's contradicted figures belong, where one is found."""
-    causes: dict[tuple[Claim, Source], tuple[Static, str, float]] = {}
+    owners: dict[tuple[Claim, Source], OtherNetwork] = {}
     for (row, source), candidates in neighbours.items():
         wrong = [v.claim for v in verdicts if v.claim.row == row and v.source == source and _is_static_miss(v)]
         sets: list[list[Claim]] = [wrong] if wrong else []
         sets += [[claim] for claim in wrong] if len(wrong) > 1 else []
         for claims in sets:
-            found = misplaced.belongs_to(claims, candidates)
-            if found is not None:
-                static, texts, chance = found
+            match = belongs_to(claims, candidates)
+            if match is not None:
+                static, conventions, chance = match
                 for claim in claims:
-                    causes.setdefault((claim, source), (static, texts[claim.metric], chance))
-    attributed = []
-    for verdict in verdicts:
-        if (verdict.claim, verdict.source) in causes:
-            static, text, chance = causes[verdict.claim, verdict.source]
-            cause = f"the figure belongs to another network of {verdict.source.name}: {static.model} ({text})"
-            evidence = {
-                **verdict.evidence,
-                "belongs_to": static.model,
-                "belongs_to_convention": text,
-                "chance": chance,
-            }
-            attributed.append(dataclasses.replace(verdict, cause=cause, evidence=evidence))
-        else:
-            attributed.append(verdict)
-    return attributed
+                    owner = OtherNetwork(source.name, static.model, conventions[claim.metric], chance)
+                    owners.setdefault((claim, source), owner)
+    return [_with_cause(v, owners[v.claim, v.source]) if (v.claim, v.source) in owners else v for v in verdicts]
 
 
 def _is_static_miss(verdict: Verdict) -> bool:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.checks.counts import columns, misplaced
+from harness.core.causes import LOCATED
 from harness.core.records import Claim, Outcome, Row, Source, Static, Verdict
 from harness.execution.environments import Installed
 from harness.execution.session import Session
@@ -58,8 +59,8 @@ def _open(judged: Sequence[Verdict]) -> dict[Source, list[Row]]:
     """The rows of each source with figures that nothing explains yet."""
     rows: dict[Source, dict[Row, None]] = {}
     for verdict in judged:
-        told = verdict.evidence.keys() & {"belongs_to", "exchanged", "slipped", "one_digit", "same_figure"}
-        if verdict.outcome is Outcome.CONTRADICTED and not told:
+        located = any(isinstance(cause, LOCATED) for cause in verdict.causes)
+        if verdict.outcome is Outcome.CONTRADICTED and not located:
             rows.setdefault(verdict.source, {})[verdict.claim.row] = None
     return {source: list(found) for source, found in rows.items()}
 

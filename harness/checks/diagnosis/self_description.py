@@ -37,6 +37,4 @@ def misdescribed(source: str, model: str, known: Identified) -> list[Finding]:
     if not wrong:
         return []
     text = f"{source} does not prepare images for {model} as it says: it says {'; it says '.join(wrong)}."
-    return [
-        Finding("preprocessing_description", "warning", source, model, text, {"said": dict(said), "does": dict(does)})
-    ]
+    return [Finding("preprocessing_description", source, model, text, {"said": dict(said), "does": dict(does)})]

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from harness.checks.accuracy.judge import count
 from harness.checks.diagnosis.attribution import DOCUMENT, Agreement, Attribution, Outcome, Swap, Target, images_seen
 from harness.checks.equivalence.paired_accuracy import rounded
+from harness.core.causes import Diagnosed
+from harness.core.evidence import ImagesEvaluated
 from harness.core.records import Finding, Metric, Run, Verdict
 from harness.core.records import Outcome as CellOutcome
 
@@ -183,15 +185,13 @@ def with_causes(verdicts: Sequence[Verdict], attributions: Iterable[Attribution]
     given = []
     for verdict in verdicts:
         row = verdict.claim.row
-        size = row.input_size or verdict.evidence.get("input_size")
+        size = row.input_size
+        if size is None and isinstance(verdict.basis, ImagesEvaluated):
+            size = verdict.basis.input_size
         found = by_run.get((str(verdict.source), row.model, size))
         if found and verdict.claim.metric in ("top1", "top5") and verdict.outcome is CellOutcome.CONTRADICTED:
-            attribution = {"outcome": found.outcome, "factors": list(found.factors)}
-            said = f"{found.text[0].upper()}{found.text[1:]}"
-            cause = f"{verdict.cause}. {said}" if verdict.cause else said
-            verdict = dataclasses.replace(
-                verdict, cause=cause, evidence={**verdict.evidence, "attribution": attribution}
-            )
+            diagnosed = Diagnosed(found.outcome, tuple(found.factors), found.text)
+            verdict = dataclasses.replace(verdict, causes=(*verdict.causes, diagnosed))
         given.append(verdict)
     return given
 
@@ -201,11 +201,11 @@ def attribution_findings(attributions: Iterable[Attribution]) -> list[Finding]:
     return [
         Finding(
             "attribution",
-            "note" if one.outcome == "nothing_to_explain" else "warning",
             one.source,
             one.model,
             f"{one.source} {one.model} at {one.input_size} pixels: {one.text}.",
             dataclasses.asdict(one),
+            severity="note" if one.outcome == "nothing_to_explain" else "warning",
         )
         for one in attributions
     ]

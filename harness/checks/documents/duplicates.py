@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from harness.checks.counts.matching import ONE_IMAGE, paddings
 from harness.core.records import Claim, Finding, Metric, Row
@@ -44,10 +43,10 @@ def _rows(group: _Group) -> Iterator[Finding]:
             text = (
                 f"{row.model} stands in line {first.line} and again in line {row.line} with other figures ({figures})."
             )
-            yield _finding("duplicated_row", "warning", row, text, {**lines, "metrics": apart})
+            yield Finding.about_row("duplicated_row", row, text, {**lines, "metrics": apart})
         else:
             text = f"{row.model} stands in line {first.line} and again, with the same figures, in line {row.line}."
-            yield _finding("duplicated_row", "note", row, text, lines)
+            yield Finding.about_row("duplicated_row", row, text, lines, severity="note")
 
 
 def _accuracies(group: _Group) -> Iterator[Finding]:
@@ -65,7 +64,7 @@ def _accuracies(group: _Group) -> Iterator[Finding]:
                 f"{a.model} (line {a.line}) and {b.model} (line {b.line}) have the same {figures}. Chance would bring "
                 f"such a pair of rows about with probability {chance:.0e}; one may be a copy of the other."
             )
-            yield _finding("repeated_figure", "warning", b, text, {"metrics": same, "lines": [a.line, b.line]})
+            yield Finding.about_row("repeated_figure", b, text, {"metrics": same, "lines": [a.line, b.line]})
 
 
 def _chance(column: Sequence[Claim]) -> float:
@@ -89,8 +88,4 @@ def _padded(group: _Group) -> Iterator[Finding]:
                 f"The last {zeros} in {len(such)} of the {len(column)} figures of {metric} from {row.source} "
                 f"({', '.join(such[:3])}, …): they were rounded before and are less precise than they are printed."
             )
-            yield _finding("padded_digits", "note", row, text, {"metric": metric, "digits": digits})
-
-
-def _finding(kind: str, severity: Any, row: Row, text: str, evidence: Mapping[str, Any]) -> Finding:
-    return Finding(kind, severity, row.documented_source, row.model, text, evidence, row=row)
+            yield Finding.about_row("padded_digits", row, text, {"metric": metric, "digits": digits})

@@ -1,4 +1,4 @@
-"""What a page says beside its tables, against what was built."""
+"""What a page says outside of its tables, compared with what was built."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _self_contradictions(page: Page) -> list[Finding]:
     }
     return [
         Finding(
-            "page_contradicts_itself", "warning", "", "",
+            "page_contradicts_itself", "", "",
             f"The page resizes the short side to floor(input / {ratio}) and gives {stated} for an input of {size}, "
             f"but floor({size} / {ratio}) is {computed}.",
             {"file": shown_file(page.file or ""), "input_size": size, "stated": stated, "computed": computed},
@@ -51,7 +51,7 @@ def _operators(page: Page, row: Row, source: Source, static: Static) -> list[Fin
         activations = {kind: n for kind, n in static.operators.items() if kind.endswith(("LU", "LU6", "wish"))}
         found.append(
             Finding(
-                "operator_claim", "warning", str(source), row.model,
+                "operator_claim", str(source), row.model,
                 f"The page names {', '.join(missing)} among the common operators, but {row.model} as built by "
                 f"{source} runs none. Activations that it runs: "
                 f"{', '.join(f'{n} x {kind}' for kind, n in activations.items()) or 'none'}.",
@@ -62,7 +62,7 @@ def _operators(page: Page, row: Row, source: Source, static: Static) -> list[Fin
     if page.head and static.last_operators and head[-len(page.head) :] != page.head:
         found.append(
             Finding(
-                "head_claim", "warning", str(source), row.model,
+                "head_claim", str(source), row.model,
                 f"The page says that the head is {' and '.join(page.head)}; {row.model} as built by {source} ends in "
                 f"{', '.join(head)}.",
                 {"claimed": list(page.head), "built": list(head)},
@@ -89,7 +89,7 @@ def _preprocessing(page: Page, row: Row, source: Source, static: Static) -> list
         return []
     return [
         Finding(
-            "preprocessing_claim", "note", str(source), row.model,
+            "preprocessing_claim", str(source), row.model,
             f"{source} prepares images for {row.model} with {'; '.join(differences)}.",
             {"claimed": dict(claimed), "own": dict(own)},
         )
@@ -97,7 +97,7 @@ def _preprocessing(page: Page, row: Row, source: Source, static: Static) -> list
 
 
 def page_findings(planned: Plan, built: counting.Built) -> list[Finding]:
-    """What a page says besides its tables, against what was built."""
+    """What each page says outside of its tables, compared with what was built."""
     return [
         finding
         for file, page in planned.pages.items()

@@ -5,11 +5,10 @@ Pure functions on claims. A percentage outside 0..100 and a count of 0 or less n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from harness.checks.documents import plausibility
 from harness.core.records import Claim, Finding, Metric, Row, Suspect
 from harness.dataset.image_set import ImageSet
 from harness.plan.plan import Plan
@@ -64,8 +63,8 @@ def _impossible_percentage(claim: Claim, images: int) -> list[Finding]:
     possible = {count: f"{100 * count / images:.{claim.decimals}f}" for count in nearest}
     named = " and ".join(f"{text} ({count:,} images)" for count, text in possible.items())
     return [
-        _finding(
-            "impossible_percentage", "error", claim.row, [claim],
+        _wrong(
+            "impossible_percentage", [claim],
             f"The documented {claim.metric} of {claim.row.model}, {claim.text}, is no whole number of {images:,} "
             f"images (one image is {_short(100 / images)} points). The nearest that can be are {named}. A digit is "
             "wrong, or it was measured on other images or averaged.",
@@ -79,8 +78,8 @@ def _top5_below_top1(top1: Claim, top5: Claim) -> list[Finding]:
     if top5.value + top5.step / 2 >= top1.value - top1.step / 2:
         return []
     return [
-        _finding(
-            "top5_below_top1", "error", top1.row, [top1, top5],
+        _wrong(
+            "top5_below_top1", [top1, top5],
             f"{top1.row.model} has a top5 of {top5.text} below its top1 of {top1.text}, but an image that is right "
             "with the best class is right with the best five. The two may have changed places.",
             {},
@@ -110,8 +109,8 @@ def _out_of_bounds(row: Row, cells: dict[Metric, Claim], ratio: float) -> list[F
         return []
     low, high = _bounds(row)
     return [
-        _finding(
-            "flops_per_parameter", "warning", row, [cells["flops"], cells["params"]],
+        _wrong(
+            "flops_per_parameter", [cells["flops"], cells["params"]],
             f"{_figures(row, cells)} are {_short(ratio)} FLOPs per parameter{_at(row)}; every known ImageNet network "
             f"has between {_short(low)} and {_short(high)}. A unit has slipped, or a figure is another network's.",
             {"flops_per_parameter": ratio, "low": low, "high": high},
@@ -137,8 +136,8 @@ def _off_its_namesakes(row: Row, cells: dict[Metric, Claim], ratios: dict[Row, f
         return []
     theirs = ", ".join(f"{_short(ratio)} by {other.source} (row {other.number})" for other, ratio in namesakes.items())
     return [
-        _finding(
-            "flops_per_parameter", "warning", row, [cells["flops"], cells["params"]],
+        _wrong(
+            "flops_per_parameter", [cells["flops"], cells["params"]],
             f"{_figures(row, cells)} are {_short(ratios[row])} FLOPs per parameter{_at(row)}, but the table has "
             f"{theirs} for the same model. More than a factor of {NAMESAKES_DIFFER:g} is no way of counting: a digit "
             f"or a unit has slipped, here or there.",
@@ -153,20 +152,11 @@ def _off_its_namesakes(row: Row, cells: dict[Metric, Claim], ratios: dict[Row, f
     ]  # fmt: skip
 
 
-def _finding(
-    kind: str, severity: Any, row: Row, documented: Sequence[Claim], text: str, evidence: dict[str, Any]
-) -> Finding:
+def _wrong(kind: str, documented: Sequence[Claim], text: str, evidence: Mapping[str, Any]) -> Finding:
+    """A finding about claims of one row, each of which may be the wrong one."""
     figures = {claim.metric: f"{claim.text} {claim.unit}".strip() for claim in documented}
-    return Finding(
-        kind,
-        severity,
-        row.documented_source,
-        row.model,
-        text,
-        {"documented": figures, **evidence},
-        tuple(map(Suspect, documented)),
-        row,
-    )
+    suspects = tuple(map(Suspect, documented))
+    return Finding.about_row(kind, documented[0].row, text, {"documented": figures, **evidence}, suspects)
 
 
 def _figures(row: Row, cells: dict[Metric, Claim]) -> str:
@@ -191,9 +181,9 @@ def impossible_figures(planned: Plan, images: ImageSet | None) -> list[Finding]:
     for file, page in planned.pages.items():
         claims = [claim for claim in planned.table.claims if claim.row.file == file]
         if page.data is None:
-            found += plausibility.impossible(claims)
+            found += impossible(claims)
         elif images is not None and page.is_about(images):
-            found += plausibility.impossible(claims, len(images.images))
+            found += impossible(claims, len(images.images))
         else:  # how many images they are of is not known
-            found += [one for one in plausibility.impossible(claims) if one.kind != "impossible_percentage"]
+            found += [finding for finding in impossible(claims) if finding.kind != "impossible_percentage"]
     return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness.checks.counts.matching import ONE_IMAGE
+from harness.core.evidence import UpstreamFigure
 from harness.core.records import Claim, Finding, Metric, Row, Source, Suspect, Verdict
 from harness.tables.cells import Cell, RawTable
 from harness.tables.claims import Table
@@ -190,13 +191,13 @@ def findings(compared: Iterable[UpstreamComparison], judged: Iterable[Claim]) ->
         found.append(
             Finding(
                 f"upstream_{one.status}",
-                "error" if one.same_row or one.status == "other_model" else "warning",
                 str(one.source),
                 claim.row.model,
                 text,
                 {"upstream": one.upstream.text, "document": place},
                 (Suspect(claim, _as_printed(one)),),
                 claim.row,
+                "error" if one.same_row or one.status == "other_model" else "warning",
             )
         )
     return found
@@ -208,22 +209,21 @@ def _as_printed(one: UpstreamComparison) -> str | None:
     return None if fewer or one.claim.metric == "flops" else one.claim.printed(one.upstream.value)
 
 
-def beside_verdicts(verdicts: Iterable[Verdict], compared: Iterable[UpstreamComparison]) -> list[Verdict]:
-    """Verdicts with what upstream has in their evidence."""
+def with_upstream(verdicts: Iterable[Verdict], compared: Iterable[UpstreamComparison]) -> list[Verdict]:
+    """Verdicts with what the source itself publishes."""
     known = {(one.claim, one.source): one for one in compared}
     return [
-        replace(v, evidence={**v.evidence, "upstream": _evidence(known[v.claim, v.source])})
-        if (v.claim, v.source) in known
-        else v
+        replace(v, upstream=_evidence(known[v.claim, v.source])) if (v.claim, v.source) in known else v
         for v in verdicts
     ]
 
 
-def _evidence(one: UpstreamComparison) -> dict[str, Any]:
-    theirs = one.upstream
-    return {
-        "status": one.status,
-        "figure": f"{theirs.text} {theirs.unit}".strip(),
-        "document": theirs.row.place,
-        **({"owner": one.owner.own, "owner_document": one.owner.row.place} if one.owner else {}),
-    }
+def _evidence(comparison: UpstreamComparison) -> UpstreamFigure:
+    published_claim, owner = comparison.upstream, comparison.owner
+    return UpstreamFigure(
+        comparison.status,
+        f"{published_claim.text} {published_claim.unit}".strip(),
+        published_claim.row.place,
+        owner.own if owner else None,
+        owner.row.place if owner else None,
+    )

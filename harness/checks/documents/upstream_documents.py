@@ -47,7 +47,7 @@ def documents_of(
         found[source] = upstream.published(table, source.name, own)
         problems += table.problems
     notes = [
-        Finding("upstream_unread", "note", "", "", f"{one}. It is left out of what upstream has.", one.entry)
+        Finding("upstream_unread", "", "", f"{one}. It is left out of what upstream has.", one.entry)
         for one in problems
     ]
     return found, notes
@@ -74,14 +74,14 @@ def _sources_of(sheet: RawTable, installed: Mapping[Source, Installed], session:
     return [source for source, count in known.items() if count == most]
 
 
-def beside_the_table(
+def compare_with_upstream(
     planned: Plan,
     built: Built,
     installed: Mapping[Source, Installed],
     documents: Mapping[Source, Sequence[Published]],
     session: Session,
 ) -> list[upstream.UpstreamComparison]:
-    """Every claim beside upstream's."""
+    """Every claim compared with what its source publishes."""
     claims: dict[tuple[Row, Source], list[Claim]] = {}
     for claim, source in planned.claims():
         claims.setdefault((claim.row, source), []).append(claim)
@@ -125,4 +125,4 @@ def _contradicted(source: Source, file: str, cells: Sequence[Verdict]) -> Findin
     models = ", ".join(dict.fromkeys(v.claim.row.model for v in cells))
     text = f"Upstream's own document has counts that are wrong: {said}."
     place = {"file": file, "line": cells[0].claim.row.line}
-    return Finding("upstream_contradicted", "warning", str(source), models, text, place)
+    return Finding("upstream_contradicted", str(source), models, text, place)

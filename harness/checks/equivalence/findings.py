@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Literal
 
+from harness.core.findings import Severity
 from harness.core.records import Finding, PairResult
 
 
@@ -20,11 +20,11 @@ def pair_findings(pairs: Iterable[PairResult]) -> list[Finding]:
             continue
         if pair.outcome == "stale_gap":
             text = f"{pair.a} and {pair.b}, {pair.model}: {pair.reason}."
-            found.append(Finding("stale_gap", "error", sources, pair.model, text))
+            found.append(Finding("stale_gap", sources, pair.model, text))
             continue
         if pair.outcome == "no_correspondence":
             text = f"The weights of {pair.model} cannot be moved from {pair.a} to {pair.b}: {pair.reason}."
-            found.append(Finding("no_correspondence", "error", sources, pair.model, text))
+            found.append(Finding("no_correspondence", sources, pair.model, text))
             continue
         text = f"{pair.a} and {pair.b} run different functions as {pair.model} with the same weights"
         first = pair.divergence
@@ -39,8 +39,8 @@ def pair_findings(pairs: Iterable[PairResult]) -> list[Finding]:
             "max_abs_diff": pair.max_abs_diff,
             "images": pair.images,
         }
-        severity: Literal["warning", "error"] = "warning" if pair.known_gap else "error"
-        found.append(Finding("different_function", severity, sources, pair.model, text, evidence))
+        severity: Severity = "warning" if pair.known_gap else "error"
+        found.append(Finding("different_function", sources, pair.model, text, evidence, severity=severity))
     return found
 
 
@@ -52,7 +52,7 @@ def _wired_differently(pair: PairResult, sources: str) -> Finding:
         f"{number} layer{'s are' if number > 1 else ' is'} built or fed differently, first {first.layer_a} "
         f"({first.text_a}; in {pair.b}: {first.layer_b}, {first.text_b}). With other weights it may show."
     )
-    return Finding("wired_differently", "warning", sources, pair.model, text, {"layers": number})
+    return Finding("wired_differently", sources, pair.model, text, {"layers": number})
 
 
 def pair_sentence(pair: PairResult) -> str:

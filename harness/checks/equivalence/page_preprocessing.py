@@ -51,7 +51,7 @@ def against_page(source: str, model: str, prepared: Mapping[str, Path], page: Ma
         held += ["aspect ratio", "centre crop bit for bit"]
         held += ["mean and std"] if {"mean", "std"} <= page.keys() else []
         text = f"{source} {model}: preprocessing matches the page on all {len(prepared)} images ({', '.join(held)})."
-        return [Finding("preprocessing_parity", "note", source, model, text, {"images": len(prepared)})]
+        return [Finding("preprocessing_parity", source, model, text, {"images": len(prepared)}, severity="note")]
     findings = []
     for (step, what), where in found.items():
         image, worst = max(where, key=lambda pair: pair[1].difference)
@@ -61,7 +61,7 @@ def against_page(source: str, model: str, prepared: Mapping[str, Path], page: Ma
         )
         evidence = {"step": step, "images": len(where), "of": len(prepared), "worst_image": image}
         evidence |= {"what": what, "detail": worst.detail, "max_difference": worst.difference, "unit": worst.unit}
-        findings.append(Finding("preprocessing_parity", "warning", source, model, text, evidence))
+        findings.append(Finding("preprocessing_parity", source, model, text, evidence))
     return findings
 
 

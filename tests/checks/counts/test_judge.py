@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import pytest
 from builders import claim, measured, row, static
 
-from harness.checks.counts.judge import CHANCE_ACCEPTED, CHANCE_ACCEPTED_BESIDE, judge, left_out_types
-from harness.checks.counts.matching import Judgement, Measured, paddings
+from harness.checks.counts.column_convention import CHANCE_ACCEPTED_AGAINST_COLUMN, CommonConvention
+from harness.checks.counts.judge import judge, left_out_types
+from harness.checks.counts.matching import CHANCE_ACCEPTED, Judgement, Measured, paddings
 from harness.checks.counts.misplaced import belongs_to
 from harness.core.records import Outcome, Static
 
@@ -299,7 +300,7 @@ def test_as_many_rows_as_agree_otherwise_are_believed_as_if_they_stood_alone() -
     texts += [f"{2 * n.multiply_adds[224]['plain'] / 1e9:.2f}" for n in networks[2:]]
     judged = judge([measured(text, n, i) for i, (text, n) in enumerate(zip(texts, networks, strict=True), start=1)])
     assert outcomes(judged) == [REPRODUCED, REPRODUCED, EXPLAINED, EXPLAINED]
-    assert judged[2].evidence["chance"] > CHANCE_ACCEPTED_BESIDE
+    assert judged[2].evidence["chance"] > CHANCE_ACCEPTED_AGAINST_COLUMN
 
 
 def test_of_two_explanations_for_as_many_rows_the_one_by_the_sources_own_tool_is_taken() -> None:
@@ -482,15 +483,15 @@ BY_PLAIN = "multiply-adds by plain, at the row's input size"
 
 def test_a_figure_of_one_digit_holds_by_the_custom_of_the_sources_other_tables() -> None:
     item = measured("0.06", static(at_256=0.0585e9))
-    [judged] = judge([item], {BY_PLAIN}, (BY_PLAIN, 40))
+    [judged] = judge([item], {BY_PLAIN}, CommonConvention(BY_PLAIN, 40))
     assert (judged.outcome, judged.convention) == (EXPLAINED, BY_PLAIN)
     assert judged.evidence["chance"] == pytest.approx(0.01 / 0.06)
     assert judge([item], {BY_PLAIN})[0].outcome is CONTRADICTED
-    assert judge([measured("0.07", item.static)], {BY_PLAIN}, (BY_PLAIN, 40))[0].outcome is CONTRADICTED
+    assert judge([measured("0.07", item.static)], {BY_PLAIN}, CommonConvention(BY_PLAIN, 40))[0].outcome is CONTRADICTED
 
 
 def test_a_figure_that_misses_the_custom_is_told_what_it_should_be_by_it() -> None:
-    [judged] = judge([measured("0.149", static(at_256=0.15162e9))], {BY_PLAIN}, (BY_PLAIN, 40))
+    [judged] = judge([measured("0.149", static(at_256=0.15162e9))], {BY_PLAIN}, CommonConvention(BY_PLAIN, 40))
     assert judged.outcome is CONTRADICTED
     assert judged.evidence["expected"] == "0.152"
     assert (judged.evidence["expected_convention"], judged.evidence["expected_as_in_rows"]) == (BY_PLAIN, 40)
@@ -499,7 +500,7 @@ def test_a_figure_that_misses_the_custom_is_told_what_it_should_be_by_it() -> No
 def test_rows_that_agree_on_another_convention_are_no_matter_of_custom() -> None:
     small = static("small", at_256=0.0585e9)
     others = [(static(f"n{i}", at_256=value), 256, f"{2 * value / 1e9:.4f}") for i, value in enumerate((4.5173e9, 6e9))]
-    judged = judge(group([*others, (small, 256, "0.06")]), {BY_PLAIN}, (BY_PLAIN, 40))
+    judged = judge(group([*others, (small, 256, "0.06")]), {BY_PLAIN}, CommonConvention(BY_PLAIN, 40))
     assert outcomes(judged) == [REPRODUCED, REPRODUCED, CONTRADICTED]
 
 

@@ -10,13 +10,13 @@ from builders import TIMM, claim, row, verdict
 from harness.checks.documents.upstream import (
     Published,
     UpstreamComparison,
-    beside_verdicts,
     compare,
     findings,
     is_of,
     published,
     same,
     sheets,
+    with_upstream,
 )
 from harness.core.records import Claim, Metric, Outcome, Row
 from harness.tables.claims import claims_of
@@ -179,7 +179,7 @@ def test_verdicts_get_upstreams_figure_as_evidence() -> None:
     of = row(1, "a")
     top1 = claim("71.30", "top1", of)
     judged = verdict(Outcome.NOT_MEASURED, top1)
-    (found,) = beside_verdicts([judged], beside(of, "a_1xb1_in1k", top1))
+    (found,) = with_upstream([judged], beside(of, "a_1xb1_in1k", top1))
     assert found.evidence["upstream"] == {
         "status": "other_model",
         "figure": "70.10 %",
@@ -187,8 +187,8 @@ def test_verdicts_get_upstreams_figure_as_evidence() -> None:
         "owner": "b_1xb1_in1k",
         "owner_document": "timm==0.6.5/configs/net/metafile.yml:19",
     }
-    assert beside_verdicts([judged], []) == [judged]
-    assert found == dataclasses.replace(judged, evidence=found.evidence)
+    assert with_upstream([judged], []) == [judged]
+    assert found == dataclasses.replace(judged, upstream=found.upstream)
 
 
 def test_weights_that_the_row_names_are_those_that_are_meant() -> None:

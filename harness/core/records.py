@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from harness.adapters.base import Match
+from harness.adapters.base import Match, Parameters, Preprocessing
 
 Metric = Literal["top1", "top5", "flops", "params"]
 METRICS: tuple[Metric, ...] = ("top1", "top5", "flops", "params")
@@ -105,9 +105,9 @@ class Static:
     source: Source
     model: str  #: the source's own name
     input_size: int  #: pixels, as the source defines it
-    preprocessing: Mapping[str, Any]  #: fields of harness.adapters.base.Preprocessing
+    preprocessing: Preprocessing
     plain_counter: str  #: key of multiply_adds that counts convolutions and matrix products alone
-    parameters: Mapping[str, Any]  #: fields of harness.adapters.base.Parameters
+    parameters: Parameters
     multiply_adds: Mapping[int, Mapping[str, int]]  #: pixels -> counter -> multiply-adds
     failed_counters: Mapping[str, str]  #: counter -> why it could not count
     operators: Mapping[str, int]  #: kind of operation -> how often a forward pass runs it
@@ -157,7 +157,7 @@ class Run:
     model: str  #: the source's own name
     documented_model: str
     input_size: int  #: pixels
-    preprocessing: Mapping[str, Any]
+    preprocessing: Preprocessing
     checkpoint: CheckpointUsed
     images: int  #: scored
     top1_count: int
@@ -175,6 +175,28 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Divergence:
+    """The first operation whose outputs part although its inputs agree."""
+
+    layer_a: str
+    layer_b: str
+    kind_a: str
+    kind_b: str
+    why: str
+    difference: float | None  #: relative, 2-norm of the difference over that of a's output; None where infinite
+
+
+@dataclass(frozen=True)
+class WiringDifference:
+    """A layer whose attributes, or what leads to it from the layers before, is not the same in both networks."""
+
+    layer_a: str
+    layer_b: str
+    text_a: str
+    text_b: str
+
+
+@dataclass(frozen=True)
 class PairResult:
     """Two implementations of one model with the same weights, on the same prepared images."""
 
@@ -188,11 +210,11 @@ class PairResult:
     relative_diff: float | None = None  #: 2-norm of the difference of all logits over that of a's
     top1_agreement: float | None = None  #: share of images with the same best class
     top5_agreement: float | None = None  #: share of images with the same five best classes in the same order
-    divergence: Mapping[str, Any] | None = None  #: fields of divergence.Divergence
+    divergence: Divergence | None = None
     layers: tuple[
         tuple[str, float], ...
     ] = ()  #: relative difference after each layer with weights; see divergence.profile
-    wiring: tuple[Mapping[str, str], ...] = ()  #: fields of wiring.WiringDifference
+    wiring: tuple[WiringDifference, ...] = ()
     inventories: tuple[Mapping[str, int], ...] = ()  #: kind of operation -> count, of a and of b
     reason: str | None = None  #: why there is no correspondence, or what is stale
     known_gap: Mapping[str, str] | None = None  #: reason and url, where the difference is listed

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.core import codec
 from harness.core.errors import InputError
 from harness.core.files import sync_folder, write_whole
 from harness.execution.predictions import Predictions, identity_key, read_json
@@ -69,7 +70,8 @@ class Store:
 
     def save_static(self, identity: Mapping[str, Any], measured: Any) -> None:
         content = {"identity": identity, "measured": measured}
-        write_whole(self.root / "static" / f"{identity_key(identity)}.json", json.dumps(content, indent=1).encode())
+        lines = json.dumps(content, indent=1, default=codec.plain)
+        write_whole(self.root / "static" / f"{identity_key(identity)}.json", lines.encode())
 
     def predictions(self, identity: Mapping[str, Any]) -> Predictions:
         folder = self.root / "predictions" / identity_key(identity)

@@ -130,12 +130,12 @@ def apply_known_pairs(pairs: Iterable[PairResult], listed: Iterable[KnownPair]) 
         if entry is None or pair.outcome == "no_correspondence":
             applied.append(pair)
             continue
-        first = pair.divergence or {}
+        first = pair.divergence
         gap = {"reason": entry.reason, "url": entry.url}
-        if (first.get("kind_a"), first.get("kind_b")) == (entry.kind_a, entry.kind_b):
+        if first and (first.kind_a, first.kind_b) == (entry.kind_a, entry.kind_b):
             applied.append(dataclasses.replace(pair, known_gap=gap))
         else:
-            found = f"{first['kind_a']} against {first['kind_b']}" if first else "no such difference"
+            found = f"{first.kind_a} against {first.kind_b}" if first else "no such difference"
             reason = (
                 f"the known pair listed for it is stale: it says that {entry.kind_a} against {entry.kind_b} is where "
                 f"they part, but {found} was measured. Correct or remove the entry"

@@ -130,7 +130,7 @@ def test_a_killed_worker_takes_only_its_task_with_it(tmp_path: Path, monkeypatch
     message = heard[5][1]["message"]
     assert message.startswith(f"the worker of fake=={VERSION} was killed by SIGKILL;")
     assert "out of memory, try a smaller --batch-size" in message
-    assert "Its last words: it wrote nothing" in message
+    assert "Last log line: (the log is empty)" in message
     assert f"Full log: {tmp_path / 'logs/worker.log'}" in message
 
 
@@ -139,13 +139,13 @@ def test_an_adapter_that_cannot_be_imported_fails_every_task_with_its_last_words
     assert kinds(heard) == [(0, "failed"), (1, "failed")]
     for _, event in heard:
         assert "ended with status 1." in event["message"]
-        assert "Its last words: ModuleNotFoundError: No module named 'no_such_adapter'." in event["message"]
+        assert "Last log line: ModuleNotFoundError: No module named 'no_such_adapter'." in event["message"]
 
 
 def test_last_words_are_those_of_this_worker(tmp_path: Path) -> None:
     hear([static("tiny")], tmp_path, installed(module="no_such_adapter"))
     (event,) = [event for _, event in hear([static("tiny")], tmp_path, script(tmp_path, "exit 7"))]
-    assert "ended with status 7. Its last words: it wrote nothing." in event["message"]
+    assert "ended with status 7. Last log line: (the log is empty)." in event["message"]
     assert "No module named" in (tmp_path / "logs/worker.log").read_text(), "the log keeps what was there"
 
 
@@ -155,7 +155,7 @@ def test_last_words_are_not_those_of_another_run(tmp_path: Path) -> None:
     with log.open("ab") as other:  # as a worker of another run holds it
         fcntl.flock(other, fcntl.LOCK_EX)
         (event,) = [event for _, event in hear([static("tiny")], tmp_path, script(tmp_path, "echo mine >&2; exit 7"))]
-    assert f"Its last words: mine. Full log: {tmp_path / 'logs' / 'worker.2.log'}" in event["message"]
+    assert f"Last log line: mine. Full log: {tmp_path / 'logs' / 'worker.2.log'}" in event["message"]
     assert log.read_text() == ""
 
 
@@ -164,7 +164,7 @@ def test_a_worker_that_never_reads_its_job(tmp_path: Path) -> None:
     ready = script(tmp_path, f"echo started >> {tmp_path}/starts; echo no such library >&2; exit 3")
     heard = hear([big, static("twin")], tmp_path, ready)
     assert kinds(heard) == [(0, "failed"), (1, "failed")]
-    assert "ended with status 3. Its last words: no such library." in heard[0][1]["message"]
+    assert "ended with status 3. Last log line: no such library." in heard[0][1]["message"]
     assert (tmp_path / "starts").read_text() == "started\n", "what cannot start is not started for every task"
 
 

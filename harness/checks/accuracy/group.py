@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +14,7 @@ from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.engine import BLOCK, Engine, Local
 from harness.execution.environments import Installed
 from harness.execution.session import Session
+from harness.worker.protocol import RunEvent
 
 __all__ = ["Enough", "Evaluation", "EvaluationGroup", "evaluate"]
 
@@ -101,7 +102,7 @@ class EvaluationGroup:
                     one.report(0, 0.0)
                 self._engine = self._held.enter_context(_engine(self._session, self._installed))
 
-            def handle(index: int, event: Mapping[str, Any], works: Sequence[Any] = works) -> None:
+            def handle(index: int, event: RunEvent, works: Sequence[Any] = works) -> None:
                 one, ledger, _ = works[index]
                 one.handle(ledger, event)
 
@@ -122,4 +123,4 @@ def _engine(session: Session, installed: Installed) -> Engine:
     log = session.store.log(f"{installed.source.name}-{installed.source.version}")
     if session.cluster is not None:
         return session.cluster.engine(installed, log, session.device)
-    return Local(installed, log, session.device, session.progress.stage)
+    return Local(installed, log, session.device, session.progress.stage, session.note)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from harness.adapters.base import Precision, Preprocessing, Runtime
 from harness.checks.accuracy import certificate
 from harness.checks.accuracy.certificate import Deviation
 from harness.checks.accuracy.scores import PredictionTable
+from harness.core import codec
 from harness.core.records import Certificate, CheckpointUsed, Run
 from harness.dataset.image_set import ImageSet
 from harness.dataset.labels import label_shift
@@ -25,6 +27,8 @@ from harness.execution.predictions import Predictions, identity_key
 from harness.execution.session import Session
 from harness.worker.batches import TOP_K
 from harness.worker.images import ImageRef
+from harness.worker.protocol import Predicted, RunEvent, RunFailed
+from harness.worker.tasks import NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -109,15 +113,15 @@ class NetworkEvaluation:
             return []
         fast = ledger is self.fast and not self._plain
         runtime = self._session.runtime if fast else "native"
-        network = {
-            "model": self.evaluation.model,
-            "checkpoint": self.evaluation.checkpoint.file,
-            "match": self.evaluation.checkpoint.match,
-            "input_size": self.evaluation.input_size,
-            "runtime": runtime,
-            "precision": self._session.precision if fast else "fp32",
-            "conversion": str(self._conversion()) if runtime != "native" else None,
-        }
+        network = NetworkSpec(
+            model=self.evaluation.model,
+            checkpoint=self.evaluation.checkpoint.file,
+            match=self.evaluation.checkpoint.match,
+            input_size=self.evaluation.input_size,
+            runtime=cast(Runtime, runtime),
+            precision=cast(Precision, self._session.precision if fast else "fp32"),
+            conversion=str(self._conversion()) if runtime != "native" else None,
+        )
         return [
             (ledger, Work(ledger.predictions, network, self.evaluation.checkpoint.sha256, batches, frozenset(whole)))
         ]
@@ -148,17 +152,17 @@ class NetworkEvaluation:
 
     # -- what it answers -------------------------------------------------------------------------
 
-    def handle(self, ledger: PredictionTable, event: Mapping[str, Any]) -> None:
-        if event["event"] == "predictions":
-            added = ledger.add(event["rows"], event["undecodable"])
+    def handle(self, ledger: PredictionTable, event: RunEvent) -> None:
+        if isinstance(event, Predicted):
+            added = ledger.add(event.rows, event.undecodable)
             counted = added if ledger is self._main else 0
-            self._seconds += event["seconds"]
-            self.report(counted, event["seconds"])
-        elif event["event"] == "run_failed":
+            self._seconds += event.seconds
+            self.report(counted, event.seconds)
+        elif isinstance(event, RunFailed):
             if ledger is self.fast and not self._plain:
-                self._fallback, self._useless = event["message"], True
+                self._fallback, self._useless = event.message, True
             else:
-                self.failed = event["message"]
+                self.failed = event.message
 
     def report(self, added: int, seconds: float) -> None:
         """Tells how far it is, and that `added` images took that long."""
@@ -236,7 +240,7 @@ class NetworkEvaluation:
             model=self.evaluation.model,
             documented_model=documented,
             input_size=self.evaluation.input_size or self.evaluation.own_size,
-            preprocessing=network["preprocessing"],
+            preprocessing=codec.decode(Preprocessing, network["preprocessing"]),
             checkpoint=CheckpointUsed(
                 self.evaluation.checkpoint.file,
                 self.evaluation.checkpoint.sha256,

@@ -10,6 +10,7 @@ from harness.checks.accuracy.group import Enough, Evaluation, EvaluationGroup
 from harness.checks.counts import run as counting
 from harness.core.cancellation import side_by_side
 from harness.core.errors import MeasurementError
+from harness.core.model_names import weights_left_out
 from harness.core.records import Claim, Finding, Row, Run, Source, Static
 from harness.dataset.image_set import ImageSet
 from harness.execution import checkpoints, environments
@@ -19,7 +20,6 @@ from harness.execution.session import Session
 from harness.plan.options import Options
 from harness.plan.page import Page
 from harness.plan.plan import Plan
-from harness.worker.model_names import weights_left_out
 
 #: batches of images for which it pays to start every source once more, to tell how long it will take
 _WORTH_TIMING = 20

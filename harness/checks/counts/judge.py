@@ -320,7 +320,7 @@ def _beside(judged: Judgement, item: Measured, usual: Convention, agreeing: int)
 
 def left_out_types(static: Static, difference: int) -> list[str]:
     """The layer types whose parameters add up to a difference; empty where no such set is found."""
-    by_type = static.parameters["by_type"]
+    by_type = static.parameters.by_type
     if difference <= 0 or len(by_type) > 12:
         return []
     for count in range(1, len(by_type) + 1):

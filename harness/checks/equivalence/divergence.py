@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from harness.checks.equivalence.trace import Array, Call, Layer, Trace
 from harness.core.operators import RESHAPING
+from harness.core.records import Divergence
 
 #: Relative difference (2-norm) that float32 rounding explains in one layer; frameworks that agree stay below 1e-5.
 LAYER_ROUNDING = 1e-4
@@ -28,18 +28,6 @@ _NOT_DEFINING = {
 #: of a slice the axis is the function
 _DEFINING_OF = {"Slice": ("axis", "start", "stop", "step", "index"), "Concat": ("axis", "dim"), "Softmax": ("dim",)}
 _ATTRIBUTE_NAMES = {"epsilon": "eps", "dim": "axis"}
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """The first operation whose outputs part although its inputs agree."""
-
-    layer_a: str
-    layer_b: str
-    kind_a: str
-    kind_b: str
-    why: str
-    difference: float  #: relative, 2-norm of the difference over that of a's output
 
 
 def relative(a: Array, b: Array) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Literal
 
@@ -28,12 +29,16 @@ def pair_findings(pairs: Iterable[PairResult]) -> list[Finding]:
         text = f"{pair.a} and {pair.b} run different functions as {pair.model} with the same weights"
         first = pair.divergence
         if first:
-            text += f": at {first['layer_a']} (in {pair.b}: {first['layer_b']}) {first['why']}"
+            text += f": at {first.layer_a} (in {pair.b}: {first.layer_b}) {first.why}"
         apart = len(pair.wiring)
         text += f". {apart} layers in all are built or fed differently." if apart else "."
         text += f" {operators_apart(pair)}" if operators_apart(pair) else ""
         text += f" {pair.known_gap['reason']} {pair.known_gap['url']}" if pair.known_gap else ""
-        evidence = {"first_divergence": first, "max_abs_diff": pair.max_abs_diff, "images": pair.images}
+        evidence = {
+            "first_divergence": dataclasses.asdict(first) if first else None,
+            "max_abs_diff": pair.max_abs_diff,
+            "images": pair.images,
+        }
         severity: Literal["warning", "error"] = "warning" if pair.known_gap else "error"
         found.append(Finding("different_function", severity, sources, pair.model, text, evidence))
     return found
@@ -44,8 +49,8 @@ def _wired_differently(pair: PairResult, sources: str) -> Finding:
     first, number = pair.wiring[0], len(pair.wiring)
     text = (
         f"{pair.a} and {pair.b} give the same logits as {pair.model} with these weights on these images, but "
-        f"{number} layer{'s are' if number > 1 else ' is'} built or fed differently, first {first['layer_a']} "
-        f"({first['text_a']}; in {pair.b}: {first['layer_b']}, {first['text_b']}). With other weights it may show."
+        f"{number} layer{'s are' if number > 1 else ' is'} built or fed differently, first {first.layer_a} "
+        f"({first.text_a}; in {pair.b}: {first.layer_b}, {first.text_b}). With other weights it may show."
     )
     return Finding("wired_differently", "warning", sources, pair.model, text, {"layers": number})
 
@@ -59,7 +64,7 @@ def pair_sentence(pair: PairResult) -> str:
     first = pair.divergence
     if pair.outcome == "different_function" and first:
         return (
-            f"{who}: different function; at {first['layer_a']} (in {pair.b}: {first['layer_b']}) {first['why']}; the "
+            f"{who}: different function; at {first.layer_a} (in {pair.b}: {first.layer_b}) {first.why}; the "
             f"best class is the same on {pair.top1_agreement or 0:.0%} of {pair.images} images"
         )
     return f"{who}: {pair.outcome.replace('_', ' ')}; {pair.reason or 'where they part was not found'}"

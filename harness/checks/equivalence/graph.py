@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from harness.checks.equivalence.divergence import attribute_differences, defining, shown
 from harness.checks.equivalence.trace import Call, Layer, Trace
 from harness.core.operators import RESHAPING
-
-
-@dataclass(frozen=True)
-class WiringDifference:
-    """A layer whose attributes, or what leads to it from the layers before, is not the same in both networks."""
-
-    layer_a: str
-    layer_b: str
-    text_a: str
-    text_b: str
+from harness.core.records import WiringDifference
 
 
 def wiring_differences(a: Trace, b: Trace, pairs: Sequence[tuple[Layer, Layer]]) -> list[WiringDifference]:

@@ -68,9 +68,9 @@ def test_an_operation_that_one_of_them_runs_is_named(tmp_path: Path, images: Ima
     assert session.failures == []
     assert pair.outcome == "different_function"
     assert pair.divergence is not None
-    assert pair.divergence["layer_b"] == "port.clip"
-    assert "ReLU" in pair.divergence["why"]
-    assert "second alone" in pair.divergence["why"]
+    assert pair.divergence.layer_b == "port.clip"
+    assert "ReLU" in pair.divergence.why
+    assert "second alone" in pair.divergence.why
     assert pair.inventories[1]["ReLU"] == 1
     assert exit_status([], 0, [pair]) == 1
     (finding,) = pair_findings([pair])
@@ -107,7 +107,7 @@ def test_a_second_run_measures_nothing(tmp_path: Path, images: ImageSet) -> None
 def test_a_listed_difference_is_known_until_it_no_longer_holds(tmp_path: Path, images: ImageSet) -> None:
     (pair,), _, _ = compared(tmp_path, images, ["tiny_wide"])
     assert pair.divergence is not None
-    kinds = (pair.divergence["kind_a"], pair.divergence["kind_b"])
+    kinds = (pair.divergence.kind_a, pair.divergence.kind_b)
     entry = KnownPair(str(ORIGINAL), str(PORT), "tiny_wide", *kinds, reason="the port clips", url="https://x.test")
     (known,) = apply_known_pairs([pair], [entry])
     assert known.known_gap == {"reason": "the port clips", "url": "https://x.test"}

@@ -1,4 +1,4 @@
-"""Documented model name -> the source's own name, or why it cannot be told. Workers import this: stdlib alone."""
+"""Documented model name -> the source's own name, or why it cannot be told. Standard library alone."""
 
 from __future__ import annotations
 

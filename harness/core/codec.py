@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 Record = TypeVar("Record")
@@ -44,7 +44,7 @@ def decode(record: type[Record], fields: Any) -> Record:
 _Converter = Callable[[Any], Any] | None
 
 
-def _fields(record: Hashable) -> Mapping[str, _Converter]:
+def _fields(record: Any) -> Mapping[str, _Converter]:
     return _converters(record)
 
 

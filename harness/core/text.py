@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import re
 import unicodedata
+from collections.abc import Callable, Iterable
 
 _NOTE = re.compile(r"(?:\s*(?:\[\^[^\]]*\]|\^[^\s^]+|[*†‡§¶`]))+$")
 
@@ -37,3 +39,22 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 def clean(text: str) -> str:
     """Without the characters that XML cannot hold."""
     return _FORBIDDEN.sub("\ufffd", text)
+
+
+def closest(
+    wanted: str | Iterable[str],
+    known: Iterable[str],
+    count: int = 1,
+    cutoff: float = 0.6,
+    key: Callable[[str], str] = str,
+) -> list[str]:
+    """The known names that are most like what was given, or one of several, best first.
+
+    `cutoff`: least similarity, 0 to 1 (difflib's ratio); `key`: what of a name is compared.
+    """
+    meant = [key(name) for name in ([wanted] if isinstance(wanted, str) else wanted)]
+    scored = [
+        (max(difflib.SequenceMatcher(None, name, key(other)).ratio() for name in meant), other) for other in known
+    ]
+    ranked = sorted((-score, other) for score, other in scored if score >= cutoff)
+    return [other for _, other in ranked[:count]]

@@ -121,7 +121,7 @@ def test_every_work_gets_its_own_predictions(here: Here, order: list[ImageRef], 
         right(stored(one.predictions), positions)
         assert (one.predictions.network() or {})["engine"] == "fake fp32"
     (task,) = here.tasks
-    assert [image[0] for image in task.images] == [order[n].name for n in (1, 2, 4, 5, 6, 7, 8, 9)]
+    assert [image.name for image in task.images] == [order[n].name for n in (1, 2, 4, 5, 6, 7, 8, 9)]
 
 
 @pytest.mark.usefixtures("here")
@@ -248,7 +248,7 @@ def test_one_that_kills_its_worker_takes_no_other_with_it(
     for one in works[:3]:
         right(stored(one.predictions), range(10))
     assert [len(here.passes(model)) for model in ("tiny", "twin")] == [5, 5], "what was stored is not done again"
-    models = [[run["model"] for run in task.runs] for task in here.tasks]
+    models = [[run.network.model for run in task.runs] for task in here.tasks]
     assert models == [["tiny", "killer", "twin", "boom"], ["tiny"], ["killer"], ["killer"], ["twin"]]
     assert len(heard.said) == 2
 

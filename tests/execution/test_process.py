@@ -49,9 +49,7 @@ def evaluation(folder: Path, model: str, number: int, batch_size: int) -> Evalua
     return evaluation_task(write_images(folder, contents(number), [5] * number), model, batch_size)
 
 
-def hear(
-    tasks: Sequence[Task], tmp_path: Path, ready: Installed | None = None, threads: int | None = None
-) -> Heard:
+def hear(tasks: Sequence[Task], tmp_path: Path, ready: Installed | None = None, threads: int | None = None) -> Heard:
     heard: Heard = []
     log = tmp_path / "logs" / "worker.log"
     workers.run(ready or installed(), tasks, lambda *event: heard.append(event), log, threads=threads)
@@ -112,7 +110,7 @@ def test_a_task_that_fails_does_not_hide_the_others(tmp_path: Path) -> None:
 def test_what_a_framework_prints_is_no_event(tmp_path: Path) -> None:
     heard = hear([static("loud")], tmp_path)
     assert kinds(heard) == [(0, "static"), (0, "done")]
-    assert heard[0][1].static["model"] == "loud"
+    assert heard[0][1].model == "loud"
     log = (tmp_path / "logs/worker.log").read_text()
     assert "a framework says hello on standard output" in log
     assert '{"event": "static", "task": 0}' in log
@@ -164,7 +162,7 @@ def test_last_words_are_not_those_of_another_run(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_never_reads_its_job(tmp_path: Path) -> None:
-    big = {**static("tiny"), "images": ["x" * 1000] * 2000}
+    big = Count("x" * 2_000_000, [])
     ready = script(tmp_path, f"echo started >> {tmp_path}/starts; echo no such library >&2; exit 3")
     heard = hear([big, static("twin")], tmp_path, ready)
     assert kinds(heard) == [(0, "failed"), (1, "failed")]

@@ -401,7 +401,9 @@ def test_predictions_are_known_by_everything_that_makes_them(
     def do(_: Worker, task: Evaluate, handle: Any) -> None:
         evaluated.append(len(task.images))
         handle(NetworkBuilt(0, 8, PREPROCESSING, None, ""))
-        handle(Predicted(0, [(image.name, [1, 2, 3, 4, 5], [5.0, 4.0, 3.0, 2.0, 1.0]) for image in task.images], [], 1.0))
+        handle(
+            Predicted(0, [(image.name, [1, 2, 3, 4, 5], [5.0, 4.0, 3.0, 2.0, 1.0]) for image in task.images], [], 1.0)
+        )
         handle(Done())
 
     def evaluate(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.adapters.base import Parameters, Preprocessing
+
 from harness.checks.counts.matching import Measured
 from harness.core.records import UNITS, CheckpointUsed, Claim, Metric, Outcome, Row, Run, Source, Static, Verdict
 
@@ -14,9 +15,7 @@ COUNTERS = {"plain": 1.0, "thop": 1.0071, "fvcore": 1.0043, "ptflops": 1.0107, "
 
 
 #: how a typical source prepares images
-PREPROCESSING = Preprocessing(
-    "PIL, RGB", 256, 224, "PIL bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-)
+PREPROCESSING = Preprocessing("PIL, RGB", 256, 224, "PIL bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def row(number: int = 1, model: str = "network", input_size: int | None = 256, source: Source = TIMM) -> Row:

@@ -6,16 +6,16 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fake_adapter import Adapter
+from harness.adapters.third_party import complete
 from image_files import SYNSETS
 
-from harness.adapters.third_party import complete
 from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.core.errors import InputError, MeasurementError
 from harness.core.records import Run, Source

@@ -13,8 +13,8 @@ import fake_adapter
 import numpy as np
 import pytest
 from fakes import CUT_JPEG, JPEG, contents, evaluation_task, logits, of_model, save_checkpoint, write_images
-
 from harness.adapters.third_party import complete
+
 from harness.core.errors import InputError, MeasurementError
 from harness.dataset.image_set import open_images
 from harness.worker.batches import TOP_K

@@ -320,7 +320,7 @@ def test_what_the_worker_wrote_is_compared(tmp_path: Path) -> None:
     prepared = []
     for size, model in ((8, "tiny"), (8, "twin"), (16, "tiny")):
         out = tmp_path / f"{model}{size}"
-        task = {"documented": model, "input_size": size, "images": [astuple(ref) for ref in refs], "out": str(out)}
+        task = Prepare(documented=model, input_size=size, images=refs, out=str(out))
         sent: list[dict[str, Any]] = []
         prepare_images(fake_adapter.Adapter(), task, sent.append)
         prepared.append({event.image: out / f"{event.index}.npz" for event in sent})

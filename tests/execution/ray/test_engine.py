@@ -465,9 +465,7 @@ def part(tmp_path: Path, works: Sequence[Work], images: ImageSet, ready: Any = N
     ready = ready or installed()
     blobs = [np.frombuffer(Path(one.network.checkpoint).read_bytes(), np.uint8) for one in works]
     refs = dict(enumerate(images.images))
-    return ray_node.run_part(
-        Part(ready, code_of(ready.spec), "run", works, refs, "cpu", 1, tmp_path / "log"), *blobs
-    )
+    return ray_node.run_part(Part(ready, code_of(ready.spec), "run", works, refs, "cpu", 1, tmp_path / "log"), *blobs)
 
 
 @pytest.mark.usefixtures("node")
@@ -543,7 +541,9 @@ def test_the_code_of_a_node_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def works_of(*batches: Sequence[Sequence[int]]) -> list[Work]:
-    return [Work(Predictions(Path(str(n))), NetworkSpec("", None, "name", None), "", each) for n, each in enumerate(batches)]
+    return [
+        Work(Predictions(Path(str(n))), NetworkSpec("", None, "name", None), "", each) for n, each in enumerate(batches)
+    ]
 
 
 def grid(images: int, size: int) -> list[range]:

@@ -368,12 +368,15 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
 
 def test_opening_a_store_leaves_nothing_behind(tmp_path: Path) -> None:
     Store(tmp_path / "new" / "store")
-    assert sorted(path.name for path in (tmp_path / "new" / "store").iterdir()) == ["format.json", "logs", "predictions", "static"]
+    assert sorted(path.name for path in (tmp_path / "new" / "store").iterdir()) == [
+        "format.json",
+        "logs",
+        "predictions",
+        "static",
+    ]
 
 
-def test_a_store_of_another_release_is_said_once_and_not_read(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_store_of_another_release_is_said_once_and_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Store(tmp_path).save_static({"kind": "a"}, 1)
     assert not caplog.records, "an own store, new or not, needs no word"
     (tmp_path / "format.json").unlink()  # as stores were before there was a format

@@ -244,7 +244,7 @@ def _independent_steps(s: Subject) -> None:
     close = np.allclose(steps["normalise"], expected, atol=1e-4)
     expect(close, "step normalise", "other values", "(crop / 255 - mean) / std, as described")
     top, left = ((long - size) // 2 for long in steps["resize"].shape[:2])
-    centres = [steps["resize"][t : t + size, l : l + size] for t in (top, top + 1) for l in (left, left + 1)]
+    centres = [steps["resize"][y : y + size, x : x + size] for y in (top, top + 1) for x in (left, left + 1)]
     centred = any(np.array_equal(steps["crop"], centre) for centre in centres)
     expect(centred, "step crop", "other pixels", "the centre of the step resize")
 

@@ -20,6 +20,9 @@ from PIL import Image
 
 from harness.execution.registry import SourceSpec
 
+#: NumPy leaves open what it cannot read
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 class Network(fake_adapter.FakeNetwork):
     """The fake network for real images."""
@@ -58,6 +61,9 @@ class Adapter(fake_adapter.Adapter):
     def outline(self, model: str) -> Any:
         return self.build(model)
 
+    def documents(self) -> list[Document]:
+        return [Document("nets.yml", ("Name", "Top 1"), [(1, ("tiny", "70.1"))])]
+
 
 def network(**methods: Any) -> type[Adapter]:
     """An adapter whose networks have other methods."""
@@ -85,18 +91,24 @@ def _counts(of: Network, size: int) -> dict[str, int | str]:
     return dict(Network.multiply_adds(of, size))
 
 
+def _without_seed(of: Adapter, model: str, checkpoint: Any = None, match: Any = "name", *_: Any, **__: Any) -> Any:
+    return Adapter.build(of, model, checkpoint, match, 1)
+
+
+def _whatever_is_empty(of: Adapter, model: str, checkpoint: Any = None, *rest: Any, **more: Any) -> Any:
+    return Adapter.build(of, model, checkpoint if checkpoint and checkpoint.stat().st_size else None, *rest, **more)
+
+
 #: clause -> an adapter that breaks it
 BROKEN: dict[str, type[Adapter]] = {
     "models": adapter(models=lambda _: ["another"]),
     "aliases": adapter(aliases=lambda _: {"tiny": "twin"}),
     "forward": network(forward=lambda of, batch, *_: Network.forward(of, batch).astype(np.float64)),
-    "seed": adapter(build=lambda of, model, checkpoint=None, match="name", seed=0, input_size=None: Adapter.build(
-        of, model, checkpoint, match, 1, input_size)),
+    "seed": adapter(build=_without_seed),
     "checkpoint": adapter(stand_in=lambda *_: "made up"),
     "stand_in": adapter(stand_in=lambda *_: None),
     "state": network(load_state=lambda *_: None),
-    "refusal": adapter(build=lambda of, model, checkpoint=None, match="name", seed=0, input_size=None: Adapter.build(
-        of, model, checkpoint if checkpoint and checkpoint.stat().st_size else None, match, seed, input_size)),
+    "refusal": adapter(build=_whatever_is_empty),
     "parameters": network(parameters=lambda of: dataclasses.replace(Network.parameters(of), other_buffers=1)),
     "multiply_adds": network(multiply_adds=_counts),
     "outline": adapter(outline=lambda of, _: of.build("tiny_wide")),
@@ -104,12 +116,9 @@ BROKEN: dict[str, type[Adapter]] = {
     "trace": network(trace=_without_a_step),
     "classifier": network(set_classifier=lambda *_: None),
     "preprocessing": network(preprocessing_steps=_changed("decode", lambda pixels: pixels[..., ::-1])),
-    "independent_steps": network(preprocessing_steps=_changed("resize", lambda pixels: pixels ^ (pixels == 77))),
+    "independent_steps": network(preprocessing_steps=_changed("resize", lambda pixels: pixels[::-1])),
     "undecodable": network(preprocess=lambda of, image: Network.preprocess(of, image) if image[:1] != b"\xff" else None),
 }  # fmt: skip
-BROKEN["independent_steps"] = network(
-    preprocessing_steps=_changed("resize", lambda pixels: pixels if (pixels == COLOUR).all() else pixels[::-1])
-)
 
 
 @pytest.fixture
@@ -145,4 +154,4 @@ def test_it_runs_in_the_sources_own_environment() -> None:
     found = results(dataclasses.replace(installed(), spec=spec), "tiny")
     assert found.keys() == CLAUSES.keys()
     assert found["seed"] is None
-    assert "expected (300, 400, 3)" in (found["preprocessing"] or "") or "expected" in (found["preprocessing"] or "")
+    assert "expected" in (found["preprocessing"] or ""), "the fake source reads no real images"

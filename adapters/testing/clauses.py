@@ -5,6 +5,7 @@ As a script: module, model and an empty folder as arguments; writes a JSON objec
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import pickle
@@ -137,7 +138,7 @@ def _refusal(s: Subject) -> None:
     try:
         for name in ("attack", "cut", "empty"):
             path = s.file(name)
-            _raises(CheckpointError, f"build() of {path.name}", lambda path=path: s.build(checkpoint=path))
+            _raises(CheckpointError, f"build() of {path.name}", functools.partial(s.build, checkpoint=path))
     finally:
         expect(not executed.exists(), "build() of a pickle with code in it", "the code was run", "that it is not")
 

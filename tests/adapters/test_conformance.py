@@ -117,7 +117,7 @@ BROKEN: dict[str, type[Adapter]] = {
     "classifier": network(set_classifier=lambda *_: None),
     "preprocessing": network(preprocessing_steps=_changed("decode", lambda pixels: pixels[..., ::-1])),
     "independent_steps": network(preprocessing_steps=_changed("resize", lambda pixels: pixels[::-1])),
-    "undecodable": network(preprocess=lambda of, image: Network.preprocess(of, image) if image[:1] != b"\xff" else None),
+    "undecodable": network(preprocess=lambda of, image: image[:1] != b"\xff" and Network.preprocess(of, image)),
 }  # fmt: skip
 
 

@@ -49,7 +49,8 @@ class Session(Anything):
 class Bench(Anything):
     session = Session()
     def identity(self, run, kind, **rest): return rest
-sides = packages_of(numerics, Anything(), {None: 0} and Anything(), type("I", (), {"images": [], "digest": ""})(), Session())
+images = type("Images", (), {"images": [], "digest": ""})()
+sides = packages_of(numerics, Anything(), Anything(), images, Session())
 why = packages_of(against_source, Anything(), Anything(), Bench(), None)
 from harness.execution import cache_keys
 def keys():

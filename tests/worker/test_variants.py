@@ -117,9 +117,9 @@ def test_it_is_told_at_the_size_that_is_asked_for(tmp_path: Path) -> None:
 def test_an_epsilon_that_several_layers_share_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = fake_adapter.FakeNetwork.trace
 
-    def twice(*given: Any, emit: Any = None, **more: Any) -> None:
-        trace(*given, **more)
-        trace(*given, **more)
+    def twice(of: fake_adapter.FakeNetwork, batch: Any, emit: Any, values: bool) -> None:
+        trace(of, batch, emit, values)
+        trace(of, batch, emit, values)
 
     monkeypatch.setattr(fake_adapter.FakeNetwork, "trace", twice)
     told = identified(tmp_path, contents(2))

@@ -87,7 +87,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     def doing(worker: Worker, task: Mapping[str, Any], handle: Any) -> str | None:
         death = do(worker, task, handle)
-        asked[-1].append(task["kind"])
+        asked[-1].append(task.kind)
         return death
 
     monkeypatch.setattr(Worker, "_start", starting)

@@ -13,7 +13,7 @@ import mmcv
 import numpy as np
 import torch
 import yaml
-from harness.adapters.base import Document, Match, Preprocessing, Steps, UndecodableImage
+from harness.adapters.base import AdapterClass, Document, Match, Preprocessing, Steps, UndecodableImage
 from harness.adapters.pytorch.network import STAND_IN, Logits, TorchNetwork, outline, stand_in_mark, state_of
 from harness.adapters.quiet import quiet
 from mmcls.datasets.pipelines import Compose
@@ -26,7 +26,7 @@ _HEADING = ("Name", "Top 1 Accuracy", "Top 5 Accuracy", "FLOPs", "Parameters")
 _STEPS = {"LoadImageFromFile": "decode", "Resize": "resize", "CenterCrop": "crop"}
 
 
-class Adapter:
+class Adapter(AdapterClass):
     """See harness.adapters.base.AdapterClass.
 
     A model goes by the stem of its configuration file. Where just one ImageNet configuration builds a backbone,

@@ -31,17 +31,11 @@ def inference(network: Any, runtime: Runtime, precision: Precision, folder: Path
     Raises NotImplementedError, saying why, for what the adapter or the runtime does not have.
     """
     if runtime == "native":
-        if hasattr(network, "inference"):
-            found: Inference = network.inference(precision, example)
-            return found
-        if precision != "fp32":
-            raise NotImplementedError(f"precision {precision}: the adapter runs its networks in fp32 alone")
-        return Inference("native", network.forward)
+        found: Inference = network.inference(precision, example)
+        return found
     if runtime not in _LOADERS:
         raise NotImplementedError(f"runtime {runtime}: known are native, {', '.join(_LOADERS)}")
     _require(runtime, precision)
-    if not hasattr(network, "export"):
-        raise NotImplementedError(f"runtime {runtime}: the adapter cannot export its networks")
     return load(converted(network, runtime, folder, example), runtime, precision)
 
 

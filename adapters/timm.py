@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
-from harness.adapters.base import Match, Preprocessing, Steps, UndecodableImage
+from harness.adapters.base import AdapterClass, Match, Preprocessing, Steps, UndecodableImage
 from harness.adapters.pytorch.network import TorchNetwork, outline, stand_in_mark, state_of
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
@@ -21,7 +21,7 @@ STATE_KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")
 _STEPS = {"Resize": "resize", "CenterCrop": "crop", "Normalize": "normalise"}
 
 
-class Adapter:
+class Adapter(AdapterClass):
     """See harness.adapters.base.AdapterClass."""
 
     checkpoint_suffix = ".pth"

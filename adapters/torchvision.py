@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
-from harness.adapters.base import Document, Match, Preprocessing, Steps, UndecodableImage
+from harness.adapters.base import AdapterClass, Document, Match, Preprocessing, Steps, UndecodableImage
 from harness.adapters.pytorch.network import TorchNetwork, outline, stand_in_mark, state_of
 from PIL import Image
 from torchvision.transforms import functional
@@ -33,7 +33,7 @@ _AS_PUBLISHED: Mapping[str, Mapping[str, bool]] = {
 _OLD_DENSE_LAYER = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\.\w+)$")
 
 
-class Adapter:
+class Adapter(AdapterClass):
     """See harness.adapters.base.AdapterClass."""
 
     checkpoint_suffix = ".pth"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
-import pickle
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,10 @@ from harness.adapters import runtimes
 from harness.adapters.base import (
     Alterations,
     Array,
-    CheckpointError,
     Inference,
     LayerCall,
     Match,
+    Network,
     Parameters,
     Precision,
     Preprocessing,
@@ -34,11 +32,12 @@ from harness.adapters.pytorch import counters as torch_counters
 from harness.adapters.pytorch import export as torch_export
 from harness.adapters.pytorch import inference as torch_inference
 from harness.adapters.pytorch import trace as torch_trace
+from harness.adapters.pytorch.checkpoints import STAND_IN, read_checkpoint, stand_in_mark, state_of
 from harness.adapters.quiet import quiet
-from harness.adapters.streaming import stream
 from torch import nn
 
-STAND_IN = "parity_stand_in"
+__all__ = ["STAND_IN", "Logits", "TorchNetwork", "outline", "read_checkpoint", "stand_in_mark", "state_of"]
+
 FUSED = ", branches fused"
 #: the device on which a network has shapes and no values
 OUTLINE = "meta"
@@ -57,7 +56,7 @@ class Logits(nn.Module):
         return self._forward(self.network, batch)
 
 
-class TorchNetwork:
+class TorchNetwork(Network):
     """See harness.adapters.base.Network. Subclasses say how an image is prepared and how a checkpoint is laid out."""
 
     plain_counter = torch_counters.PLAIN
@@ -109,12 +108,9 @@ class TorchNetwork:
             hook.remove()
         return entered[-1].float().cpu().numpy()
 
-    def trace(self, batch: Array, values: bool = True) -> Iterator[LayerCall]:
-        def run(emit: Callable[[LayerCall], None]) -> None:
-            with torch.no_grad(), torch_trace.Recorder(self.module, emit, values):
-                self.logits(self._tensor(batch))
-
-        return stream(run)
+    def trace(self, batch: Array, emit: Callable[[LayerCall], None], values: bool = True) -> None:
+        with torch.no_grad(), torch_trace.Recorder(self.module, emit, values):
+            self.logits(self._tensor(batch))
 
     # -- other ways to run it --------------------------------------------------------------------
 
@@ -279,64 +275,3 @@ def outline(adapter: Any, model: str) -> TorchNetwork:
         raise
     except Exception:  # many a constructor, and some forward passes, look at values
         return adapter().build(model)
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A .pth file as written, with tensors and plain values alone; code in it is never run.
-
-    Raises CheckpointError for a file that is no checkpoint or holds anything else.
-    """
-    try:
-        _intact(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        zipfile.BadZipFile,
-    ) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(
-            f"{path}: not a PyTorch checkpoint of tensors alone ({reason}). Nothing in it was executed; "
-            "expected the .pth file that the source publishes"
-        ) from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected a state dict")
-    return content
-
-
-def _intact(path: Path) -> None:
-    """Raises ValueError for an archive of which a part is not what it was written as, which PyTorch does not check."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():
-                raise ValueError(f"it is damaged: {damaged} has another checksum than it was written with")
-
-
-def state_of(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The state dict in a checkpoint, under the first of `keys` that it has, else the file itself."""
-    content: Any = read_checkpoint(path)
-    for key in keys:
-        if isinstance(content.get(key), dict):
-            content = content[key]
-            break
-    state = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
-    if not state:
-        raise CheckpointError(f"{path}: no tensors in it; expected a state dict, alone or under {', '.join(keys)}")
-    # torch.nn.DataParallel puts every name under "module."
-    if all(name.startswith("module.") for name in state):
-        state = {name.removeprefix("module."): value for name, value in state.items()}
-    return {
-        name: value.float().numpy() if value.is_floating_point() else value.numpy() for name, value in state.items()
-    }
-
-
-def stand_in_mark(path: Path, *within: str) -> str | None:
-    """The text by which a stand-in checkpoint says how it was made up."""
-    content: Any = read_checkpoint(path)
-    for key in within:
-        content = content.get(key) or {}
-    mark = content.get(STAND_IN)
-    return mark if isinstance(mark, str) and mark else None

@@ -8,48 +8,52 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.cli.interruption import guarded
 
 if TYPE_CHECKING:
+    from harness.adapters.base import Document
     from harness.core.records import Source
     from harness.execution.environments import Installed
+    from harness.worker.protocol import Event
 
 
-def read(installed: Installed) -> list[Mapping[str, Any]]:
-    """Fields of each harness.adapters.base.Document. Raises MeasurementError where the source documents nothing."""
+def read(installed: Installed) -> list[Document]:
+    """The package's documents. Raises MeasurementError where the source documents nothing."""
     from harness.core.errors import MeasurementError
     from harness.execution import process
+    from harness.worker.protocol import Documents, Failed
+    from harness.worker.tasks import ListDocuments
 
-    found: list[Mapping[str, Any]] = []
+    found: list[Document] = []
     failures: list[str] = []
 
-    def handle(_: int, event: Mapping[str, Any]) -> None:
-        if event["event"] == "documents":
-            found.extend(event["documents"])
-        elif event["event"] == "failed":
-            failures.append(event["message"])
+    def handle(_: int, event: Event) -> None:
+        if isinstance(event, Documents):
+            found.extend(event.documents)
+        elif isinstance(event, Failed):
+            failures.append(event.message)
 
     with tempfile.TemporaryDirectory() as folder:
-        process.run(installed, [{"kind": "documents"}], handle, Path(folder) / "worker.log")
+        process.run(installed, [ListDocuments()], handle, Path(folder) / "worker.log")
     if failures or not found:
         reason = failures[0] if failures else "its package has no document that the adapter can read"
         raise MeasurementError(f"{installed.source}: {reason}")
     return found
 
 
-def page(documents: Sequence[Mapping[str, Any]], source: Source) -> str:
+def page(documents: Sequence[Document], source: Source) -> str:
     """The documents as Markdown, a table for each."""
     lines = [f"# What {source} documents of its own models", ""]
     lines += ["Made from the package by `python -m harness.documents`; figures are as they are written there."]
     for document in documents:
-        heading = [*document["heading"], "source", "where"]
-        lines += ["", f"## {document['file']}", "", _row(heading), _row([":---"] * len(heading))]
-        name = Path(document["file"]).name
-        lines += [_row([*cells, f"{source.name} v{source.version}", f"{name}:{n}"]) for n, cells in document["rows"]]
+        heading = [*document.heading, "source", "where"]
+        lines += ["", f"## {document.file}", "", _row(heading), _row([":---"] * len(heading))]
+        name = Path(document.file).name
+        lines += [_row([*cells, f"{source.name} v{source.version}", f"{name}:{n}"]) for n, cells in document.rows]
     return "\n".join(lines) + "\n"
 
 

@@ -7,10 +7,9 @@ and no report takes them for evidence. `worker.stand_ins` describes how they are
 from __future__ import annotations
 
 import argparse
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.cli.interruption import guarded
 from harness.plan.options import Options
@@ -18,7 +17,10 @@ from harness.plan.options import Options
 if TYPE_CHECKING:
     from harness.core.records import Source
     from harness.dataset.image_set import ImageSet
+    from harness.execution.environments import Installed
     from harness.plan.plan import Target
+    from harness.worker.protocol import Event
+    from harness.worker.tasks import MakeStandIn
 
 #: images over which the normalisation statistics are calibrated
 CALIBRATION_IMAGES = 32
@@ -31,7 +33,9 @@ def make(targets: Sequence[Target], images: ImageSet, folder: Path, seed: int = 
     Raises MeasurementError for the first one that cannot be made.
     """
     from harness.core.errors import MeasurementError
-    from harness.execution import environments, process, registry
+    from harness.execution import environments, registry
+    from harness.worker.protocol import Failed, Saved
+    from harness.worker.tasks import MakeStandIn
 
     made: list[Path] = []
     known = registry.sources()
@@ -41,29 +45,29 @@ def make(targets: Sequence[Target], images: ImageSet, folder: Path, seed: int = 
     for source, rows in by_source.items():
         installed = environments.prepare(known[source.name], source.version)
         for target in rows:
-            task: dict[str, Any] = {
-                "kind": "stand_in",
-                "documented": target.row.model,
-                "seed": seed,
-                "classes": CLASSES,
-                "calibration_images": CALIBRATION_IMAGES,
-                "batch_size": batch_size,
-                "images": [dataclasses.astuple(ref) for ref in images.images],
-                "out": str((folder / source.name / f"{target.row.model}-stand-in").absolute()),
-            }
-            failures: list[str] = []
-
-            def handle(_: int, event: Mapping[str, Any], failures: list[str] = failures) -> None:
-                if event["event"] == "failed":
-                    failures.append(event["message"])
-                elif event["event"] == "saved":
-                    made.append(Path(event["file"]))
-
-            # one process each: some networks cannot be built twice in one
-            process.run(installed, [task], handle, folder / "logs" / f"{source.name}.log")
-            if failures:
+            task = MakeStandIn(
+                documented=target.row.model,
+                seed=seed,
+                classes=CLASSES,
+                calibration_images=CALIBRATION_IMAGES,
+                batch_size=batch_size,
+                images=images.images,
+                out=str((folder / source.name / f"{target.row.model}-stand-in").absolute()),
+            )
+            log = folder / "logs" / f"{source.name}.log"
+            events = _events(installed, task, log)  # of one process each: some networks cannot be built twice in one
+            if failures := [event.message for event in events if isinstance(event, Failed)]:
                 raise MeasurementError(f"no stand-in for {source} {target.row.model}: {failures[0]}")
+            made += [Path(event.file) for event in events if isinstance(event, Saved)]
     return made
+
+
+def _events(installed: Installed, task: MakeStandIn, log: Path) -> list[Event]:
+    from harness.execution import process
+
+    events: list[Event] = []
+    process.run(installed, [task], lambda _, event: events.append(event), log)
+    return events
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.core.cancellation import LOOK, sleep
+from harness.core.errors import storing
 from harness.core.paths import Location
 
 
 def write_whole(path: Location, content: bytes) -> None:
     """Writes a file that is there whole or not at all, whatever happens and whoever else writes it."""
     if not isinstance(path, Path):
-        path.write_bytes(content)  # an object is there whole or not at all
+        with storing(path):
+            path.write_bytes(content)  # an object is there whole or not at all
         return
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from harness.adapters.base import Match
+from harness.adapters.base import Match, Parameters, Preprocessing
 from harness.core.causes import RIGHT_ELSEWHERE, Cause, last, words
 from harness.core.evidence import Basis, ListedGap, NoMatch, UpstreamFigure, evidence_mapping
 from harness.core.findings import Severity, severity_of
@@ -108,9 +108,9 @@ class Static:
     source: Source
     model: str  #: the source's own name
     input_size: int  #: pixels, as the source defines it
-    preprocessing: Mapping[str, Any]  #: fields of harness.adapters.base.Preprocessing
+    preprocessing: Preprocessing
     plain_counter: str  #: key of multiply_adds that counts convolutions and matrix products alone
-    parameters: Mapping[str, Any]  #: fields of harness.adapters.base.Parameters
+    parameters: Parameters
     multiply_adds: Mapping[int, Mapping[str, int]]  #: pixels -> counter -> multiply-adds
     failed_counters: Mapping[str, str]  #: counter -> why it could not count
     operators: Mapping[str, int]  #: kind of operation -> how often a forward pass runs it
@@ -160,7 +160,7 @@ class Run:
     model: str  #: the source's own name
     documented_model: str
     input_size: int  #: pixels
-    preprocessing: Mapping[str, Any]
+    preprocessing: Preprocessing
     checkpoint: CheckpointUsed
     images: int  #: scored
     top1_count: int

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 _NOTE = re.compile(r"(?:\s*(?:\[\^[^\]]*\]|\^[^\s^]+|[*†‡§¶`]))+$")
 
@@ -50,3 +51,22 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
 def first_few(items: Sequence[str], shown: int = 3) -> str:
     """The first items, and an ellipsis where there are more: "a, b, c, …"."""
     return ", ".join(items[:shown]) + (", …" if len(items) > shown else "")
+
+
+def closest(
+    wanted: str | Iterable[str],
+    known: Iterable[str],
+    count: int = 1,
+    cutoff: float = 0.6,
+    key: Callable[[str], str] = str,
+) -> list[str]:
+    """The known names that are most like what was given, or one of several, best first.
+
+    `cutoff`: least similarity, 0 to 1 (difflib's ratio); `key`: what of a name is compared.
+    """
+    meant = [key(name) for name in ([wanted] if isinstance(wanted, str) else wanted)]
+    scored = [
+        (max(difflib.SequenceMatcher(None, name, key(other)).ratio() for name in meant), other) for other in known
+    ]
+    ranked = sorted((-score, other) for score, other in scored if score >= cutoff)
+    return [other for _, other in ranked[:count]]

@@ -6,13 +6,13 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path, PurePosixPath
 
 from harness.adapters.base import Match
 from harness.core.errors import InputError, MeasurementError
 from harness.core.files import sha256
 from harness.core.records import WeightSource
+from harness.core.text import closest
 from harness.execution.download import download, file_name, from_wheel, hash_in_name
 
 #: What the file name of a checkpoint may end in.
@@ -164,10 +164,7 @@ def _after_model(name: str, models: Sequence[str]) -> str | None:
 def _nearest(files: set[Path], folder: Path, wanted: Sequence[str]) -> list[str]:
     """The three file names that are most like one of the wanted ones."""
     names = sorted(file.relative_to(folder).as_posix() for file in files)
-    likeness = {
-        name: max(SequenceMatcher(None, name.lower(), other.lower()).ratio() for other in wanted) for name in names
-    }
-    return sorted(names, key=lambda name: -likeness[name])[:3]
+    return closest(wanted, names, count=3, cutoff=0, key=str.lower)
 
 
 def _checkpoint(file: Path, origin: str, official_url: str | None, declared: WeightSource | None) -> Checkpoint:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import sys
@@ -17,6 +16,7 @@ import requests
 from harness.core import cancellation, files
 from harness.core.errors import InputError, MeasurementError
 from harness.core.files import sha256
+from harness.core.text import closest
 from harness.execution import installer
 
 #: Called with the bytes present so far and the size of the whole file in bytes, None if it is not known.
@@ -252,7 +252,7 @@ def _unpack(requirement: str, member: PurePosixPath, root: Path) -> Path:
     found = (root / member).resolve()
     if not found.is_relative_to(root) or not found.is_file():
         names = [file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file()]
-        near = ", ".join(difflib.get_close_matches(str(member), names, n=3, cutoff=0))
+        near = ", ".join(closest(str(member), names, count=3, cutoff=0))
         raise MeasurementError(
             f"{requirement} has no file {str(member)!r}; the nearest are {near}. "
             f"Correct the member in the table's data, {OTHERWISE}."

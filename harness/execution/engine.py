@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,14 +14,15 @@ from harness.dataset.remote import fetched
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
+from harness.worker import protocol
 from harness.worker.images import ImageRef
+from harness.worker.protocol import Event, Failed, NetworkBuilt, Predicted, RunEvent, RunFailed
+from harness.worker.tasks import Evaluate, EvaluationRun, NetworkSpec
 
 #: batches after which it is decided what to do next
 BLOCK = 16
 #: a worker that dies is started again as long as it gets on; this often without
 MAX_RESTARTS = 2
-
-Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,14 @@ class Work:
     """One network in one runtime, and the batches that it is to be run over."""
 
     predictions: Predictions  #: where its predictions belong
-    network: Mapping[str, Any]  #: the other fields of a run in evaluating.evaluate
+    network: NetworkSpec
     sha256: str  #: of the checkpoint
     batches: Sequence[Sequence[int]]  #: positions in the order of evaluation
     whole: frozenset[int] = frozenset()  #: positions of which all logits are kept
 
 
-#: gets the position of the work and each of its events, once its predictions are stored; "run_failed" is the last
-Handle = Callable[[int, Event], None]
+#: gets the position of the work and each of its events, once its predictions are stored; RunFailed is the last
+Handle = Callable[[int, RunEvent], None]
 
 
 class Engine(Protocol):
@@ -56,8 +57,16 @@ class Engine(Protocol):
 class Local:
     """One worker on this machine."""
 
-    def __init__(self, installed: Installed, log: Path, device: str, say: Callable[[str], None]) -> None:
-        self._worker = Worker(installed, log, device)
+    def __init__(
+        self,
+        installed: Installed,
+        log: Path,
+        device: str,
+        say: Callable[[str], None],
+        note: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        """`say` gets what happens to the worker, `note` what the author of the adapter has to change."""
+        self._worker = Worker(installed, log, device, note=note)
         self._say = say
 
     def __enter__(self) -> Local:
@@ -85,88 +94,125 @@ def perform(
     When it dies, the works are done one by one, each as long as it gets on, so that one that kills its worker takes
     no other with it.
     """
-    left = {index: list(work.batches) for index, work in enumerate(works)}
-    together = list(left)
-    alone: list[int] = []
-    deaths = 0
-    false_starts = 0
-    while together or alone:
-        running = together or alone[:1]
-        got_on = False
-
-        def handled(event: Event, running: Sequence[int] = running) -> None:
-            nonlocal got_on
-            if event["event"] == "failed":  # the task as a whole, though some of it may be done
-                for index in (index for index in running if left[index]):
-                    handle(index, {"event": "run_failed", "message": event["message"]})
-            if "run" not in event:
-                return
-            index = running[event["run"]]
-            if event["event"] == "network":
-                works[index].predictions.save_network({name: event[name] for name in event if name != "run"})
-            elif event["event"] == "predictions":
-                got_on = True
-                done = {name for name, *_ in (*event["rows"], *event["undecodable"])}
-                left[index] = [batch for batch in left[index] if order[batch[0]].name not in done]
-                rows = [(name, classes, logits) for name, classes, logits in event["rows"]]
-                undecodable = [(name, why) for name, why in event["undecodable"]]
-                works[index].predictions.append(rows, undecodable, full_logits(event))
-            elif event["event"] == "run_failed":
-                left[index].clear()
-            handle(index, event)
-
-        wanted = sorted({position for index in running for batch in left[index] for position in batch})
+    runs = _Runs(works, order, handle)
+    restarts = Restarts(range(len(works)))
+    while running := restarts.running:
+        runs.begin(running)
+        wanted = sorted({position for index in running for batch in runs.left[index] for position in batch})
         with fetched([order[position] for position in wanted]) as images:
-            death = worker.do(_task(works, left, running, wanted, images), handled)
+            death = worker.do(runs.task(wanted, images), runs.handled)
         if death is None:
-            together, alone = [], alone if together else alone[1:]
-            deaths = 0
+            restarts.finished()
             continue
-        false_starts = 0 if worker.was_ready else false_starts + (1 if worker.was_killed else MAX_RESTARTS)
-        if false_starts >= MAX_RESTARTS:  # none of them can ever be run
-            for index in [*together, *alone]:
-                handle(index, {"event": "run_failed", "message": death})
+        unfinished = [index for index in range(len(works)) if runs.left[index]]
+        given_up = restarts.died(worker.was_ready, worker.was_killed, runs.got_on, unfinished)
+        for index in given_up:
+            handle(index, RunFailed(index, death))
+        if restarts.running and not given_up:
+            say(f"{death} It is started again.")
+
+
+def network_entry(event: NetworkBuilt) -> dict[str, Any]:
+    """How the network was built, as it is stored with its predictions."""
+    entry: dict[str, Any] = json.loads(protocol.encode(event))
+    del entry["run"]
+    return entry
+
+
+def full_logits(event: Predicted) -> list[bytes | None]:
+    """All logits of the rows, as the store keeps them; empty where none were sent."""
+    return [None if text is None else base64.b64decode(text) for text in event.full_logits]
+
+
+class Restarts:
+    """Which works are to be done next, by how the worker died: together at first, then one by one."""
+
+    def __init__(self, works: Iterable[int]) -> None:
+        self._together = list(works)
+        self._alone: list[int] = []
+        self._deaths = 0  #: in a row, of the same work without a batch done
+        self._false_starts = 0  #: in a row, before the adapter was imported
+
+    @property
+    def running(self) -> list[int]:
+        """The works of the next task; empty at the end."""
+        return self._together or self._alone[:1]
+
+    def finished(self) -> None:
+        """The task came to its end."""
+        self._together, self._alone = [], [] if self._together else self._alone[1:]
+        self._deaths = 0
+
+    def died(self, was_ready: bool, was_killed: bool, got_on: bool, unfinished: Sequence[int]) -> list[int]:
+        """The worker died during the task. Returns the works that are given up."""
+        self._false_starts = 0 if was_ready else self._false_starts + (1 if was_killed else MAX_RESTARTS)
+        if self._false_starts >= MAX_RESTARTS:  # none of them can ever be run
+            given_up = [*self._together, *self._alone]
+            self._together, self._alone = [], []
+            return given_up
+        if self._false_starts:  # which says nothing of the networks
+            return []
+        self._deaths = 0 if got_on else self._deaths + 1
+        left = [index for index in (self._together or self._alone) if index in unfinished]
+        if len(self._together) > 1:
+            self._together, self._alone, self._deaths = [], left, 0
+            return []
+        if self._deaths < MAX_RESTARTS:
+            self._together, self._alone = [], left
+            return []
+        given_up = self.running
+        self._together, self._alone, self._deaths = [], self._alone[1:], 0
+        return given_up
+
+
+class _Runs:
+    """The works, with what is left of each, and the events of the task that does some of them."""
+
+    def __init__(
+        self, works: Sequence[Work], order: Sequence[ImageRef] | Mapping[int, ImageRef], handle: Handle
+    ) -> None:
+        self.left = {index: list(work.batches) for index, work in enumerate(works)}
+        self.got_on = False  #: whether the present task has done a batch
+        self._works = works
+        self._order = order
+        self._handle = handle
+        self._running: Sequence[int] = ()
+
+    def begin(self, running: Sequence[int]) -> None:
+        """The next task does these works."""
+        self._running = running
+        self.got_on = False
+
+    def handled(self, event: Event) -> None:
+        """Stores what an event of the task says, and hands it on with the position of the work."""
+        if isinstance(event, Failed):  # the task as a whole, though some of it may be done
+            for index in [index for index in self._running if self.left[index]]:
+                self._handle(index, RunFailed(index, event.message))
+        if not isinstance(event, RunEvent):
             return
-        if false_starts:  # which says nothing of the networks
-            say(f"{death} It is started again.")
-            continue
-        deaths = 0 if got_on else deaths + 1
-        if together and len(together) > 1:
-            together, alone, deaths = [], [index for index in together if left[index]], 0
-        elif deaths < MAX_RESTARTS:
-            together, alone = [], [index for index in (together or alone) if left[index]]
-        else:
-            handle(running[0], {"event": "run_failed", "message": death})
-            together, alone, deaths = [], alone[1:], 0
-            continue
-        if together or alone:
-            say(f"{death} It is started again.")
+        index = self._running[event.run]
+        predictions = self._works[index].predictions
+        if isinstance(event, NetworkBuilt):
+            predictions.save_network(network_entry(event))
+        elif isinstance(event, Predicted):
+            self.got_on = True
+            done = {name for name, *_ in (*event.rows, *event.undecodable)}
+            self.left[index] = [batch for batch in self.left[index] if self._order[batch[0]].name not in done]
+            predictions.append(event.rows, event.undecodable, full_logits(event))
+        elif isinstance(event, RunFailed):
+            self.left[index].clear()
+        self._handle(index, event)
 
-
-def full_logits(event: Event) -> list[bytes | None]:
-    """All logits of the rows of a "predictions" event, as the store keeps them; empty where none were sent."""
-    return [text and base64.b64decode(text) for text in event.get("full_logits", ())]
-
-
-def _task(
-    works: Sequence[Work],
-    left: Mapping[int, Sequence[Sequence[int]]],
-    running: Sequence[int],
-    wanted: Sequence[int],
-    images: Sequence[ImageRef],
-) -> dict[str, Any]:
-    """The works as evaluating.evaluate takes them, with the images at the wanted positions alone."""
-    place = {position: i for i, position in enumerate(wanted)}
-    return {
-        "kind": "evaluate",
-        "images": [dataclasses.astuple(ref) for ref in images],
-        "runs": [
-            {
-                **works[index].network,
-                "sha256": works[index].sha256,
-                "batches": [[place[position] for position in batch] for batch in left[index]],
-                "whole": [place[position] for position in sorted(works[index].whole) if position in place],
-            }
-            for index in running
-        ],
-    }
+    def task(self, wanted: Sequence[int], images: Sequence[ImageRef]) -> Evaluate:
+        """What is left of the present works, with the images at the wanted positions alone."""
+        place = {position: i for i, position in enumerate(wanted)}
+        runs = [
+            EvaluationRun(
+                network=self._works[index].network,
+                sha256=self._works[index].sha256,
+                batches=[[place[position] for position in batch] for batch in self.left[index]],
+                whole=[place[position] for position in sorted(self._works[index].whole) if position in place],
+            )
+            for index in self._running
+        ]
+        return Evaluate(images, runs)

@@ -21,7 +21,7 @@ from pathlib import Path
 import platformdirs
 
 from harness.core.errors import MeasurementError
-from harness.core.files import locked
+from harness.core.files import locked, write_whole
 from harness.core.records import Source
 from harness.execution import installer
 from harness.execution.registry import SourceSpec
@@ -58,6 +58,10 @@ class _Recipe:
     folder: Path
     requirements: str
     options: tuple[str, ...]  #: of the installation
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
 
     @property
     def complete(self) -> bool:
@@ -103,30 +107,29 @@ def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installe
     """
     source = Source(spec.name, version)
     recipe = _recipe(spec, version, runtime)
-    folder = recipe.folder
-    python = folder / "bin" / "python"
-    with _locked(folder.with_suffix(".lock")):
-        if not recipe.complete:
-            shutil.rmtree(folder, ignore_errors=True)
-            _uv(source, "venv", "--quiet", "--no-project", "--python", PYTHON, str(folder))
-            asked = folder / "requirements.txt"
-            asked.write_text(recipe.requirements, encoding="utf-8")
-            _uv(
-                source,
-                "pip",
-                "install",
-                "--quiet",
-                "--python",
-                str(python),
-                "--requirements",
-                str(asked),
-                *recipe.options,
-            )
-            frozen = _uv(source, "pip", "freeze", "--quiet", "--python", str(python))
-            version_line = _python_version(folder)
-            (folder / "complete").write_text(f"{version_line}\n{frozen}", encoding="utf-8")
-        python_version, *packages = (folder / "complete").read_text(encoding="utf-8").split("\n")
-    return Installed(spec, source, python, tuple(line for line in packages if line), python_version, runtime)
+    with _locked(recipe.folder.with_suffix(".lock")):
+        try:
+            if not recipe.complete:
+                _make(source, recipe)
+            python_version, *packages = (recipe.folder / "complete").read_text(encoding="utf-8").split("\n")
+        except OSError as error:
+            raise MeasurementError(
+                f"the environment of {source} could not be written to {recipe.folder}: {error}. "
+                "Make room or give write permission, or set PARITY_CACHE to another folder"
+            ) from error
+    return Installed(spec, source, recipe.python, tuple(line for line in packages if line), python_version, runtime)
+
+
+def _make(source: Source, recipe: _Recipe) -> None:
+    """Makes the environment; it is complete once the file `complete` is there, which comes last."""
+    folder, python = recipe.folder, str(recipe.python)
+    shutil.rmtree(folder, ignore_errors=True)
+    _uv(source, "venv", "--quiet", "--no-project", "--python", PYTHON, str(folder))
+    asked = folder / "requirements.txt"
+    asked.write_text(recipe.requirements, encoding="utf-8")
+    _uv(source, "pip", "install", "--quiet", "--python", python, "--requirements", str(asked), *recipe.options)
+    frozen = _uv(source, "pip", "freeze", "--quiet", "--python", python)
+    write_whole(folder / "complete", f"{_python_version(folder)}\n{frozen}".encode())
 
 
 def _python_version(folder: Path) -> str:
@@ -153,7 +156,13 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _uv(source: Source, *arguments: str) -> str:
-    done = installer.run(*arguments)
+    try:
+        done = installer.run(*arguments)
+    except OSError as error:
+        raise MeasurementError(
+            f"the environment of {source} could not be made: uv cannot be started ({error}). "
+            "Check the installation of uv and the folder of temporary files"
+        ) from error
     if done.returncode:
         raise MeasurementError(f"the environment of {source} could not be made. {_reason(done.stderr)}")
     return done.stdout

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from harness.core.errors import storing
 from harness.core.files import write_whole
 from harness.core.paths import Location
 
@@ -64,14 +65,18 @@ class Predictions:
     ) -> None:
         """As append(), unless it is there already."""
         names = [row[0] for row in rows] + [name for name, _ in undecodable]
-        if names and not (self.folder / _part(names)).is_file():
+        with storing(self.folder):
+            is_there = bool(names) and (self.folder / _part(names)).is_file()
+        if names and not is_there:
             self.append(rows, undecodable, full_logits)
 
     def batch(self, names: Iterable[str]) -> tuple[list[Row], list[tuple[str, str]], list[bytes | None]] | None:
         """Rows, undecodable images and full_logits of the rows, of the batch of these images; None where it was not
         stored as such."""
         path = self.folder / _part(names)
-        stored = _rows(path, full_logits=True) if path.is_file() else None
+        with storing(path):
+            is_there = path.is_file()
+        stored = _rows(path, full_logits=True) if is_there else None
         if stored is None:
             return None
         table = stored.to_pandas()
@@ -127,20 +132,23 @@ class Predictions:
         self._write(content, f"whole-{uuid.uuid4().hex}.parquet", replaces=self._files())
 
     def _files(self) -> list[Location]:
-        return sorted(self.folder.glob("*.parquet"), key=lambda path: path.name)
+        with storing(self.folder):
+            return sorted(self.folder.glob("*.parquet"), key=lambda path: path.name)
 
     def _write(self, table: pa.Table, name: str, replaces: Sequence[Location] = ()) -> None:
         content = pa.BufferOutputStream()
         # hardly a value is there twice, so that dictionaries would only be in the way
         pq.write_table(table, content, write_page_checksum=True, compression="zstd", use_dictionary=False)
         write_whole(self.folder / name, content.getvalue().to_pybytes())
-        for path in replaces:
-            path.unlink(missing_ok=True)
+        with storing(self.folder):
+            for path in replaces:
+                path.unlink(missing_ok=True)
 
 
 def _rows(path: Location, full_logits: bool = False) -> pa.Table | None:
     """The rows of a Parquet file, with their full_logits where asked; None where it is damaged."""
-    content = path.read_bytes()  # what cannot be read at all is no fault of the file
+    with storing(path):
+        content = path.read_bytes()  # what cannot be read at all is no fault of the file
     try:
         # a third of the time that pandas takes for a small file
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
@@ -160,7 +168,9 @@ def _rows(path: Location, full_logits: bool = False) -> pa.Table | None:
 def read_json(path: Location) -> Any:
     """What a file says; None where there is none, or a damaged one."""
     try:
-        return json.loads(path.read_bytes())
+        with storing(path):
+            content = path.read_bytes()
+        return json.loads(content)
     except FileNotFoundError:
         return None
     except ValueError as error:
@@ -172,7 +182,7 @@ def set_aside(path: Location, why: Exception) -> None:
     logging.getLogger(__name__).warning(
         "%s is damaged (%s); it is renamed to *.damaged and what was in it is measured again", path, why
     )
-    with contextlib.suppress(FileNotFoundError):  # another process was faster
+    with contextlib.suppress(FileNotFoundError), storing(path):  # another process was faster
         path.rename(path.with_name(f"{path.name}.damaged"))  # type: ignore[arg-type]  # the same kind as itself
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
+import functools
 import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import harness
 from harness.core import cancellation
 from harness.execution.environments import Installed
 from harness.execution.registry import ADAPTERS, SourceSpec
+from harness.worker import protocol
+from harness.worker.protocol import Done, Event, Failed, Predicted, Ready
+from harness.worker.tasks import Job, Task
 
 #: glibc gives large activations back to the kernel after every layer and takes them anew, page by page; keeping
 #: them halves the time of a forward pass on a CPU and changes no result.
@@ -26,36 +29,32 @@ KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33), "M
 #: packages of the harness that can be imported in a worker
 IN_WORKERS = ("core", "worker")
 
-Event = Mapping[str, Any]
 Handle = Callable[[int, Event], None]
 
 
 def run(
     installed: Installed,
-    tasks: Sequence[Mapping[str, Any]],
+    tasks: Sequence[Task],
     handle: Handle,
     log: Path,
     device: str = "cpu",
     threads: int | None = None,
+    note: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Runs the tasks in order and hands every event to `handle(task index, event)`.
 
     A worker that dies takes only the task it was at with it: that task fails with the reason and a new worker
     goes on with the next. What it had sent before was handled already. `threads` bounds the frameworks' own
-    threads, for workers that run side by side.
+    threads, for workers that run side by side; `note` gets what the author of the adapter has to change.
     """
-    with Worker(installed, log, device, threads) as worker:
+    with Worker(installed, log, device, threads, note) as worker:
         for index, task in enumerate(tasks):
-
-            def handled(event: Event, index: int = index) -> None:
-                handle(index, event)
-
-            death = worker.do(task, handled)
+            death = worker.do(task, functools.partial(handle, index))
             if death is None:
                 continue
             useless = not (worker.was_ready or worker.was_killed)  # it would get to none of the others either
             for lost in range(index, len(tasks) if useless else index + 1):
-                handle(lost, {"event": "failed", "error": "WorkerDied", "message": death})
+                handle(lost, Failed("WorkerDied", death))
             if useless:
                 break
 
@@ -63,8 +62,17 @@ def run(
 class Worker:
     """A process in a source's environment that does one task after the other; started when the first one comes."""
 
-    def __init__(self, installed: Installed, log: Path, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        installed: Installed,
+        log: Path,
+        device: str = "cpu",
+        threads: int | None = None,
+        note: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        """See run()."""
         self._installed = installed
+        self._note = note
         self._log = self._written = log
         self._device = device
         self._threads = threads
@@ -84,29 +92,32 @@ class Worker:
                 self._process.terminate()
             self._end()
 
-    def do(self, task: Mapping[str, Any], handle: Callable[[Event], None]) -> str | None:
-        """Hands every event of the task to `handle`, "done" or "failed" last.
+    def do(self, task: Task, handle: Callable[[Event], None]) -> str | None:
+        """Hands every event of the task to `handle`, Done or Failed last.
 
         Returns None, or how the process died before the task came to its end; the next task starts a new one.
         """
+        line = protocol.encode(task)  # first: what cannot be sent is no fault of the worker
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             # one that died before it read its task has an exit status that says how
             with contextlib.suppress(BrokenPipeError):
-                _tell(process, json.dumps(task))
-            for line in process.stdout:
-                if not line.endswith("\n"):
+                _tell(process, line)
+            for answer in process.stdout:
+                if not answer.endswith("\n"):
                     break  # it died while it wrote this one
-                event = json.loads(line)
-                if event["event"] == "ready":
+                event = protocol.decode_event(answer)
+                if isinstance(event, Ready):
                     self.was_ready = True
+                    for text in event.notes:
+                        self._note(f"{self._installed.source}: {text}")
                     continue
                 handle(event)
-                if event["event"] in ("done", "failed"):
+                if isinstance(event, (Done, Failed)):
                     return None
-                if event["event"] == "predictions":
+                if isinstance(event, Predicted):
                     with contextlib.suppress(BrokenPipeError):
                         _tell(process, "")  # they are stored
         except BaseException:
@@ -136,7 +147,7 @@ class Worker:
                 encoding="utf-8",
             )
         with contextlib.suppress(BrokenPipeError):
-            _tell(self._process, json.dumps({"module": self._installed.spec.module, "device": self._device}))
+            _tell(self._process, protocol.encode(Job(self._installed.spec.module, self._device)))
         return self._process
 
     def _open_log(self) -> BinaryIO:
@@ -217,5 +228,5 @@ def _describe(installed: Installed, status: int, log: Path, start: int) -> str:
     with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode(errors="replace").strip().splitlines()
-    last = lines[-1].strip() if lines else "it wrote nothing"
-    return f"the worker of {installed.source} {how}. Its last words: {last[:300]}. Full log: {log}"
+    last = lines[-1].strip() if lines else "(the log is empty)"
+    return f"the worker of {installed.source} {how}. Last log line: {last[:300]}. Full log: {log}"

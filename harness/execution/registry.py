@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.util
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from harness import adapters
 from harness.core.errors import InputError
+from harness.core.text import closest
 
 GROUP = "parity.adapters"
 
@@ -55,11 +55,11 @@ class SourceSpec:
         digest = hashlib.sha256()
         files: list[Path] = []
         for folder in dict.fromkeys((self.folder, ADAPTERS)):  # others' adapters build on those here
-            files += sorted(folder.glob("*.py")) + sorted(folder.glob("*.toml"))
+            files += sorted(folder.rglob("*.py")) + sorted(folder.rglob("*.toml"))
         if "." in self.module and self.folder != ADAPTERS:  # and on whatever is in their own package
             files += sorted(path for path in self.package.rglob("*") if path.is_file() and path.suffix != ".pyc")
         for path in files:
-            digest.update(path.name.encode() + path.read_bytes())
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
         return digest.hexdigest()
 
     @property
@@ -97,7 +97,7 @@ def parse_source(text: str, known: Mapping[str, SourceSpec]) -> tuple[str, str |
     """`timm` or `timm==0.6.13` -> name and version. Raises InputError for an unknown name."""
     name, _, version = (part.strip() for part in text.partition("=="))
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = closest(name, known)
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"--sources: unknown source {name!r}; {hint}known: {', '.join(sorted(known))}")
     if "==" in text and not re.fullmatch(r"\d+(\.\w+)*", version):

@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+from harness.adapters.base import Document
+from harness.core import codec
 from harness.core.cancellation import THREADS, side_by_side
 from harness.core.errors import MeasurementError
+from harness.core.model_names import resolve
 from harness.core.records import Failure, Source, Static
 from harness.execution import process
 from harness.execution.cache_keys import code_of
 from harness.execution.engine import Engine
 from harness.execution.environments import Installed
 from harness.execution.store import Store
-from harness.worker.model_names import resolve
+from harness.worker import protocol
+from harness.worker.protocol import Counts, Documents, Event, Failed, Models
+from harness.worker.tasks import Count, ListDocuments, ListModels, ModelTask, Task
 
 #: models that are named when they are about to be counted
 _NAMED = 6
@@ -71,12 +77,21 @@ class Session:
         self.cluster = cluster
         self.failures: list[Failure] = []
         self._lock = threading.Lock()
+        self._notes: set[str] = set()
 
     def fail(self, source: Source | None, model: str | None, stage: Any, message: str) -> None:
         failure = Failure(str(source or ""), model, stage, message)
         with self._lock:
             if failure not in self.failures:  # one network may be run at several sizes
                 self.failures.append(failure)
+
+    def note(self, text: str) -> None:
+        """Says once what the author of an adapter has to change."""
+        with self._lock:
+            known = text in self._notes
+            self._notes.add(text)
+        if not known:
+            self.progress.stage(text)
 
     def identity(self, installed: Installed, kind: str, **rest: Any) -> dict[str, Any]:
         """What a measurement of this source depends on; `rest` is what else this one does."""
@@ -90,18 +105,18 @@ class Session:
         }
 
     def run(
-        self, installed: Installed, tasks: Sequence[Mapping[str, Any]], handle: Any, threads: int | None = None
+        self, installed: Installed, tasks: Sequence[Task], handle: process.Handle, threads: int | None = None
     ) -> None:
-        """Runs the tasks in a worker of the source; see workers.run."""
+        """Runs the tasks in a worker of the source; see process.run."""
         log = self.store.log(f"{installed.source.name}-{installed.source.version}")
-        process.run(installed, tasks, handle, log, device=self.device, threads=threads)
+        process.run(installed, tasks, handle, log, device=self.device, threads=threads, note=self.note)
 
     def side_by_side(
         self,
         installed: Mapping[Source, Installed],
-        tasks: Mapping[Source, Sequence[tuple[K, Mapping[str, Any]]]],
+        tasks: Mapping[Source, Sequence[tuple[K, ModelTask]]],
         stage: Literal["numerics", "preprocessing", "why"],
-        handle: Callable[[K, Mapping[str, Any]], None],
+        handle: Callable[[K, Event], None],
         sources: int,
     ) -> None:
         """Each source works through its (key, task) pairs; `handle` gets the key with every event. Failures are noted.
@@ -114,10 +129,10 @@ class Session:
         def one(source: Source) -> None:
             mine = tasks[source]
 
-            def handled(index: int, event: Mapping[str, Any]) -> None:
+            def handled(index: int, event: Event) -> None:
                 key, task = mine[index]
-                if event["event"] == "failed":
-                    self.fail(source, str(task["documented"]), stage, event["message"])
+                if isinstance(event, Failed):
+                    self.fail(source, task.documented, stage, event.message)
                 handle(key, event)
 
             self.run(installed[source], [task for _, task in mine], handled, threads)
@@ -137,51 +152,61 @@ class Session:
         What fails is noted and left out.
         """
         found: dict[Source, dict[str, Static]] = {source: {} for source in wanted}
-        missing: dict[Source, list[dict[str, Any]]] = {}
+        missing: dict[Source, list[Count]] = {}
         for source, models in wanted.items():
             for documented, sizes in models.items():
-                task: dict[str, Any] = {
-                    "kind": "static",
-                    "documented": documented,
-                    "sizes": sorted(set(sizes)),
-                    "trace": (source, documented) in traced,
-                    "outline": outline,
-                }
-                known = self.store.static(self.identity(installed[source], **task))
+                task = Count(documented, sorted(set(sizes)), (source, documented) in traced, outline)
+                known = self.store.static(self._asked(installed[source], task))
                 if known is None:
                     missing.setdefault(source, []).append(task)
                 else:
-                    found[source][documented] = _static(source, known)
+                    found[source][documented] = _static(source, codec.decode(Counts, known))
+        side_by_side(
+            lambda share: self._count(installed[share.source], share, found[share.source]),
+            self._shares(installed, missing),
+            threads=max(THREADS, os.cpu_count() or 1),
+        )
+        return found
+
+    def _shares(self, installed: Mapping[Source, Installed], missing: Mapping[Source, Sequence[Count]]) -> list[_Share]:
+        """What each worker counts, so that every processor has something to do; the first asks for names, too."""
         processors = max(1, (os.cpu_count() or 1) // max(1, len(missing)))
-
-        def count(share: tuple[Source, Sequence[dict[str, Any]], int]) -> None:
-            source, tasks, threads = share
-            ready = installed[source]
-
-            def handle(index: int, event: Mapping[str, Any]) -> None:
-                task = tasks[index]
-                if event["event"] == "static":
-                    self.store.save_static(self.identity(ready, **task), event["static"])
-                    found[source][task["documented"]] = _static(source, event["static"])
-                elif event["event"] in ("models", "documents"):
-                    self.store.save_static(self.identity(ready, **task), event[event["event"]])
-                elif event["event"] == "failed":
-                    self.fail(source, task.get("documented"), "static", event["message"])
-
-            self.run(ready, tasks, handle, threads)
-
         shares = []
         for source, tasks in missing.items():
-            names = [task["documented"] for task in tasks]
+            names = [task.documented for task in tasks]
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             self.progress.stage(f"{source}: counting {', '.join(names[:_NAMED])}{more}")
             # a counter runs one image through the network, layer by layer, which more threads hardly make faster
             parts = max(1, min(processors, len(tasks) // _WORTH_A_WORKER))
-            asked = [] if self.offered(installed[source]) else [{"kind": "models"}, {"kind": "documents"}]
+            asked: list[Task] = [] if self.offered(installed[source]) else [ListModels(), ListDocuments()]
             for part in range(parts):
-                shares.append((source, [*(asked if part == 0 else []), *tasks[part::parts]], processors // parts))
-        side_by_side(count, shares, threads=max(THREADS, os.cpu_count() or 1))
-        return found
+                share = [*(asked if part == 0 else []), *tasks[part::parts]]
+                shares.append(_Share(source, share, processors // parts))
+        return shares
+
+    def _count(self, installed: Installed, share: _Share, found: dict[str, Static]) -> None:
+        """Adds the counts to `found`, by documented name, and keeps them."""
+
+        def handle(index: int, event: Event) -> None:
+            task = share.tasks[index]
+            match event:
+                case Counts():
+                    assert isinstance(task, Count)
+                    self.store.save_static(self._asked(installed, task), codec.plain(event))
+                    found[task.documented] = _static(share.source, event)
+                case Models():
+                    self.store.save_static(self._asked(installed, task), codec.plain(event))
+                case Documents():
+                    self.store.save_static(self._asked(installed, task), event.documents)
+                case Failed():
+                    documented = task.documented if isinstance(task, ModelTask) else None
+                    self.fail(share.source, documented, "static", event.message)
+
+        self.run(installed, share.tasks, handle, share.threads)
+
+    def _asked(self, installed: Installed, task: Task) -> dict[str, Any]:
+        """The identity of what a task measures."""
+        return self.identity(installed, **protocol.named(task))
 
     def offered(self, installed: Installed) -> list[str]:
         """The names that the source's build() takes, once statics() has asked it; else none."""
@@ -197,13 +222,20 @@ class Session:
             return None
         return str(known["aliases"].get(name, name))
 
-    def documents(self, installed: Installed) -> list[dict[str, Any]]:
-        """What the source's own package says of its models, once statics() has asked; see adapters.base.Document."""
-        return self.store.static(self.identity(installed, "documents")) or []
+    def documents(self, installed: Installed) -> list[Document]:
+        """What the source's own package says of its models, once statics() has asked."""
+        known = self.store.static(self.identity(installed, "documents")) or []
+        return [codec.decode(Document, fields) for fields in known]
 
 
-def _static(source: Source, measured: Mapping[str, Any]) -> Static:
-    # JSON has text keys; sizes are pixels
-    sizes = {int(size): counts for size, counts in measured["multiply_adds"].items()}
-    fields = {**measured, "multiply_adds": sizes, "last_operators": tuple(measured["last_operators"])}
-    return Static(source=source, **fields)
+@dataclass(frozen=True)
+class _Share:
+    """What one worker counts."""
+
+    source: Source
+    tasks: Sequence[Task]
+    threads: int
+
+
+def _static(source: Source, counts: Counts) -> Static:
+    return Static(source=source, **codec.plain(counts))

@@ -1,5 +1,6 @@
 """Measurements and predictions on disk, found by what they are measurements of.
 
+    format.json                      which release can read it
     static/<key>.json                counts of one network
     predictions/<key>/identity.json  everything the key is made of
     predictions/<key>/network.json   how the network was built: preprocessing, input size
@@ -17,13 +18,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import time
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.core.errors import InputError
+from harness.core import codec
+from harness.core.errors import InputError, storing
 from harness.core.files import sync_folder, write_whole
 from harness.execution.predictions import Predictions, identity_key, read_json
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from harness.core.paths import Location
 
 
+#: what a store is written in; raised where files are laid out or read otherwise
+FORMAT = 2
 #: seconds after which a file that is still being written was left over by a process that is gone
 _LEFT_OVER = 24 * 3600.0
 
@@ -58,6 +63,22 @@ class Store:
             flag = "--out" if root == self.local else "--store"
             why = str(error) or type(error).__name__
             raise InputError(f"{flag}: cannot write to {root}: {why}. Give a folder that can be written") from error
+        self._note_format()
+
+    def _note_format(self) -> None:
+        """Says once of a store that an earlier release wrote that nothing in it is used; marks it as of this one."""
+        mark = self.root / "format.json"
+        found = read_json(mark)
+        if found == {"format": FORMAT}:
+            return
+        with storing(self.root):
+            used = any(True for part in ("static", "predictions") for _ in (self.root / part).glob("*"))
+        if used:
+            logging.getLogger(__name__).warning(
+                "%s was written by another release of the harness: what is in it is left there, and measured again",
+                self.root,
+            )
+        write_whole(mark, json.dumps({"format": FORMAT}).encode())
 
     def log(self, name: str) -> Path:
         return self.local / "logs" / f"{name}.log"
@@ -69,14 +90,17 @@ class Store:
 
     def save_static(self, identity: Mapping[str, Any], measured: Any) -> None:
         content = {"identity": identity, "measured": measured}
-        write_whole(self.root / "static" / f"{identity_key(identity)}.json", json.dumps(content, indent=1).encode())
+        lines = json.dumps(content, indent=1, default=codec.plain)
+        write_whole(self.root / "static" / f"{identity_key(identity)}.json", lines.encode())
 
     def predictions(self, identity: Mapping[str, Any]) -> Predictions:
         folder = self.root / "predictions" / identity_key(identity)
-        if not folder.is_dir():
-            _make(folder)
-            if isinstance(folder, Path):
-                sync_folder(folder.parent)
+        with storing(folder):
+            is_there = folder.is_dir()
+            if not is_there:
+                _make(folder)
+        if not is_there and isinstance(folder, Path):
+            sync_folder(folder.parent)
         content = json.dumps(identity, indent=1)
         if read_json(folder / "identity.json") != json.loads(content):
             write_whole(folder / "identity.json", content.encode())

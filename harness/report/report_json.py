@@ -108,7 +108,7 @@ def run_entry(run: Run, out: Path | None = None) -> dict[str, Any]:
         "model": run.documented_model,
         "built_as": run.model,
         "input_size": run.input_size,
-        "preprocessing": dict(run.preprocessing),
+        "preprocessing": dataclasses.asdict(run.preprocessing),
         "checkpoint": {
             "file": run.checkpoint.file.rpartition("/")[2],
             "sha256": run.checkpoint.sha256,

@@ -1,16 +1,13 @@
 """Runs inside a source's environment: tasks come in, raw measurements go out, one JSON object per line.
 
-The first line is {"module", "device"}; each other one is a task {"kind", "model", ...}. What is sent back:
-{"event": "ready" | "static" | "network" | "predictions" | "saved" | "models" | "documents" | "done" | "failed", ...}.
-A task that fails is reported and the next one is read. Nothing here knows a claim.
+The first line is a Job, each other one a task; what is sent back are the events of `protocol`. A task that fails is
+reported and the next one is read. Nothing here knows a claim.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.metadata
-import json
 import os
 import platform
 import select
@@ -22,82 +19,91 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from harness.adapters import third_party
 from harness.worker import evaluate as evaluating
-from harness.worker import variants
+from harness.worker import protocol, tasks, variants
 from harness.worker.counts import list_documents, list_models, measure_static
 from harness.worker.preprocess import prepare_images
-from harness.worker.protocol import Emit
+from harness.worker.protocol import Done, Emit, Event, Failed, Predicted, Ready
 from harness.worker.stand_ins import make_stand_in
 from harness.worker.traces import apply_state, condition_network, trace_network, write_state
 
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
-    # frameworks print to standard output; events get a descriptor that nobody else knows
+    # frameworks print to standard output; events get a descriptor of their own
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     threading.Thread(target=_end_with_reader, args=(events.fileno(),), daemon=True).start()
 
-    def emit(event: dict[str, Any]) -> None:
+    def emit(event: Event) -> None:
         try:
-            events.write(json.dumps(event) + "\n")
+            events.write(protocol.encode(event) + "\n")
         except BrokenPipeError:
             os._exit(1)
 
-    job = json.loads(sys.stdin.readline())
-    adapter = importlib.import_module(job["module"]).Adapter(device=job["device"])
-    packages = {dist.metadata["Name"]: dist.version for dist in importlib.metadata.distributions()}
-    emit({"event": "ready", "python": platform.python_version(), "packages": packages})
-    networks = evaluating.Networks(adapter)
-    tasks: dict[str, Callable[[Any, dict[str, Any], Emit], None]] = {
-        "models": list_models,
-        "documents": list_documents,
-        "static": measure_static,
-        "evaluate": lambda _, task, send: evaluate(networks, task, send),
-        "stand_in": make_stand_in,
-        "condition": condition_network,
-        "apply": apply_state,
-        "trace": trace_network,
-        "state": write_state,
-        "prepare": prepare_images,
-        "identify": variants.identify,
-        "vary": variants.vary,
-    }
+    job = protocol.decode_job(sys.stdin.readline())
+    old_imports = third_party.accept_old_imports(job.module)
+    adapter = third_party.complete(importlib.import_module(job.module).Adapter(device=job.device))
+    if note := old_imports.note():
+        print(f"{job.module}: {note}", file=sys.stderr)
+    emit(Ready(platform.python_version(), [note] if note else []))
+    perform = _handlers(evaluating.Networks(adapter))
     for line in sys.stdin:
-        task = json.loads(line)
         try:
-            tasks[task["kind"]](adapter, task, emit)
-            emit({"event": "done"})
+            task = protocol.decode_task(line)
+            perform[type(task)](adapter, task, emit)
+            emit(Done())
         except Exception as error:  # one model's failure is that model's alone
             with contextlib.suppress(OSError):  # the disk that the log is on may be full
                 traceback.print_exc(file=sys.stderr)
             name = type(error).__name__
             message = f"{name}: {error}" if isinstance(error, KeyError) else str(error)  # it says the key alone
-            emit({"event": "failed", "error": name, "message": message or name})
+            emit(Failed(name, message or name))
+
+
+def _handlers(networks: evaluating.Networks) -> dict[type[tasks.Task], Callable[[Any, Any, Emit], None]]:
+    """What does each kind of task; the networks that are evaluated are kept from task to task."""
+    return {
+        tasks.ListModels: list_models,
+        tasks.ListDocuments: list_documents,
+        tasks.Count: measure_static,
+        tasks.Evaluate: lambda _, task, send: evaluate(networks, task, send),
+        tasks.MakeStandIn: make_stand_in,
+        tasks.Condition: condition_network,
+        tasks.ApplyState: apply_state,
+        tasks.TraceNetwork: trace_network,
+        tasks.WriteState: write_state,
+        tasks.Prepare: prepare_images,
+        tasks.Identify: variants.identify,
+        tasks.Vary: variants.vary,
+    }
 
 
 def _end_with_reader(events: int) -> None:
-    """Ends this process once nobody reads its events any more, in the middle of a forward pass too: a parent that
-    was killed tells nobody."""
+    """Ends this process once its events have no reader, in the middle of a forward pass too.
+
+    A parent that was killed cannot say so.
+    """
     reader = select.poll()
     reader.register(events, 0)  # of errors alone
     reader.poll()
     os._exit(1)
 
 
-def evaluate(networks: evaluating.Networks, task: dict[str, Any], send: Emit) -> None:
+def evaluate(networks: evaluating.Networks, task: tasks.Evaluate, send: Emit) -> None:
     """See evaluating.evaluate; the parent answers every batch of predictions with an empty line once it is stored."""
     sent: deque[int] = deque()
 
-    def emit(event: dict[str, Any]) -> None:
+    def emit(event: Event) -> None:
         send(event)
-        if event["event"] == "predictions":
-            sent.append(event["run"])
+        if isinstance(event, Predicted):
+            sent.append(event.run)
 
     def stored(run: int | None) -> None:
         while sent if run is None else run in sent:
             if not sys.stdin.readline():
-                raise SystemExit(1)  # whoever asked for this is gone
+                raise SystemExit(1)  # the parent is gone
             sent.popleft()
 
     try:

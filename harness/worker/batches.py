@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.worker.images import ImageRef, read_image, truncation
+from harness.worker.protocol import Prediction, Undecodable
 
 Array = npt.NDArray[np.float32]
-#: image name, its best classes, their logits
-Prediction = tuple[str, list[int], list[float]]
 
 #: classes kept per image; enough for top1 and top5, the sixth tells how close the fifth was
 TOP_K = 6
@@ -56,13 +55,11 @@ def _results(refs: Sequence[ImageRef], futures: Sequence[Future[Any]]) -> list[t
 def in_chunks(
     prepare: Callable[[bytes], Any], refs: Sequence[ImageRef], size: int
 ) -> Iterator[tuple[Callable[[bytes], Any], Sequence[ImageRef]]]:
-    """Chunks of `size` images, as ahead() takes them."""
+    """Chunks of `size` images, as prefetch() takes them."""
     return ((prepare, refs[start : start + size]) for start in range(0, len(refs), size))
 
 
-def batches(
-    network: Any, refs: Sequence[ImageRef], size: int
-) -> Iterator[tuple[list[str], Array, list[tuple[str, str]]]]:
+def batches(network: Any, refs: Sequence[ImageRef], size: int) -> Iterator[tuple[list[str], Array, list[Undecodable]]]:
     """Names, images (N, 3, H, W) and undecodable files of consecutive batches."""
     for chunk in prefetch(in_chunks(network.preprocess, refs, size)):
         names = [ref.name for ref, image in chunk if not isinstance(image, str)]

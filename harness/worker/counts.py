@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 
-from harness.worker.model_names import resolve
-from harness.worker.protocol import Emit
+from harness.core.model_names import resolve
+from harness.worker.protocol import Counts, Documents, Emit, Models
+from harness.worker.tasks import Count, ListDocuments, ListModels
 
 _TRACE_SIZE_MINIMUM = 32
 
 
-def list_models(adapter: Any, _task: dict[str, Any], send: Emit) -> None:
+def list_models(adapter: Any, _task: ListModels, send: Emit) -> None:
     """The names that the adapter takes, and other names by which documents mean them."""
-    send({"event": "models", "models": {"offered": list(adapter.models()), "aliases": dict(adapter.aliases())}})
+    send(Models(list(adapter.models()), dict(adapter.aliases())))
 
 
-def list_documents(adapter: Any, _task: dict[str, Any], send: Emit) -> None:
+def list_documents(adapter: Any, _task: ListDocuments, send: Emit) -> None:
     """What the source's own package says of its models."""
-    documents = adapter.documents() if hasattr(adapter, "documents") else ()
-    send({"event": "documents", "documents": [dataclasses.asdict(document) for document in documents]})
+    send(Documents(list(adapter.documents())))
 
 
 def own_name(adapter: Any, documented: str) -> str:
@@ -31,37 +30,33 @@ def own_name(adapter: Any, documented: str) -> str:
     return str(aliases.get(name, name))
 
 
-def measure_static(adapter: Any, task: dict[str, Any], send: Emit) -> None:
+def measure_static(adapter: Any, task: Count, send: Emit) -> None:
     """Counts of the network that a documented name means, at the asked sizes (pixels) and at its own.
 
     With `trace` its operations, too; an `outline` is counted by fewer counters.
     """
-    model = own_name(adapter, task["documented"])
-    build = getattr(adapter, "outline", adapter.build) if task.get("outline") else adapter.build
-    network = build(model)
+    model = own_name(adapter, task.documented)
+    network = adapter.outline(model) if task.outline else adapter.build(model)
     multiply_adds: dict[int, dict[str, int]] = {}
     failed: dict[str, str] = {}
-    for size in sorted({network.input_size, *task["sizes"]}):
+    for size in sorted({network.input_size, *task.sizes}):
         counts = network.multiply_adds(size)
         multiply_adds[size] = {name: int(count) for name, count in counts.items() if not isinstance(count, str)}
         failed.update({name: why for name, why in counts.items() if isinstance(why, str)})
-    kinds = _operators(network) if task.get("trace") else []
+    kinds = _operators(network) if task.trace else []
     send(
-        {
-            "event": "static",
-            "static": {
-                "model": model,
-                "input_size": network.input_size,
-                "preprocessing": dataclasses.asdict(network.preprocessing),
-                "plain_counter": network.plain_counter,
-                "parameters": dataclasses.asdict(network.parameters()),
-                "multiply_adds": multiply_adds,
-                "failed_counters": failed,
-                "operators": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
-                "last_operators": kinds[-4:],
-                "checkpoint_url": None if task.get("outline") else adapter.checkpoint_url(model),
-            },
-        }
+        Counts(
+            model=model,
+            input_size=network.input_size,
+            preprocessing=network.preprocessing,
+            plain_counter=network.plain_counter,
+            parameters=network.parameters(),
+            multiply_adds=multiply_adds,
+            failed_counters=failed,
+            operators={kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
+            last_operators=tuple(kinds[-4:]),
+            checkpoint_url=None if task.outline else adapter.checkpoint_url(model),
+        )
     )
 
 
@@ -69,4 +64,6 @@ def _operators(network: Any) -> list[str]:
     """Kinds of operation in execution order, of one image at the network's own size."""
     size = max(network.input_size, _TRACE_SIZE_MINIMUM)
     image = np.zeros((1, 3, size, size), dtype=np.float32)
-    return [call.kind for call in network.trace(image, values=False)]
+    kinds: list[str] = []
+    network.trace(image, lambda call: kinds.append(call.kind), values=False)
+    return kinds

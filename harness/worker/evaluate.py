@@ -1,13 +1,10 @@
 """Runs inside a source's environment: best classes of every image, of several networks that share the decoding.
 
-A task is {"images", "runs"}, a run {"model", "checkpoint", "match", "input_size", "runtime", "precision",
-"conversion", "sha256", "batches", "whole"}: sha256 is that of the checkpoint, batches are lists of positions of images,
-whole the positions of which all logits are wanted. Nothing here knows a claim.
+Nothing here knows a claim.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,8 +17,9 @@ from harness.adapters import runtimes
 from harness.core.errors import InputError, MeasurementError
 from harness.worker.batches import TOP_K, Array, attempt, pack_logits, predictions, prefetch
 from harness.worker.images import ImageRef
+from harness.worker.protocol import Emit, NetworkBuilt, Predicted, RunFailed, Undecodable
+from harness.worker.tasks import Evaluate, EvaluationRun, NetworkSpec
 
-Emit = Callable[[dict[str, Any]], None]
 #: images that a network is tried on before it is used, and on which two preparations must be equal to be shared
 _TRIED = 2
 
@@ -32,27 +30,28 @@ class Networks:
     def __init__(self, adapter: Any) -> None:
         self.adapter = adapter
         self._built: dict[tuple[Any, ...], Any] = {}
-        self._inferences: dict[tuple[Any, ...], Any] = {}
+        self._inferences: dict[NetworkSpec, Any] = {}
 
-    def network(self, run: Mapping[str, Any]) -> Any:
-        key = tuple(run[name] for name in ("model", "checkpoint", "match", "input_size"))
+    def network(self, run: EvaluationRun) -> Any:
+        """The network of a run. Raises MeasurementError where its checkpoint was changed meanwhile."""
+        spec = run.network
+        key = (spec.model, spec.checkpoint, spec.match, spec.input_size)
         if key not in self._built:
-            checkpoint = Path(run["checkpoint"]) if run["checkpoint"] else None
-            if checkpoint and run.get("sha256"):
-                _unchanged(checkpoint, run["sha256"])
-            self._built[key] = self.adapter.build(run["model"], checkpoint, run["match"], input_size=run["input_size"])
+            checkpoint = Path(spec.checkpoint) if spec.checkpoint else None
+            if checkpoint and run.sha256:
+                _unchanged(checkpoint, run.sha256)
+            self._built[key] = self.adapter.build(spec.model, checkpoint, spec.match, input_size=spec.input_size)
         return self._built[key]
 
-    def inference(self, run: Mapping[str, Any], example: Array) -> Any:
+    def inference(self, run: EvaluationRun, example: Array) -> Any:
         """See harness.adapters.base.Inference."""
-        key = tuple(
-            run[name] for name in ("model", "checkpoint", "match", "input_size", "runtime", "precision", "conversion")
-        )
-        if key not in self._inferences:
-            folder = Path(run["conversion"] or "")
-            network = self.network(run)
-            self._inferences[key] = runtimes.inference(network, run["runtime"], run["precision"], folder, example)
-        return self._inferences[key]
+        spec = run.network
+        if spec not in self._inferences:
+            folder = Path(spec.conversion or "")
+            self._inferences[spec] = runtimes.inference(
+                self.network(run), spec.runtime, spec.precision, folder, example
+            )
+        return self._inferences[spec]
 
 
 def _unchanged(checkpoint: Path, sha256: str) -> None:
@@ -63,62 +62,58 @@ def _unchanged(checkpoint: Path, sha256: str) -> None:
         raise MeasurementError(f"{checkpoint} was changed after the run began: its SHA-256 was {sha256}, it is {found}")
 
 
-def evaluate(networks: Networks, task: Mapping[str, Any], send: Emit, stored: Callable[[int | None], None]) -> None:
-    """Sends {"event": "network", "run", ...} of each run that can be started, {"event": "predictions", "run", "rows",
-    "full_logits", "undecodable", "seconds"} of each of its batches, and {"event": "run_failed", "run", "message"} where
-    it breaks.
+def evaluate(networks: Networks, task: Evaluate, send: Emit, stored: Callable[[int | None], None]) -> None:
+    """Sends NetworkBuilt of each run that can be started, Predicted of each of its batches, RunFailed where it breaks.
 
     `stored(run)` returns once the parent has stored all that was sent of the run, of every run for None, so that
     whatever happens at most one batch of each network has to be done again.
     """
-    refs = [ImageRef(*fields) for fields in task["images"]]
-    whole = [{refs[position].name for position in run["whole"]} for run in task["runs"]]
+    refs = task.images
+    whole = [{refs[position].name for position in run.whole} for run in task.runs]
     failed: set[int] = set()
 
     def fail(run: int, error: Exception) -> None:
         failed.add(run)
-        send({"event": "run_failed", "run": run, "message": str(error) or type(error).__name__})
+        send(RunFailed(run, str(error) or type(error).__name__))
 
     forward: dict[int, Callable[[Array], Array]] = {}
     prepared_by: dict[int, Any] = {}
-    for index, run in enumerate(task["runs"]):
+    for index, run in enumerate(task.runs):
         try:
             network = networks.network(run)
             prepared_by[index] = _shared_preparation(network, prepared_by.values(), refs)
             example = _example(network, refs)
             inference = networks.inference(run, example) if example is not None else None
             forward[index] = inference.forward if inference else network.forward
-            stand_in = networks.adapter.stand_in(Path(run["checkpoint"])) if run["checkpoint"] else "random weights"
-            send(
-                {
-                    "event": "network",
-                    "run": index,
-                    "input_size": network.input_size,
-                    "preprocessing": dataclasses.asdict(network.preprocessing),
-                    "stand_in": stand_in,
-                    "engine": inference.engine if inference else "",
-                }
-            )
+            engine = inference.engine if inference else ""
+            send(NetworkBuilt(index, network.input_size, network.preprocessing, _stand_in(networks, run), engine))
         except InputError:
             raise  # an image that cannot be read says nothing about a network
         except Exception as error:  # one network's failure is that network's alone
             fail(index, error)
-    for indices, names, batch, undecodable, waited in _batches(task["runs"], forward, prepared_by, refs):
-        for run in indices:
-            if run in failed:
+    for indices, names, batch, undecodable, waited in _batches(task.runs, forward, prepared_by, refs):
+        for index in indices:
+            if index in failed:
                 continue
-            stored(run)
+            stored(index)
             started = time.perf_counter()
             try:
-                logits = forward[run](batch) if names else np.empty((0, 1), np.float32)
-                rows = predictions(names, logits, TOP_K, whole[run])
+                logits = forward[index](batch) if names else np.empty((0, 1), np.float32)
+                rows = predictions(names, logits, TOP_K, whole[index])
             except Exception as error:
-                fail(run, error)
+                fail(index, error)
                 continue
             seconds = time.perf_counter() - started + waited / len(indices)
-            event = {"event": "predictions", "run": run, "rows": rows, "full_logits": pack_logits(logits)}
-            send({**event, "undecodable": undecodable, "seconds": seconds})
+            send(Predicted(index, rows, undecodable, seconds, pack_logits(logits)))
     stored(None)
+
+
+def _stand_in(networks: Networks, run: EvaluationRun) -> str | None:
+    """How the run's checkpoint was made up; None for real weights."""
+    if run.network.checkpoint is None:
+        return "random weights"
+    found: str | None = networks.adapter.stand_in(Path(run.network.checkpoint))
+    return found
 
 
 def _example(network: Any, refs: Sequence[ImageRef]) -> Array | None:
@@ -145,16 +140,16 @@ def _shared_preparation(network: Any, others: Iterator[Any] | Any, refs: Sequenc
 
 
 def _batches(
-    runs: Sequence[Mapping[str, Any]],
+    runs: Sequence[EvaluationRun],
     forward: Mapping[int, Any],
     prepared_by: Mapping[int, Any],
     refs: Sequence[ImageRef],
-) -> Iterator[tuple[list[int], list[str], Array, list[tuple[str, str]], float]]:
+) -> Iterator[tuple[list[int], list[str], Array, list[Undecodable], float]]:
     """Runs that take a batch, its names, images (N, 3, H, W), undecodable files, and the seconds it was waited for."""
     takers: dict[tuple[int, tuple[int, ...]], list[int]] = {}
     for index in forward:
-        for batch in runs[index]["batches"]:
-            takers.setdefault((id(prepared_by[index]), tuple(batch)), []).append(index)
+        for positions in runs[index].batches:
+            takers.setdefault((id(prepared_by[index]), tuple(positions)), []).append(index)
     order = sorted(takers, key=lambda key: key[1][0])
     chunks = [(prepared_by[takers[key][0]].preprocess, [refs[i] for i in key[1]]) for key in order]
     started = time.perf_counter()

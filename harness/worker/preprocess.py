@@ -11,20 +11,20 @@ from harness.worker import arrays
 from harness.worker.batches import attempt
 from harness.worker.counts import own_name
 from harness.worker.images import ImageRef
-from harness.worker.protocol import Emit
+from harness.worker.protocol import Emit, ImageUndecodable, Prepared
+from harness.worker.tasks import Prepare
 
 
-def prepare_images(adapter: Any, task: dict[str, Any], send: Emit) -> None:
+def prepare_images(adapter: Any, task: Prepare, send: Emit) -> None:
     """Every preprocessing step's result of every image, written to the folder `out` as <position in the task>.npz."""
-    network = adapter.build(own_name(adapter, task["documented"]), input_size=task["input_size"])
+    network = adapter.build(own_name(adapter, task.documented), input_size=task.input_size)
 
-    def keep(index: int, ref: ImageRef) -> dict[str, Any]:
+    def keep(index: int, ref: ImageRef) -> Prepared | ImageUndecodable:
         steps = attempt(network.preprocessing_steps, ref)
         if isinstance(steps, str):
-            return {"event": "undecodable", "image": ref.name, "why": steps}
-        digests = arrays.save(steps, Path(task["out"]) / f"{index}.npz")
-        return {"event": "prepared", "image": ref.name, "index": index, "sha256": digests}
+            return ImageUndecodable(ref.name, steps)
+        return Prepared(ref.name, index, arrays.save(steps, Path(task.out) / f"{index}.npz"))
 
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
-        for event in pool.map(keep, range(len(task["images"])), (ImageRef(*fields) for fields in task["images"])):
+        for event in pool.map(keep, range(len(task.images)), task.images):
             send(event)

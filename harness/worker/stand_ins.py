@@ -10,37 +10,38 @@ import numpy.typing as npt
 
 from harness.worker.batches import batches
 from harness.worker.counts import own_name
-from harness.worker.images import ImageRef
-from harness.worker.protocol import Array, Emit
+from harness.worker.protocol import Emit, Saved
+from harness.worker.tasks import MakeStandIn
+
+Array = npt.NDArray[np.float32]
 
 
-def make_stand_in(adapter: Any, task: dict[str, Any], send: Emit) -> None:
+def make_stand_in(adapter: Any, task: MakeStandIn, send: Emit) -> None:
     """A checkpoint that classifies far better than chance without training, saved in the source's own format.
 
     Seeded weights, normalisation statistics of the images, and a last layer fitted in closed form: ridge
     regression of one-hot labels on the features, in its dual form since there are fewer images than features.
     """
-    network = adapter.build(own_name(adapter, task["documented"]), seed=task["seed"])
-    refs = [ImageRef(*fields) for fields in task["images"]]
-    labels = {ref.name: ref.label for ref in refs}
-    calibration = refs[:: max(1, len(refs) // task["calibration_images"])]
-    network.calibrate(batch for names, batch, _ in batches(network, calibration, task["batch_size"]) if names)
+    network = adapter.build(own_name(adapter, task.documented), seed=task.seed)
+    labels = {ref.name: ref.label for ref in task.images}
+    calibration = task.images[:: max(1, len(task.images) // task.calibration_images)]
+    network.calibrate(batch for names, batch, _ in batches(network, calibration, task.batch_size) if names)
     features: list[Array] = []
     kept: list[int] = []
-    for names, batch, _ in batches(network, refs, task["batch_size"]):
+    for names, batch, _ in batches(network, task.images, task.batch_size):
         if names:
             features.append(network.features(batch))
             kept += [labels[name] for name in names]
-    weight, bias = ridge(np.concatenate(features), np.asarray(kept), task["classes"])
+    weight, bias = ridge(np.concatenate(features), np.asarray(kept), task.classes)
     network.set_classifier(weight, bias)
     mark = (
-        f"stand-in: seed {task['seed']}, normalisation calibrated on {len(calibration)} images, "
+        f"stand-in: seed {task.seed}, normalisation calibrated on {len(calibration)} images, "
         f"last layer fitted by ridge regression on {len(kept)} images; no training"
     )
-    path = Path(task["out"] + adapter.checkpoint_suffix)
+    path = Path(task.out + adapter.checkpoint_suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     network.save(path, mark)
-    send({"event": "saved", "file": str(path), "stand_in": mark})
+    send(Saved(str(path), mark))
 
 
 def ridge(features: Array, labels: npt.NDArray[np.int_], classes: int) -> tuple[Array, Array]:

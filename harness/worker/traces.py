@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.worker import arrays, traces
+from harness.adapters.base import LayerCall
+from harness.worker import arrays
 from harness.worker.batches import batches
 from harness.worker.counts import own_name
-from harness.worker.images import ImageRef
-from harness.worker.protocol import Emit
+from harness.worker.protocol import Conditioned, Emit, StateWritten, Undecodable
+from harness.worker.tasks import ApplyState, Condition, TraceNetwork, WriteState
 
 Array = npt.NDArray[np.float32]
 
@@ -35,7 +36,8 @@ def condition(network: Any, batches: Sequence[Array], seed: int) -> None:
     `batches` are prepared images (N, 3, H, W).
     """
     rng = np.random.default_rng(seed)
-    calls = [call for call in network.trace(batches[0][:1], values=False) if call.tensors]
+    calls: list[LayerCall] = []
+    network.trace(batches[0][:1], lambda call: calls.append(call) if call.tensors else None, values=False)
     state = {name: np.array(value) for name, value in network.state().items()}
     for call in calls:
         if "running_var" in call.tensors and {"weight", "bias"} <= call.tensors.keys():
@@ -78,12 +80,16 @@ def write_trace(network: Any, batch: Array, folder: Path, values: bool) -> None:
     if values:
         (folder / "values").mkdir(exist_ok=True)
     with (folder / "calls.jsonl").open("w", encoding="utf-8") as lines:
-        for call in network.trace(batch, values=values):
+
+        def write(call: LayerCall) -> None:
             if values:
+                assert call.output is not None, call.name
                 np.save(folder / "values" / f"{call.index}.npy", call.output)
             fields = {field.name: getattr(call, field.name) for field in dataclasses.fields(call)}
             del fields["output"]
             lines.write(json.dumps({key: _plain(value) for key, value in fields.items()}) + "\n")
+
+        network.trace(batch, write, values=values)
 
 
 def _plain(value: Any) -> Any:
@@ -97,62 +103,61 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def condition_network(adapter: Any, task: dict[str, Any], send: Emit) -> None:
+def condition_network(adapter: Any, task: Condition, send: Emit) -> None:
     """How a network is made up, and, with images, weights under which a difference shows.
 
     Written to the folder `out`: the trace without values, own.npz with what no other network can give (integers),
     and with images state.npz, inputs.npy (N, 3, H, W) and logits.npy (N, classes).
     """
-    out = Path(task["out"])
-    network = adapter.build(own_name(adapter, task["documented"]), seed=task["seed"], input_size=task["input_size"])
+    out = Path(task.out)
+    network = adapter.build(own_name(adapter, task.documented), seed=task.seed, input_size=task.input_size)
     size = network.input_size
-    traces.write_trace(network, np.zeros((1, 3, size, size), np.float32), out, values=False)
+    write_trace(network, np.zeros((1, 3, size, size), np.float32), out, values=False)
     own = network.state()
     np.savez(out / "own.npz", **{name: value for name, value in own.items() if value.dtype.kind not in "fc"})
-    shapes = {name: list(value.shape) for name, value in own.items() if value.dtype.kind == "f"}
-    refs = [ImageRef(*fields) for fields in task["images"]]
-    undecodable: list[tuple[str, str]] = []
-    if refs:
+    shapes = {name: tuple(value.shape) for name, value in own.items() if value.dtype.kind == "f"}
+    undecodable: list[Undecodable] = []
+    if task.images:
         inputs = []
-        for names, batch, wrong in batches(network, refs, task["batch_size"]):
+        for names, batch, wrong in batches(network, task.images, task.batch_size):
             undecodable += wrong
             inputs += [batch] if names else []
         if not inputs:
-            raise ValueError(f"none of the {len(refs)} images could be decoded, the first: {undecodable[0][1]}")
-        traces.condition(network, inputs, task["seed"])
+            raise ValueError(f"none of the {len(task.images)} images could be decoded, the first: {undecodable[0][1]}")
+        condition(network, inputs, task.seed)
         np.savez(out / "state.npz", **network.state())
         np.save(out / "inputs.npy", np.concatenate(inputs))
-        np.save(out / "logits.npy", traces.forward(network, inputs))
-    send({"event": "conditioned", "shapes": shapes, "input_size": size, "undecodable": undecodable})
+        np.save(out / "logits.npy", forward(network, inputs))
+    send(Conditioned(shapes, size, undecodable))
 
 
-def apply_state(adapter: Any, task: dict[str, Any], _send: Emit) -> None:
+def apply_state(adapter: Any, task: ApplyState, _send: Emit) -> None:
     """Logits of prepared images with given weights, written to `out`."""
     network = _with_state(adapter, task)
-    images = np.load(task["inputs"], mmap_mode="r")
-    size = task["batch_size"]
+    images = np.load(task.inputs, mmap_mode="r")
+    size = task.batch_size
     parts = (np.asarray(images[start : start + size]) for start in range(0, len(images), size))
-    np.save(task["out"], traces.forward(network, parts))
+    np.save(task.out, forward(network, parts))
 
 
-def trace_network(adapter: Any, task: dict[str, Any], _send: Emit) -> None:
+def trace_network(adapter: Any, task: TraceNetwork, _send: Emit) -> None:
     """Every operation's output on the first prepared image with given weights, written to the folder `out`."""
-    images = np.load(task["inputs"], mmap_mode="r")
-    traces.write_trace(_with_state(adapter, task), np.asarray(images[:1]), Path(task["out"]), values=True)
+    images = np.load(task.inputs, mmap_mode="r")
+    write_trace(_with_state(adapter, task), np.asarray(images[:1]), Path(task.out), values=True)
 
 
-def _with_state(adapter: Any, task: dict[str, Any]) -> Any:
-    network = adapter.build(own_name(adapter, task["documented"]), seed=task["seed"], input_size=task["input_size"])
-    network.load_state(arrays.load(Path(task["state"])))
+def _with_state(adapter: Any, task: ApplyState) -> Any:
+    network = adapter.build(own_name(adapter, task.documented), seed=task.seed, input_size=task.input_size)
+    network.load_state(arrays.load(Path(task.state)))
     return network
 
 
-def write_state(adapter: Any, task: dict[str, Any], send: Emit) -> None:
+def write_state(adapter: Any, task: WriteState, send: Emit) -> None:
     """The state of a network with its checkpoint, and how the network is made up, written to the folder `out`."""
-    out = Path(task["out"])
-    network = adapter.build(task["model"], Path(task["checkpoint"]), task["match"], input_size=task["input_size"])
+    out = Path(task.out)
+    network = adapter.build(task.model, Path(task.checkpoint), task.match, input_size=task.input_size)
     size = network.input_size
-    traces.write_trace(network, np.zeros((1, 3, size, size), np.float32), out, values=False)
+    write_trace(network, np.zeros((1, 3, size, size), np.float32), out, values=False)
     state = network.state()
     np.savez(out / "state.npz", **state)
-    send({"event": "state", "shapes": {name: list(v.shape) for name, v in state.items() if v.dtype.kind == "f"}})
+    send(StateWritten({name: tuple(value.shape) for name, value in state.items() if value.dtype.kind == "f"}))

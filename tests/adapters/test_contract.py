@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from harness.adapters.testing.clauses import CLAUSES
+from harness.adapters.testing.plugin import results
 
 from harness.execution.environments import Installed
 
@@ -33,3 +35,8 @@ def test_adapter_holds_its_contract(
     red, green, blue = json.loads(printed.strip().splitlines()[-1])["means"]
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     assert np.allclose([red, green, blue], (np.array([200, 120, 40]) / 255 - mean) / std, atol=1e-4)
+
+
+@pytest.mark.parametrize(("source", "model"), NETWORKS, ids=["-".join(pair) for pair in NETWORKS])
+def test_the_suite_for_other_packages_passes(source: str, model: str, installed: Callable[[str], Installed]) -> None:
+    assert results(installed(source), model) == dict.fromkeys(CLAUSES)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness.adapters import safe_pickle
 from harness.adapters.base import CheckpointError
+from harness.adapters.paddle import safe_pickle
 
 ARRAYS = {
     "rows": np.arange(6, dtype="f4").reshape(2, 3),

@@ -11,12 +11,14 @@ import pytest
 from fakes import Here, Killed, contents, installed, logits, passes, write_images
 
 from harness.dataset.image_set import open_images
-from harness.execution.engine import Event, Local, Work, perform
+from harness.execution.engine import Local, Work, perform
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
 from harness.execution.store import Store
 from harness.worker.images import ImageRef
+from harness.worker.protocol import Done, Event, Predicted
+from harness.worker.tasks import Evaluate, NetworkSpec
 
 #: batches of ten images
 PAIRS = [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
@@ -42,8 +44,7 @@ def order(tmp_path: Path) -> list[ImageRef]:
 def work(
     tmp_path: Path, model: str, batches: Sequence[Sequence[int]] = PAIRS, whole: Sequence[int] = (), **rest: Any
 ) -> Work:
-    network = {"model": model, "checkpoint": None, "match": "name", "input_size": None, "runtime": "native"}
-    network |= {"precision": "fp32", "conversion": None, **rest}
+    network = NetworkSpec(**{"model": model, "checkpoint": None, "match": "name", "input_size": None, **rest})
     predictions = Store(tmp_path / "store").predictions({"model": model, **rest})
     return Work(predictions, network, "0" * 64, batches, frozenset(whole))
 
@@ -57,22 +58,22 @@ class Heard:
         self._works = works
 
     def __call__(self, index: int, event: Event) -> None:
-        kinds = [one["event"] for one in self.events[index]]
+        kinds = [one.event for one in self.events[index]]
         assert "run_failed" not in kinds, "nothing is told of what has failed"
         self.events[index].append(event)
-        if event["event"] == "network":
+        if event.event == "network":
             assert "run" not in (self._works[index].predictions.network() or {"run": 0})
-        if event["event"] == "predictions":
-            names = [row[0] for row in event["rows"]] + [name for name, _ in event["undecodable"]]
+        if event.event == "predictions":
+            names = [row[0] for row in event.rows] + [name for name, _ in event.undecodable]
             assert self._works[index].predictions.batch(names) is not None, "it is stored before it is told"
 
     def batches(self) -> list[int]:
         """How often each work got on."""
-        return [sum(event["event"] == "predictions" for event in events) for events in self.events]
+        return [sum(event.event == "predictions" for event in events) for events in self.events]
 
     def failures(self) -> list[str | None]:
         """Why each work failed."""
-        return [events[-1].get("message") if events else None for events in self.events]
+        return [getattr(events[-1], "message", None) if events else None for events in self.events]
 
 
 def done(worker: Worker, works: Sequence[Work], order: Sequence[ImageRef]) -> Heard:
@@ -120,7 +121,7 @@ def test_every_work_gets_its_own_predictions(here: Here, order: list[ImageRef], 
         right(stored(one.predictions), positions)
         assert (one.predictions.network() or {})["engine"] == "fake fp32"
     (task,) = here.tasks
-    assert [image[0] for image in task["images"]] == [order[n].name for n in (1, 2, 4, 5, 6, 7, 8, 9)]
+    assert [image.name for image in task.images] == [order[n].name for n in (1, 2, 4, 5, 6, 7, 8, 9)]
 
 
 @pytest.mark.usefixtures("here")
@@ -141,7 +142,7 @@ def test_images_that_cannot_be_decoded_are_stored_with_the_reason(
         Path(order[number].file).write_bytes(b"BAD")
     one = work(tmp_path, "killer")
     assert local([one], order, tmp_path).batches() == [5]
-    assert [len(task["images"]) for task in here.tasks] == [10, 6, 4, 2], "they are not done again either"
+    assert [len(task.images) for task in here.tasks] == [10, 6, 4, 2], "they are not done again either"
     table = one.predictions.read()
     wrong = table[table["error"].notna()]
     assert wrong["image"].tolist() == [order[n].name for n in (0, 2, 3)]
@@ -192,7 +193,7 @@ def test_an_interruption_stops_it(order: list[ImageRef], tmp_path: Path) -> None
     one = work(tmp_path, "tiny")
 
     def interrupt(_: int, event: Event) -> None:
-        if event["event"] == "predictions":
+        if event.event == "predictions":
             raise KeyboardInterrupt
 
     with (
@@ -222,7 +223,7 @@ def test_a_worker_that_dies_at_every_batch_gets_there(
     assert here.started == 5
     assert heard.said == ["the worker was killed. It is started again."] * 4
     assert len(here.passes()) == 9, "no batch is begun more than twice"
-    assert [len(task["images"]) for task in here.tasks] == [10, 8, 6, 4, 2], "what is stored is not done again"
+    assert [len(task.images) for task in here.tasks] == [10, 8, 6, 4, 2], "what is stored is not done again"
 
 
 def test_one_that_never_gets_on_is_given_up(
@@ -247,7 +248,7 @@ def test_one_that_kills_its_worker_takes_no_other_with_it(
     for one in works[:3]:
         right(stored(one.predictions), range(10))
     assert [len(here.passes(model)) for model in ("tiny", "twin")] == [5, 5], "what was stored is not done again"
-    models = [[run["model"] for run in task["runs"]] for task in here.tasks]
+    models = [[run.network.model for run in task.runs] for task in here.tasks]
     assert models == [["tiny", "killer", "twin", "boom"], ["tiny"], ["killer"], ["killer"], ["twin"]]
     assert len(heard.said) == 2
 
@@ -262,7 +263,7 @@ def test_several_that_never_get_on_are_each_given_up(
     heard = local(works, order, tmp_path)
     assert heard.batches() == [0, 5, 0, 5]
     assert heard.failures() == ["the worker was killed.", None, "the worker was killed.", None]
-    runs = [[(run["model"], run["precision"]) for run in task["runs"]] for task in here.tasks[1:]]
+    runs = [[(run.network.model, run.network.precision) for run in task.runs] for task in here.tasks[1:]]
     killer, fast = [("killer", "fp32")], [("tiny", "bf16")]
     assert runs == [killer, killer, [("tiny", "fp32")], fast, fast, [("twin", "fp32")]]
 
@@ -279,8 +280,8 @@ class Scripted(Worker):
         self.script = list(script)
         self.given: list[int] = []  #: runs of each task
 
-    def do(self, task: Mapping[str, Any], handle: Any) -> str | None:
-        self.given.append(len(task["runs"]))
+    def do(self, task: Evaluate, handle: Any) -> str | None:
+        self.given.append(len(task.runs))
         how = self.script.pop(0)
         self.was_ready = how not in ("unready", "early")
         self.was_killed = how != "unready"
@@ -293,14 +294,14 @@ class Scripted(Worker):
             handle(event)
         if how is not None:
             return f"death {len(self.given)}."
-        handle({"event": "done"})
+        handle(Done())
         return None
 
-    def _answers(self, task: Mapping[str, Any]) -> Iterator[Event]:
-        batches = [(batch, number) for number, run in enumerate(task["runs"]) for batch in run["batches"]]
+    def _answers(self, task: Evaluate) -> Iterator[Event]:
+        batches = [(batch, number) for number, run in enumerate(task.runs) for batch in run.batches]
         for batch, number in sorted(batches):
-            rows = [[task["images"][place][0], [1, 2], [2.0, 1.0]] for place in batch]
-            yield {"event": "predictions", "run": number, "rows": rows, "undecodable": [], "seconds": 1.0}
+            rows = [(task.images[place].name, [1, 2], [2.0, 1.0]) for place in batch]
+            yield Predicted(number, rows, [], 1.0)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,18 @@
 """What the parent hears of a worker, and what becomes of the tasks of one that dies."""
 
+import dataclasses
 import fcntl
 import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import VERSION, contents, evaluation_task, installed, passes, write_images
+from fakes import VERSION, contents, evaluation_task, installed, of_model, passes, write_images
 from folders import SUPPORT
 
 from harness.core.records import Source
@@ -19,8 +20,11 @@ from harness.execution import process as workers
 from harness.execution.environments import Installed
 from harness.execution.process import Worker
 from harness.execution.registry import SourceSpec
+from harness.worker import protocol
+from harness.worker.protocol import Event, Predicted
+from harness.worker.tasks import Count, Evaluate, ListModels, Task
 
-Heard = list[tuple[int, Mapping[str, Any]]]
+Heard = list[tuple[int, Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -37,17 +41,15 @@ def _patience() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-def static(model: str) -> dict[str, Any]:
-    return {"kind": "static", "documented": model, "sizes": []}
+def static(model: str) -> Count:
+    return Count(model, [])
 
 
-def evaluation(folder: Path, model: str, number: int, batch_size: int) -> dict[str, Any]:
+def evaluation(folder: Path, model: str, number: int, batch_size: int) -> Evaluate:
     return evaluation_task(write_images(folder, contents(number), [5] * number), model, batch_size)
 
 
-def hear(
-    tasks: list[dict[str, Any]], tmp_path: Path, ready: Installed | None = None, threads: int | None = None
-) -> Heard:
+def hear(tasks: Sequence[Task], tmp_path: Path, ready: Installed | None = None, threads: int | None = None) -> Heard:
     heard: Heard = []
     log = tmp_path / "logs" / "worker.log"
     workers.run(ready or installed(), tasks, lambda *event: heard.append(event), log, threads=threads)
@@ -55,7 +57,7 @@ def hear(
 
 
 def kinds(heard: Heard) -> list[tuple[int, str]]:
-    return [(index, event["event"]) for index, event in heard]
+    return [(index, event.event) for index, event in heard]
 
 
 def script(tmp_path: Path, body: str) -> Installed:
@@ -67,7 +69,7 @@ def script(tmp_path: Path, body: str) -> Installed:
 
 
 def test_events_come_in_the_order_of_the_tasks(tmp_path: Path) -> None:
-    tasks = [{"kind": "models"}, static("twin"), evaluation(tmp_path / "data", "tiny", 5, 2)]
+    tasks = [ListModels(), static("twin"), evaluation(tmp_path / "data", "tiny", 5, 2)]
     heard = hear(tasks, tmp_path)
     assert kinds(heard) == [
         (0, "models"),
@@ -80,7 +82,7 @@ def test_events_come_in_the_order_of_the_tasks(tmp_path: Path) -> None:
         (2, "predictions"),
         (2, "done"),
     ]
-    rows = [row for _, event in heard if event["event"] == "predictions" for row in event["rows"]]
+    rows = [row for _, event in heard if isinstance(event, Predicted) for row in event.rows]
     assert [name.rpartition("/")[2] for name, _, _ in rows] == [f"00{n}.jpg" for n in range(5)]
 
 
@@ -99,16 +101,16 @@ def test_a_task_that_fails_does_not_hide_the_others(tmp_path: Path) -> None:
         (3, "static"),
         (3, "done"),
     ]
-    assert heard[2][1]["error"] == "RuntimeError"
-    assert heard[2][1]["message"] == "boom cannot be built"
-    assert "offers no model 'tinny'; the nearest names are tiny" in heard[3][1]["message"]
+    assert heard[2][1].error == "RuntimeError"
+    assert heard[2][1].message == "boom cannot be built"
+    assert "offers no model 'tinny'; the nearest names are tiny" in heard[3][1].message
     assert "RuntimeError: boom cannot be built" in (tmp_path / "logs/worker.log").read_text()
 
 
 def test_what_a_framework_prints_is_no_event(tmp_path: Path) -> None:
     heard = hear([static("loud")], tmp_path)
     assert kinds(heard) == [(0, "static"), (0, "done")]
-    assert heard[0][1]["static"]["model"] == "loud"
+    assert heard[0][1].model == "loud"
     log = (tmp_path / "logs/worker.log").read_text()
     assert "a framework says hello on standard output" in log
     assert '{"event": "static", "task": 0}' in log
@@ -127,10 +129,10 @@ def test_a_killed_worker_takes_only_its_task_with_it(tmp_path: Path, monkeypatch
         (2, "static"),
         (2, "done"),
     ]
-    message = heard[5][1]["message"]
+    message = heard[5][1].message
     assert message.startswith(f"the worker of fake=={VERSION} was killed by SIGKILL;")
     assert "out of memory, try a smaller --batch-size" in message
-    assert "Its last words: it wrote nothing" in message
+    assert "Last log line: (the log is empty)" in message
     assert f"Full log: {tmp_path / 'logs/worker.log'}" in message
 
 
@@ -138,14 +140,14 @@ def test_an_adapter_that_cannot_be_imported_fails_every_task_with_its_last_words
     heard = hear([static("tiny"), static("twin")], tmp_path, installed(module="no_such_adapter"))
     assert kinds(heard) == [(0, "failed"), (1, "failed")]
     for _, event in heard:
-        assert "ended with status 1." in event["message"]
-        assert "Its last words: ModuleNotFoundError: No module named 'no_such_adapter'." in event["message"]
+        assert "ended with status 1." in event.message
+        assert "Last log line: ModuleNotFoundError: No module named 'no_such_adapter'." in event.message
 
 
 def test_last_words_are_those_of_this_worker(tmp_path: Path) -> None:
     hear([static("tiny")], tmp_path, installed(module="no_such_adapter"))
     (event,) = [event for _, event in hear([static("tiny")], tmp_path, script(tmp_path, "exit 7"))]
-    assert "ended with status 7. Its last words: it wrote nothing." in event["message"]
+    assert "ended with status 7. Last log line: (the log is empty)." in event.message
     assert "No module named" in (tmp_path / "logs/worker.log").read_text(), "the log keeps what was there"
 
 
@@ -155,16 +157,16 @@ def test_last_words_are_not_those_of_another_run(tmp_path: Path) -> None:
     with log.open("ab") as other:  # as a worker of another run holds it
         fcntl.flock(other, fcntl.LOCK_EX)
         (event,) = [event for _, event in hear([static("tiny")], tmp_path, script(tmp_path, "echo mine >&2; exit 7"))]
-    assert f"Its last words: mine. Full log: {tmp_path / 'logs' / 'worker.2.log'}" in event["message"]
+    assert f"Last log line: mine. Full log: {tmp_path / 'logs' / 'worker.2.log'}" in event.message
     assert log.read_text() == ""
 
 
 def test_a_worker_that_never_reads_its_job(tmp_path: Path) -> None:
-    big = {**static("tiny"), "images": ["x" * 1000] * 2000}
+    big = Count("x" * 2_000_000, [])
     ready = script(tmp_path, f"echo started >> {tmp_path}/starts; echo no such library >&2; exit 3")
     heard = hear([big, static("twin")], tmp_path, ready)
     assert kinds(heard) == [(0, "failed"), (1, "failed")]
-    assert "ended with status 3. Its last words: no such library." in heard[0][1]["message"]
+    assert "ended with status 3. Last log line: no such library." in heard[0][1].message
     assert (tmp_path / "starts").read_text() == "started\n", "what cannot start is not started for every task"
 
 
@@ -173,13 +175,13 @@ def test_half_an_event_is_none(tmp_path: Path) -> None:
         tmp_path,
         """read job; read task
         echo '{"event": "ready"}'
-        echo '{"event": "models", "task": 0, "models": ["tiny"]}'
+        echo '{"event": "models", "offered": ["tiny"], "aliases": {}}'
         printf '{"event": "models", "ta'
         kill -9 $$""",
     )
-    heard = hear([{"kind": "models"}], tmp_path, ready)
+    heard = hear([ListModels()], tmp_path, ready)
     assert kinds(heard) == [(0, "models"), (0, "failed")]
-    assert "was killed by SIGKILL" in heard[1][1]["message"]
+    assert "was killed by SIGKILL" in heard[1][1].message
 
 
 def test_a_worker_ends_with_the_run_that_it_is_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,8 +192,8 @@ def test_a_worker_ends_with_the_run_that_it_is_for(tmp_path: Path, monkeypatch: 
         started.append(real(*arguments, **options))
         return started[-1]
 
-    def interrupt(_: int, event: Mapping[str, Any]) -> None:
-        if event["event"] == "predictions":
+    def interrupt(_: int, event: Event) -> None:
+        if event.event == "predictions":
             raise KeyboardInterrupt
 
     monkeypatch.setattr(subprocess, "Popen", popen)
@@ -240,10 +242,10 @@ def test_an_adapter_inside_a_package(tmp_path: Path) -> None:
 # --- one task after the other
 
 
-def asked(worker: Worker, task: Mapping[str, Any]) -> tuple[list[str], str | None]:
+def asked(worker: Worker, task: Task) -> tuple[list[str], str | None]:
     """Kinds of the events of a task, and how the worker died."""
     events: list[str] = []
-    death = worker.do(task, lambda event: events.append(event["event"]))
+    death = worker.do(task, lambda event: events.append(event.event))
     return events, death
 
 
@@ -256,7 +258,7 @@ def test_a_process_does_one_task_after_the_other(tmp_path: Path) -> None:
     with Worker(installed(), tmp_path / "worker.log") as worker:
         assert worker._process is None, "it is started when a task comes"
         assert not worker.was_ready
-        assert asked(worker, {"kind": "models"}) == (["models", "done"], None)
+        assert asked(worker, ListModels()) == (["models", "done"], None)
         assert worker.was_ready
         first = process(worker)
         assert asked(worker, static("boom")) == (["failed"], None)
@@ -300,20 +302,20 @@ def test_whether_it_was_ready_is_said_of_the_last_process(tmp_path: Path) -> Non
         exit 4""",
     )
     with Worker(ready, tmp_path / "worker.log") as worker:
-        assert "ended with status 4" in (asked(worker, {"kind": "models"})[1] or "")
+        assert "ended with status 4" in (asked(worker, ListModels())[1] or "")
         assert not worker.was_killed
         assert worker.was_ready
-        assert "ended with status 3" in (asked(worker, {"kind": "models"})[1] or "")
+        assert "ended with status 3" in (asked(worker, ListModels())[1] or "")
         assert not worker.was_ready
 
 
 def test_what_it_imports_from_lasts_as_long_as_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with Worker(installed(), tmp_path / "worker.log") as worker:
-        asked(worker, {"kind": "models"})
+        asked(worker, ListModels())
         assert len([*tmp_path.glob("parity-path-*")]) == 1
         os.kill(process(worker).pid, signal.SIGKILL)
-        assert asked(worker, {"kind": "models"})[1] is not None
+        assert asked(worker, ListModels())[1] is not None
         assert not [*tmp_path.glob("parity-path-*")]
 
 
@@ -328,8 +330,8 @@ def test_a_task_that_fails_halfway_leaves_the_worker_usable(tmp_path: Path) -> N
 
 
 def test_a_task_that_is_broken_off_leaves_no_worker_in_the_middle_of_it(tmp_path: Path) -> None:
-    def refuse(event: Mapping[str, Any]) -> None:
-        if event["event"] == "predictions":
+    def refuse(event: Event) -> None:
+        if event.event == "predictions":
             raise ValueError("the disk is full")
 
     with Worker(installed(), tmp_path / "worker.log") as worker:
@@ -342,11 +344,11 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: Worker) -> su
     """A worker that has sent one batch of each of two networks, and waits to hear that they are stored."""
     monkeypatch.setenv("FAKE_FORWARDS", str(tmp_path / "forwards"))
     task = evaluation(tmp_path / "data", "tiny", 8, 2)
-    task["runs"].append({**task["runs"][0], "model": "twin"})
+    task = dataclasses.replace(task, runs=[*task.runs, of_model(task.runs[0], "twin")])
     process = worker._start()
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(json.dumps(task) + "\n")
+    process.stdin.write(protocol.encode(task) + "\n")
     process.stdin.flush()
     events = [json.loads(process.stdout.readline())["event"] for _ in range(5)]
     assert events == ["ready", "network", "network", "predictions", "predictions"]
@@ -362,8 +364,9 @@ def test_no_batch_is_begun_before_the_one_before_it_is_stored(tmp_path: Path, mo
     assert [network for network, _ in passes(tmp_path / "forwards")] == ["tiny fp32", "twin fp32"]
     waiting.stdin.write("\n")  # the first network's is stored
     waiting.stdin.flush()
-    event = json.loads(waiting.stdout.readline())
-    assert (event["event"], event["run"]) == ("predictions", 0)
+    event = protocol.decode_event(waiting.stdout.readline())
+    assert isinstance(event, Predicted)
+    assert event.run == 0
     time.sleep(0.2)
     assert [network for network, _ in passes(tmp_path / "forwards")] == ["tiny fp32", "twin fp32", "tiny fp32"]
     waiting.stdin.write("\n" * 7)
@@ -377,8 +380,8 @@ def test_predictions_are_answered_once_they_were_handled(tmp_path: Path, monkeyp
     monkeypatch.setenv("FAKE_FORWARDS", str(tmp_path / "forwards"))
     begun: list[int] = []
 
-    def handle(event: Mapping[str, Any]) -> None:
-        if event["event"] == "predictions":
+    def handle(event: Event) -> None:
+        if event.event == "predictions":
             time.sleep(0.2)
             begun.append(len(passes(tmp_path / "forwards")))
 
@@ -400,7 +403,7 @@ def test_a_worker_that_waits_ends_when_its_parent_is_gone(tmp_path: Path, monkey
 
 def test_a_worker_that_is_idle_ends_when_its_parent_is_gone(tmp_path: Path) -> None:
     worker = Worker(installed(), tmp_path / "worker.log")
-    asked(worker, {"kind": "models"})
+    asked(worker, ListModels())
     idle = process(worker)
     assert idle.stdin is not None
     idle.stdin.close()
@@ -413,7 +416,7 @@ def test_a_worker_is_not_waited_for_where_something_went_wrong(tmp_path: Path) -
         tmp_path, """read job; read task; echo '{"event": "ready"}'; echo '{"event": "done"}'; exec sleep 30"""
     )
     worker = Worker(ready, tmp_path / "worker.log")
-    asked(worker, {"kind": "models"})
+    asked(worker, ListModels())
     busy = process(worker)
     worker.__exit__(KeyboardInterrupt, None, None)
     assert busy.returncode == -signal.SIGTERM

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import PREPROCESSING
 from fakes import (
     CUT_JPEG,
     SPEC,
@@ -32,6 +33,8 @@ from harness.execution.environments import Installed
 from harness.execution.process import Worker
 from harness.execution.session import Session
 from harness.execution.store import Store
+from harness.worker.protocol import Done, NetworkBuilt, Predicted
+from harness.worker.tasks import Evaluate
 
 
 def session(tmp_path: Path, batch_size: int = 4, device: str = "cpu") -> Session:
@@ -84,7 +87,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     def doing(worker: Worker, task: Mapping[str, Any], handle: Any) -> str | None:
         death = do(worker, task, handle)
-        asked[-1].append(task["kind"])
+        asked[-1].append(task.kind)
         return death
 
     monkeypatch.setattr(Worker, "_start", starting)
@@ -157,7 +160,7 @@ def test_counts_of_right_answers_are_those_of_the_network(tmp_path: Path) -> Non
     assert counts(run) == (21, 11, 16)
     assert run is not None
     assert (run.source, run.model, run.documented_model) == (Source("fake", VERSION), "tiny", "documented tiny")
-    assert (run.input_size, run.preprocessing["crop"]) == (8, 8)
+    assert (run.input_size, run.preprocessing.crop) == (8, 8)
     assert (run.checkpoint.sha256, run.checkpoint.stand_in) == (asked.checkpoint.sha256, None)
     assert (run.measured_now, run.decode_errors) == (21, {})
     assert run.seconds > 0
@@ -395,12 +398,13 @@ SAME: dict[str, Change] = {
 def test_predictions_are_known_by_everything_that_makes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    def do(_: Worker, task: Mapping[str, Any], handle: Any) -> None:
-        evaluated.append(len(task["images"]))
-        handle({"event": "network", "run": 0, "preprocessing": {}, "stand_in": None})
-        rows = [[image[0], [1, 2, 3, 4, 5], [5.0, 4.0, 3.0, 2.0, 1.0]] for image in task["images"]]
-        handle({"event": "predictions", "run": 0, "rows": rows, "undecodable": [], "seconds": 1.0})
-        handle({"event": "done"})
+    def do(_: Worker, task: Evaluate, handle: Any) -> None:
+        evaluated.append(len(task.images))
+        handle(NetworkBuilt(0, 8, PREPROCESSING, None, ""))
+        handle(
+            Predicted(0, [(image.name, [1, 2, 3, 4, 5], [5.0, 4.0, 3.0, 2.0, 1.0]) for image in task.images], [], 1.0)
+        )
+        handle(Done())
 
     def evaluate(
         ready: Installed | None = None,

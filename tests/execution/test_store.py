@@ -368,4 +368,24 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
 
 def test_opening_a_store_leaves_nothing_behind(tmp_path: Path) -> None:
     Store(tmp_path / "new" / "store")
-    assert sorted(path.name for path in (tmp_path / "new" / "store").iterdir()) == ["logs", "predictions", "static"]
+    assert sorted(path.name for path in (tmp_path / "new" / "store").iterdir()) == [
+        "format.json",
+        "logs",
+        "predictions",
+        "static",
+    ]
+
+
+def test_a_store_of_another_release_is_said_once_and_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Store(tmp_path).save_static({"kind": "a"}, 1)
+    assert not caplog.records, "an own store, new or not, needs no word"
+    (tmp_path / "format.json").unlink()  # as stores were before there was a format
+    Store(tmp_path)
+    (record,) = caplog.records
+    assert "was written by another release" in record.getMessage()
+    assert "measured again" in record.getMessage()
+    Store(tmp_path)
+    assert len(caplog.records) == 1, "it is said once"
+    (tmp_path / "format.json").write_text('{"format": 1}')
+    Store(tmp_path)
+    assert len(caplog.records) == 2

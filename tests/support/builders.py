@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from harness.adapters.base import Parameters, Preprocessing
+
 from harness.checks.counts.matching import Measured
 from harness.core.causes import Stated
 from harness.core.records import UNITS, CheckpointUsed, Claim, Metric, Outcome, Row, Run, Source, Static, Verdict
@@ -11,6 +13,10 @@ from harness.core.records import UNITS, CheckpointUsed, Claim, Metric, Outcome, 
 TIMM = Source("timm", "0.6.5")
 #: counters as they differ on real networks: by under 2 %, and by no constant
 COUNTERS = {"plain": 1.0, "thop": 1.0071, "fvcore": 1.0043, "ptflops": 1.0107, "torchinfo": 1.0009}
+
+
+#: how a typical source prepares images
+PREPROCESSING = Preprocessing("PIL, RGB", 256, 224, "PIL bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def row(number: int = 1, model: str = "network", input_size: int | None = 256, source: Source = TIMM) -> Row:
@@ -43,18 +49,19 @@ def static(
         source=fields.pop("source", TIMM),
         model=model,
         input_size=input_size,
-        preprocessing=fields.pop("preprocessing", {}),
+        preprocessing=fields.pop("preprocessing", PREPROCESSING),
         plain_counter="plain",
-        parameters={
-            "learnable": learnable,
-            "normalisation_affine": 46_848,
-            "running_statistics": 46_848,
-            "other_buffers": 61,
-            "classifier": 2_049_000,
-            "by_type": {"Conv2d": learnable - 46_848 - 2_049_000, "BatchNormAct2d": 46_848, "Linear": 2_049_000},
-            "by_counter": {},
-            **fields.pop("parameters", {}),
-        },
+        parameters=Parameters(
+            **{
+                "learnable": learnable,
+                "normalisation_affine": 46_848,
+                "running_statistics": 46_848,
+                "other_buffers": 61,
+                "classifier": 2_049_000,
+                "by_type": {"Conv2d": learnable - 46_848 - 2_049_000, "BatchNormAct2d": 46_848, "Linear": 2_049_000},
+                **fields.pop("parameters", {}),
+            }
+        ),
         multiply_adds={
             size: {name: round(at_256 * (size / 256) ** 2 * factor * odd[name]) for name, factor in counters.items()}
             for size in sizes
@@ -78,7 +85,7 @@ def run(top1_count: int = 39_791, top5_count: int = 47_352, **fields: Any) -> Ru
         model="network",
         documented_model="network",
         input_size=256,
-        preprocessing={},
+        preprocessing=PREPROCESSING,
         checkpoint=CheckpointUsed("network.pth", "0" * 64, None, None),
         images=50_000,
         top1_count=top1_count,

@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,7 @@ class FakeNetwork:
     def multiply_adds(self, size: int) -> Mapping[str, int | str]:
         return {"plain": self.mix.size * size**2 + self.weight.size, "broken": "RuntimeError: cannot count this"}
 
-    def trace(self, batch: Array, values: bool = True) -> Iterator[LayerCall]:
+    def trace(self, batch: Array, emit: Callable[[LayerCall], None], values: bool = True) -> None:
         mixed = np.einsum("oc,nchw->nohw", self.mix, batch)
         features = self.features(batch)
         logits = features @ self.weight.T + self.bias
@@ -174,8 +174,8 @@ class FakeNetwork:
         for index, (name, module, kind, attributes, entered, output, tensors) in enumerate(steps):
             kept = output if values else None
             made_by = (index - 1 if index else None,)
-            yield LayerCall(
-                index, name, module, kind, attributes, (entered.shape,), output.shape, kept, made_by, tensors
+            emit(
+                LayerCall(index, name, module, kind, attributes, (entered.shape,), output.shape, kept, made_by, tensors)
             )
 
     def _names(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ from harness.adapters.base import Array, LayerCall
 # a worker sees an adapter's own module alone, as a link to it
 sys.path.append(str(Path(__file__).resolve().parent))
 import fake_adapter
+
+Emit = Callable[[LayerCall], None]
 
 
 class Port(fake_adapter.FakeNetwork):
@@ -28,10 +30,12 @@ class Port(fake_adapter.FakeNetwork):
         super().load_state(state, *rest)
         self.weight = self.weight.T
 
-    def trace(self, batch: Array, values: bool = True) -> Iterator[LayerCall]:
-        for call in super().trace(batch, values):
+    def trace(self, batch: Array, emit: Emit, values: bool = True) -> None:
+        def turn(call: LayerCall) -> None:
             turned = {"weight_layout": "in,out"} if call.kind == "Linear" else call.attributes
-            yield dataclasses.replace(call, name=f"port.{call.index}", attributes=turned)
+            emit(dataclasses.replace(call, name=f"port.{call.index}", attributes=turned))
+
+        super().trace(batch, turn, values)
 
 
 class RectifiedPort(Port):
@@ -40,23 +44,25 @@ class RectifiedPort(Port):
     def features(self, batch: Array) -> Array:
         return np.maximum(super().features(batch), 0)
 
-    def trace(self, batch: Array, values: bool = True) -> Iterator[LayerCall]:
-        for call in super().trace(batch, values):
+    def trace(self, batch: Array, emit: Emit, values: bool = True) -> None:
+        def clip(call: LayerCall) -> None:
             if call.kind != "Linear":
                 normalised = fake_adapter.FakeNetwork.features(self, batch)
-                yield dataclasses.replace(call, output=normalised) if call.kind == "BatchNorm2d" and values else call
-                continue
+                emit(dataclasses.replace(call, output=normalised) if call.kind == "BatchNorm2d" and values else call)
+                return
             clipped = self.features(batch) if values else None
             shapes = call.input_shapes
-            yield LayerCall(3, "port.clip", "Clip", "ReLU", {}, shapes, shapes[0], clipped, (2,))
-            yield dataclasses.replace(call, index=4, inputs=(3,))
+            emit(LayerCall(3, "port.clip", "Clip", "ReLU", {}, shapes, shapes[0], clipped, (2,)))
+            emit(dataclasses.replace(call, index=4, inputs=(3,)))
+
+        super().trace(batch, clip, values)
 
 
 class ShortPort(Port):
     """Has no last layer that anybody could see."""
 
-    def trace(self, batch: Array, values: bool = True) -> Iterator[LayerCall]:
-        return (call for call in super().trace(batch, values) if call.kind != "Linear")
+    def trace(self, batch: Array, emit: Emit, values: bool = True) -> None:
+        super().trace(batch, lambda call: emit(call) if call.kind != "Linear" else None, values)
 
 
 class Adapter(fake_adapter.Adapter):

@@ -6,13 +6,14 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fake_adapter import Adapter
+from harness.adapters.third_party import complete
 from image_files import SYNSETS
 
 from harness.checks.accuracy.group import Evaluation, evaluate
@@ -27,10 +28,12 @@ from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
 from harness.execution.registry import SourceSpec
 from harness.execution.session import Session
-from harness.worker import counts, preprocess, stand_ins, traces, variants
+from harness.worker import counts, preprocess, protocol, stand_ins, traces, variants
 from harness.worker import evaluate as evaluating
 from harness.worker.evaluate import Networks
 from harness.worker.evaluate import evaluate as evaluate_in_a_worker
+from harness.worker.protocol import Done, Event, Failed
+from harness.worker.tasks import Evaluate, EvaluationRun, NetworkSpec, Task
 
 SPEC = SourceSpec("fake", "fake_adapter", Path(__file__).parent, "numpy", np.__version__)
 VERSION = SPEC.default_version
@@ -52,15 +55,19 @@ def installed(
     return Installed(spec, Source(spec.name, version), interpreter, tuple(packages), "3.11")
 
 
-def evaluation_task(folder: Path, model: str = "tiny", batch_size: int = 4, **run: Any) -> dict[str, Any]:
+def evaluation_task(folder: Path, model: str = "tiny", batch_size: int = 4, **run: Any) -> Evaluate:
     """What a worker is given to run a network over the images of a folder, in the order of their names."""
     images = open_images(folder).images
-    plain = {"checkpoint": None, "match": "name", "input_size": None, "runtime": "native", "precision": "fp32"}
     positions = range(len(images))
     batches = [list(positions[start : start + batch_size]) for start in range(0, len(images), batch_size)]
-    network = {"model": model, **plain, "conversion": None, "batches": batches, "whole": [], **run}
-    refs = [dataclasses.astuple(ref) for ref in images]
-    return {"kind": "evaluate", "images": refs, "runs": [network]}
+    spec: dict[str, Any] = {"model": model, "checkpoint": None, "match": "name", "input_size": None}
+    spec |= {field.name: run.pop(field.name) for field in dataclasses.fields(NetworkSpec) if field.name in run}
+    return Evaluate(images, [EvaluationRun(NetworkSpec(**spec), **{"batches": batches, **run})])
+
+
+def of_model(run: EvaluationRun, model: str) -> EvaluationRun:
+    """The same run of another network."""
+    return dataclasses.replace(run, network=dataclasses.replace(run.network, model=model))
 
 
 def evaluate_one(session: Session, ready: Installed, asked: Evaluation, images: ImageSet) -> Run | None:
@@ -116,7 +123,7 @@ class Here:
     """Makes workers evaluate in this process, without the half second that one of their own takes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, log: Path) -> None:
-        self.tasks: list[dict[str, Any]] = []  #: of all workers, in order
+        self.tasks: list[Evaluate] = []  #: of all workers, in order
         self.started = 0  #: processes that there would have been
         self._log = log
         self._networks: dict[Worker, Networks] = {}
@@ -129,16 +136,18 @@ class Here:
         monkeypatch.setattr(os, "fsync", lambda _: None)  # files that need not last
         monkeypatch.setattr(Worker, "do", lambda worker, task, handle: self._do(worker, task, handle))
 
-    def _do(self, worker: Worker, task: Mapping[str, Any], handle: Callable[[Mapping[str, Any]], None]) -> str | None:
-        self.tasks.append(json.loads(json.dumps(task)))
+    def _do(self, worker: Worker, task: Task, handle: Callable[[Event], None]) -> str | None:
+        sent = protocol.decode_task(protocol.encode(task))
+        assert isinstance(sent, Evaluate)
+        self.tasks.append(sent)
         if worker not in self._networks:
-            self._networks[worker] = Networks(Adapter())
+            self._networks[worker] = Networks(complete(Adapter()))
             self.started += 1
             assert self.started < 100, "workers are started again and again"
         worker.was_ready = True
 
-        def send(event: dict[str, Any]) -> None:
-            handle(json.loads(json.dumps(event)))
+        def send(event: Event) -> None:
+            handle(protocol.decode_event(protocol.encode(event)))
 
         try:
             evaluate_in_a_worker(self._networks[worker], self.tasks[-1], send, lambda _: None)
@@ -146,9 +155,9 @@ class Here:
             del self._networks[worker]
             return "the worker was killed."
         except InputError as error:
-            send({"event": "failed", "error": "InputError", "message": str(error)})
+            send(Failed("InputError", str(error)))
             return None
-        send({"event": "done"})
+        send(Done())
         return None
 
     def passes(self, network: str = "") -> list[tuple[str, tuple[str, ...]]]:
@@ -212,18 +221,18 @@ KINDS: dict[str, Callable[[Any, dict[str, Any], Callable[[dict[str, Any]], None]
 }
 
 
-def in_this_process(of: Worker, task: Mapping[str, Any], handle: Callable[[Mapping[str, Any]], None]) -> None:
+def in_this_process(of: Worker, task: Task, handle: Callable[[Event], None]) -> None:
     """As Worker.do, without the half second that a process takes."""
-    adapter = importlib.import_module(of._installed.spec.module).Adapter()
+    adapter = complete(importlib.import_module(of._installed.spec.module).Adapter())
 
-    def send(event: dict[str, Any]) -> None:
-        handle(json.loads(json.dumps(event)))
+    def send(event: Event) -> None:
+        handle(protocol.decode_event(protocol.encode(event)))
 
     try:
-        KINDS[task["kind"]](adapter, json.loads(json.dumps(task)), send)
-        send({"event": "done"})
+        KINDS[task.kind](adapter, protocol.decode_task(protocol.encode(task)), send)
+        send(Done())
     except Exception as error:
-        send({"event": "failed", "error": type(error).__name__, "message": str(error)})
+        send(Failed(type(error).__name__, str(error)))
 
 
 def told(run: Run | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, astuple
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,18 @@ import fake_adapter
 import numpy as np
 import pytest
 from fakes import CUT_JPEG, contents, save_checkpoint, write_images
-from harness.adapters import recipe
+from harness.adapters import identification, recipe
 from harness.adapters.base import STEPS, CheckpointError, Steps
+from harness.adapters.third_party import complete
 
+from harness.core import codec
 from harness.core.errors import InputError
 from harness.dataset.image_set import open_images
-from harness.worker import arrays
+from harness.worker import arrays, protocol
 from harness.worker.batches import TOP_K, predictions
+from harness.worker.images import ImageRef
+from harness.worker.protocol import Event, RecipeFound
+from harness.worker.tasks import Identify, Variant, Vary
 from harness.worker.variants import identify, vary
 
 Events = list[dict[str, Any]]
@@ -39,7 +44,8 @@ GREY = b"FAKE" + bytes(range(64)) * 3
 
 @pytest.fixture
 def no_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe, "libraries", lambda: [])
+    for module in (recipe, identification):
+        monkeypatch.setattr(module, "libraries", lambda: [])
 
 
 @pytest.fixture
@@ -53,8 +59,9 @@ def decodable(monkeypatch: pytest.MonkeyPatch) -> None:
         pixels = pixels[..., ::-1] if channels == "BGR" else pixels
         return np.rot90(pixels) if orientation == "applied" else pixels
 
-    monkeypatch.setattr(recipe, "libraries", lambda: ["PIL"])
-    monkeypatch.setattr(recipe, "decode", decode)
+    for module in (recipe, identification):
+        monkeypatch.setattr(module, "libraries", lambda: ["PIL"])
+        monkeypatch.setattr(module, "decode", decode)
     monkeypatch.setitem(recipe._OPERATIONS, "decode", decode)
 
 
@@ -72,12 +79,13 @@ def names(events: Sequence[str]) -> list[str]:
 
 def identified(folder: Path, images: Sequence[bytes], model: str = "tiny", input_size: int = 8) -> dict[str, Any]:
     sent: Events = []
-    task = {"model": model, "input_size": input_size, "images": refs(folder, images)}
-    identify(fake_adapter.Adapter(), task, sent.append)
+    listed = [ImageRef(*fields) for fields in refs(folder, images)]
+    task = Identify(documented=model, model=model, input_size=input_size, images=listed)
+    identify(complete(fake_adapter.Adapter()), task, sent.append)
     (event,) = sent
-    assert event["event"] == "recipe"
-    json.dumps(event)  # as it goes to the parent
-    return event
+    assert isinstance(event, RecipeFound)
+    protocol.encode(event)  # as it goes to the parent
+    return codec.plain(event)
 
 
 @pytest.mark.usefixtures("decodable")
@@ -86,10 +94,10 @@ def test_what_a_source_does_is_told_with_what_its_network_has(tmp_path: Path) ->
     assert told["recipe"] == OWN
     assert told["reasons"] == {}
     assert told["libraries"] == ["PIL"]
-    assert told["said"] == asdict(fake_adapter.FakeNetwork("tiny", 0, None).preprocessing)
+    assert told["said"] == fake_adapter.FakeNetwork("tiny", 0, None).preprocessing
     assert told["epsilons"] == [(1e-5, 1)]
     kinds = ["Conv2d", "AdaptiveAvgPool2d", "BatchNorm2d", "Linear"]
-    assert told["operations"] == [[kind, None, 1] for kind in kinds]
+    assert told["operations"] == [(kind, None, 1) for kind in kinds]
 
 
 @pytest.mark.usefixtures("no_libraries")
@@ -108,7 +116,12 @@ def test_it_is_told_at_the_size_that_is_asked_for(tmp_path: Path) -> None:
 
 def test_an_epsilon_that_several_layers_share_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = fake_adapter.FakeNetwork.trace
-    monkeypatch.setattr(fake_adapter.FakeNetwork, "trace", lambda *given, **more: [*trace(*given, **more)] * 2)
+
+    def twice(of: fake_adapter.FakeNetwork, batch: Any, emit: Any, values: bool) -> None:
+        trace(of, batch, emit, values)
+        trace(of, batch, emit, values)
+
+    monkeypatch.setattr(fake_adapter.FakeNetwork, "trace", twice)
     told = identified(tmp_path, contents(2))
     assert told["epsilons"] == [(1e-5, 2)]
     assert [count for _, _, count in told["operations"]] == [2, 2, 2, 2]
@@ -235,9 +248,11 @@ def task(folder: Path, images: Sequence[bytes], variants: Sequence[Mapping[str, 
 
 
 def varied(given: Mapping[str, Any]) -> Events:
-    sent: Events = []
-    vary(fake_adapter.Adapter(), dict(given), sent.append)
-    return json.loads(json.dumps(sent))
+    sent: list[Event] = []
+    variants = [Variant(**fields) for fields in given["variants"]]
+    images = [ImageRef(*fields) for fields in given["images"]]
+    vary(complete(fake_adapter.Adapter()), Vary(**{**given, "variants": variants, "images": images}), sent.append)
+    return [json.loads(protocol.encode(event)) for event in sent]
 
 
 def of(events: Events, variant: int) -> list[dict[str, Any]]:

@@ -5,40 +5,43 @@ import re
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import fake_adapter
 import numpy as np
 import pytest
-from fakes import CUT_JPEG, JPEG, contents, evaluation_task, logits, save_checkpoint, write_images
+from fakes import CUT_JPEG, JPEG, contents, evaluation_task, logits, of_model, save_checkpoint, write_images
+from harness.adapters.third_party import complete
 
 from harness.core.errors import InputError, MeasurementError
 from harness.dataset.image_set import open_images
 from harness.worker.batches import TOP_K
 from harness.worker.counts import list_models, measure_static
 from harness.worker.evaluate import Networks, evaluate
+from harness.worker.protocol import Counts, Models
 from harness.worker.stand_ins import make_stand_in, ridge
+from harness.worker.tasks import Count, Evaluate, ListModels, MakeStandIn
 
-Events = list[dict[str, Any]]
+Events = list[Any]
 
 
-def static(documented: str, sizes: Sequence[int] = (), **rest: Any) -> dict[str, Any]:
+def static(documented: str, sizes: Sequence[int] = (), **rest: Any) -> Counts:
     sent: Events = []
-    measure_static(fake_adapter.Adapter(), {"documented": documented, "sizes": list(sizes), **rest}, sent.append)
+    measure_static(complete(fake_adapter.Adapter()), Count(documented, list(sizes), **rest), sent.append)
     (event,) = sent
-    assert event["event"] == "static"
-    return event["static"]
+    assert isinstance(event, Counts)
+    return event
 
 
 def images_of(folder: Path) -> dict[str, Any]:
-    return {"images": [astuple(ref) for ref in open_images(folder).images], "batch_size": 4}
+    return {"images": open_images(folder).images, "batch_size": 4}
 
 
-def evaluated(task: dict[str, Any]) -> Events:
+def evaluated(task: Evaluate) -> Events:
     sent: Events = []
-    evaluate(Networks(fake_adapter.Adapter()), task, sent.append, lambda _: None)
+    evaluate(Networks(complete(fake_adapter.Adapter())), task, sent.append, lambda _: None)
     return sent
 
 
@@ -47,31 +50,31 @@ def evaluated(task: dict[str, Any]) -> Events:
 
 def test_counts_of_a_network_at_the_sizes_asked_for_and_its_own() -> None:
     found = static("tiny", [224, 16])
-    assert found["model"] == "tiny"
-    assert found["input_size"] == 8
-    assert found["plain_counter"] == "plain"
-    assert found["multiply_adds"] == {size: {"plain": 9 * size**2 + 48_000} for size in (8, 16, 224)}
-    assert found["failed_counters"] == {"broken": "RuntimeError: cannot count this"}
-    assert found["parameters"]["learnable"] == 9 + 49_000
-    assert found["parameters"]["by_type"] == {"Mix": 9, "Linear": 49_000}
-    assert found["preprocessing"]["crop"] == 8
-    assert found["checkpoint_url"] is None
+    assert found.model == "tiny"
+    assert found.input_size == 8
+    assert found.plain_counter == "plain"
+    assert found.multiply_adds == {size: {"plain": 9 * size**2 + 48_000} for size in (8, 16, 224)}
+    assert found.failed_counters == {"broken": "RuntimeError: cannot count this"}
+    assert found.parameters.learnable == 9 + 49_000
+    assert found.parameters.by_type == {"Mix": 9, "Linear": 49_000}
+    assert found.preprocessing.crop == 8
+    assert found.checkpoint_url is None
 
 
 def test_operators_are_those_of_a_forward_pass() -> None:
     found = static("tiny", trace=True)
-    assert found["operators"] == {"Conv2d": 1, "AdaptiveAvgPool2d": 1, "BatchNorm2d": 1, "Linear": 1}
-    assert found["last_operators"] == ["Conv2d", "AdaptiveAvgPool2d", "BatchNorm2d", "Linear"]
-    assert static("tiny")["operators"] == {}
+    assert found.operators == {"Conv2d": 1, "AdaptiveAvgPool2d": 1, "BatchNorm2d": 1, "Linear": 1}
+    assert found.last_operators == ("Conv2d", "AdaptiveAvgPool2d", "BatchNorm2d", "Linear")
+    assert static("tiny").operators == {}
 
 
 def test_a_counter_may_answer_in_any_whole_number(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = {"array": np.int64(7), "whole": 8, "failed": "no"}
     monkeypatch.setattr(fake_adapter.FakeNetwork, "multiply_adds", lambda *_: counts)
     found = static("tiny")
-    assert found["multiply_adds"] == {8: {"array": 7, "whole": 8}}
-    assert type(found["multiply_adds"][8]["array"]) is int
-    assert found["failed_counters"] == {"failed": "no"}
+    assert found.multiply_adds == {8: {"array": 7, "whole": 8}}
+    assert type(found.multiply_adds[8]["array"]) is int
+    assert found.failed_counters == {"failed": "no"}
 
 
 def test_a_documented_name_that_means_nothing_here() -> None:
@@ -81,9 +84,8 @@ def test_a_documented_name_that_means_nothing_here() -> None:
 
 def test_models_are_listed() -> None:
     sent: Events = []
-    list_models(fake_adapter.Adapter(), {}, sent.append)
-    known = {"offered": sorted(fake_adapter.GRIDS), "aliases": {"tiny53": "tiny"}}
-    assert sent == [{"event": "models", "models": known}]
+    list_models(fake_adapter.Adapter(), ListModels(), sent.append)
+    assert sent == [Models(sorted(fake_adapter.GRIDS), {"tiny53": "tiny"})]
 
 
 # --- predictions
@@ -92,17 +94,17 @@ def test_models_are_listed() -> None:
 def test_the_best_classes_come_with_their_logits(tmp_path: Path) -> None:
     images = contents(10)
     network, *batches = evaluated(evaluation_task(write_images(tmp_path, images, range(10))))
-    assert network["event"] == "network"
-    assert network["input_size"] == 8
-    assert network["stand_in"] == "random weights"
-    assert [len(event["rows"]) for event in batches] == [4, 4, 2]
-    rows = [row for event in batches for row in event["rows"]]
+    assert network.event == "network"
+    assert network.input_size == 8
+    assert network.stand_in == "random weights"
+    assert [len(event.rows) for event in batches] == [4, 4, 2]
+    rows = [row for event in batches for row in event.rows]
     expected = logits(images)
     for number, (name, classes, values) in enumerate(rows):
         assert name.endswith(f"{number:03}.jpg")
         assert classes == np.argsort(-expected[number])[:TOP_K].tolist()
         assert values == pytest.approx(np.sort(expected[number])[::-1][:TOP_K].tolist(), rel=1e-6)
-    assert all(event["seconds"] > 0 for event in batches)
+    assert all(event.seconds > 0 for event in batches)
 
 
 def test_a_batch_waits_until_what_was_sent_before_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,11 +118,11 @@ def test_a_batch_waits_until_what_was_sent_before_is_stored(tmp_path: Path, monk
 
     monkeypatch.setattr(fake_adapter.FakeNetwork, "forward", noted)
     task = evaluation_task(write_images(tmp_path, contents(6), range(6)), batch_size=3)
-    task["runs"].append({**task["runs"][0], "model": "twin"})
+    task = replace(task, runs=[*task.runs, of_model(task.runs[0], "twin")])
     evaluate(
-        Networks(fake_adapter.Adapter()),
+        Networks(complete(fake_adapter.Adapter())),
         task,
-        lambda event: told.append((event["event"], event["run"])),
+        lambda event: told.append((event.event, event.run)),
         lambda run: told.append(("stored", run)),
     )
     batch = [(kind, run) for run in (0, 1) for kind in ("stored", "forward", "predictions")]
@@ -136,9 +138,9 @@ def test_images_keep_their_order_however_long_each_takes(tmp_path: Path, monkeyp
         return real(network, image)
 
     task = evaluation_task(write_images(tmp_path, contents(40), range(40)), batch_size=8)
-    steady = [event["rows"] for event in evaluated(task)[1:]]
+    steady = [event.rows for event in evaluated(task)[1:]]
     monkeypatch.setattr(fake_adapter.FakeNetwork, "preprocess", unsteady)
-    assert [event["rows"] for event in evaluated(task)[1:]] == steady
+    assert [event.rows for event in evaluated(task)[1:]] == steady
 
 
 def test_the_next_batch_is_prepared_during_a_forward_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,8 +166,8 @@ def test_the_next_batch_is_prepared_during_a_forward_pass(tmp_path: Path, monkey
 def test_what_cannot_be_decoded_is_named_and_not_scored(tmp_path: Path) -> None:
     images = [b"FAKE" + bytes(192), CUT_JPEG, JPEG, b"BAD", b"", b"\x89PNG IDAT", b"FAKE too few"]
     (_, event) = evaluated(evaluation_task(write_images(tmp_path, images, range(7)), batch_size=7))
-    assert [name[-7:] for name, _, _ in event["rows"]] == ["000.jpg", "002.jpg"]
-    assert {name[-7:]: why for name, why in event["undecodable"]} == {
+    assert [name[-7:] for name, _, _ in event.rows] == ["000.jpg", "002.jpg"]
+    assert {name[-7:]: why for name, why in event.undecodable} == {
         "001.jpg": f"the JPEG is truncated: no end marker in its {len(CUT_JPEG)} bytes",
         "003.jpg": "fake: no pixels in it",
         "004.jpg": "the file is empty",
@@ -177,8 +179,8 @@ def test_what_cannot_be_decoded_is_named_and_not_scored(tmp_path: Path) -> None:
 def test_a_batch_of_nothing_but_broken_images(tmp_path: Path) -> None:
     images = [b"BAD1", b"BAD2", *contents(1)]
     _, broken, whole = evaluated(evaluation_task(write_images(tmp_path, images, range(3)), batch_size=2))
-    assert (len(broken["rows"]), len(broken["undecodable"])) == (0, 2)
-    assert (len(whole["rows"]), len(whole["undecodable"])) == (1, 0)
+    assert (len(broken.rows), len(broken.undecodable)) == (0, 2)
+    assert (len(whole.rows), len(whole.undecodable)) == (1, 0)
 
 
 def test_a_file_that_cannot_be_read_says_nothing_about_its_image(tmp_path: Path) -> None:
@@ -191,16 +193,16 @@ def test_a_file_that_cannot_be_read_says_nothing_about_its_image(tmp_path: Path)
 
 def test_logits_that_are_no_numbers_are_no_prediction(tmp_path: Path) -> None:
     _, event = evaluated(evaluation_task(write_images(tmp_path, contents(3), range(3)), "blind"))
-    assert event["event"] == "run_failed"
-    assert re.search(r"not all finite numbers for n\d{8}/000\.jpg", event["message"])
+    assert event.event == "run_failed"
+    assert re.search(r"not all finite numbers for n\d{8}/000\.jpg", event.message)
 
 
 def test_another_input_size(tmp_path: Path) -> None:
     folder = write_images(tmp_path, contents(3), range(3))
     own, *_ = evaluated(evaluation_task(folder))
     larger, *_ = evaluated(evaluation_task(folder, input_size=16))
-    assert (own["input_size"], larger["input_size"]) == (8, 16)
-    assert larger["preprocessing"]["crop"] == 16
+    assert (own.input_size, larger.input_size) == (8, 16)
+    assert larger.preprocessing.crop == 16
 
 
 def test_the_checkpoint_decides_the_predictions(tmp_path: Path) -> None:
@@ -208,9 +210,9 @@ def test_the_checkpoint_decides_the_predictions(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "data", images, range(6))
     checkpoint = save_checkpoint(tmp_path / "tiny.bin", seed=3)
     network, _, last = evaluated(evaluation_task(folder, checkpoint=checkpoint.file))
-    assert network["stand_in"] is None
+    assert network.stand_in is None
     expected = logits(images, checkpoint=Path(checkpoint.file))
-    assert [classes[0] for _, classes, _ in last["rows"]] == expected[4:].argmax(axis=1).tolist()
+    assert [classes[0] for _, classes, _ in last.rows] == expected[4:].argmax(axis=1).tolist()
     assert not np.allclose(expected, logits(images))
 
 
@@ -218,11 +220,11 @@ def test_a_checkpoint_matches_by_name_or_by_order(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "data", contents(3), range(3))
     checkpoint = save_checkpoint(tmp_path / "tiny.bin", seed=3)
     (event,) = evaluated(evaluation_task(folder, "twin", checkpoint=checkpoint.file))
-    assert event["event"] == "run_failed"
-    assert re.search(r"10 differences: missing stem\.conv\.weight \(3, 3\); .*and 7 more", event["message"])
+    assert event.event == "run_failed"
+    assert re.search(r"10 differences: missing stem\.conv\.weight \(3, 3\); .*and 7 more", event.message)
     by_order = evaluated(evaluation_task(folder, "twin", checkpoint=checkpoint.file, match="order"))
     by_name = evaluated(evaluation_task(folder, "tiny", checkpoint=checkpoint.file))
-    assert by_order[1]["rows"] == by_name[1]["rows"]
+    assert by_order[1].rows == by_name[1].rows
 
 
 # --- stand-ins
@@ -258,41 +260,42 @@ def test_ridge_separates_what_can_be_separated() -> None:
 def test_a_stand_in_is_marked_and_far_from_chance(tmp_path: Path) -> None:
     images = [*contents(30), b"BAD"]
     folder = write_images(tmp_path / "data", images, [*range(0, 900, 30), 15])
-    task = {
+    task = MakeStandIn(
+        documented="tiny",
+        seed=1,
+        calibration_images=10,
+        classes=1000,
+        out=str(tmp_path / "made" / "tiny-stand-in"),
         **images_of(folder),
-        "documented": "tiny",
-        "seed": 1,
-        "calibration_images": 10,
-        "classes": 1000,
-        "out": str(tmp_path / "made" / "tiny-stand-in"),
-    }
+    )
     sent: Events = []
     make_stand_in(fake_adapter.Adapter(), task, sent.append)
     (event,) = sent
-    assert event["event"] == "saved"
-    assert event["file"] == str(tmp_path / "made" / "tiny-stand-in.bin")
-    assert event["stand_in"].startswith("stand-in: seed 1, normalisation calibrated on 11 images")
-    assert "ridge regression on 30 images; no training" in event["stand_in"]
-    network, *batches = evaluated(evaluation_task(folder, checkpoint=event["file"]))
-    assert network["stand_in"] == event["stand_in"]
-    right = [classes[0] == 30 * int(name[-7:-4]) for batch in batches for name, classes, _ in batch["rows"]]
+    assert event.event == "saved"
+    assert event.file == str(tmp_path / "made" / "tiny-stand-in.bin")
+    assert event.stand_in.startswith("stand-in: seed 1, normalisation calibrated on 11 images")
+    assert "ridge regression on 30 images; no training" in event.stand_in
+    network, *batches = evaluated(evaluation_task(folder, checkpoint=event.file))
+    assert network.stand_in == event.stand_in
+    right = [classes[0] == 30 * int(name[-7:-4]) for batch in batches for name, classes, _ in batch.rows]
     assert (len(right), sum(right)) == (30, 30)
 
 
 def test_a_stand_in_needs_images_that_can_be_decoded(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "data", [b"BAD1", b"BAD2", *contents(4)], range(6))
-    task = {**images_of(folder), "batch_size": 2, "documented": "tiny", "seed": 0, "calibration_images": 6}
+    given = {**images_of(folder), "batch_size": 2, "documented": "tiny", "seed": 0, "calibration_images": 6}
     sent: Events = []
-    make_stand_in(fake_adapter.Adapter(), {**task, "classes": 1000, "out": str(tmp_path / "x")}, sent.append)
-    assert "ridge regression on 4 images" in sent[0]["stand_in"]
+    task = MakeStandIn(**given, classes=1000, out=str(tmp_path / "x"))
+    make_stand_in(fake_adapter.Adapter(), task, sent.append)
+    assert "ridge regression on 4 images" in sent[0].stand_in
 
 
 def test_a_checkpoint_that_was_changed_after_the_run_began_is_not_evaluated(tmp_path: Path) -> None:
     checkpoint = save_checkpoint(tmp_path / "tiny.bin")
     folder = write_images(tmp_path / "data", contents(4), range(4))
     given = {"checkpoint": checkpoint.file, "sha256": checkpoint.sha256}
-    assert [event["event"] for event in evaluated(evaluation_task(folder, **given))] == ["network", "predictions"]
+    assert [event.event for event in evaluated(evaluation_task(folder, **given))] == ["network", "predictions"]
     save_checkpoint(tmp_path / "tiny.bin", seed=1)
     (event,) = evaluated(evaluation_task(folder, **given))
-    assert event["event"] == "run_failed"
-    assert "was changed after the run began" in event["message"]
+    assert event.event == "run_failed"
+    assert "was changed after the run began" in event.message

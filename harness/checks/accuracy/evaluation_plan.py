@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from harness.checks.accuracy.metrics import registry
 from harness.checks.accuracy.network_evaluation import Evaluation
 from harness.core.errors import MeasurementError
+from harness.core.model_names import weights_left_out
 from harness.core.records import Row, Source, Static
 from harness.execution import checkpoints, environments
 from harness.execution.checkpoints import Checkpoint
 from harness.execution.session import Session
 from harness.plan.plan import Plan
-from harness.worker.model_names import weights_left_out
 
 
 def evaluations(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
 
 from harness.checks.accuracy.certified_evaluation import CertifiedEvaluation
 from harness.checks.accuracy.network_evaluation import Evaluation, NetworkEvaluation
@@ -111,7 +110,7 @@ class EvaluationGroup:
             one.seen = upto
 
 
-def _dispatch(handlers: Sequence[Callable[[Mapping[str, Any]], None]], index: int, event: Mapping[str, Any]) -> None:
+def _dispatch(handlers: Sequence[Callable[[RunEvent], None]], index: int, event: RunEvent) -> None:
     handlers[index](event)
 
 
@@ -126,4 +125,4 @@ def _engine(session: Session, installed: Installed) -> Engine:
     log = session.store.log(f"{installed.source.name}-{installed.source.version}")
     if session.cluster is not None:
         return session.cluster.engine(installed, log, session.device)
-    return Local(installed, log, session.device, session.progress.stage)
+    return Local(installed, log, session.device, session.progress.stage, session.note)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.adapters.base import Precision, Preprocessing, Runtime
 from harness.checks.accuracy.metrics import registry
 from harness.checks.accuracy.scores import PredictionTable
+from harness.core import codec
 from harness.core.records import Certificate, CheckpointUsed, Run
 from harness.dataset.image_set import ImageSet
 from harness.dataset.labels import label_shift
@@ -22,6 +24,8 @@ from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions, identity_key
 from harness.execution.session import Session
 from harness.worker.images import ImageRef
+from harness.worker.protocol import Predicted, RunEvent, RunFailed
+from harness.worker.tasks import NetworkSpec
 
 #: where the predictions of the work belong, and what is to be run
 TableWork = tuple[PredictionTable, Work]
@@ -83,15 +87,15 @@ class NetworkEvaluation:
         if not batches:
             return []
         runtime, precision = self._how(table)
-        network = {
-            "model": self.evaluation.model,
-            "checkpoint": self.evaluation.checkpoint.file,
-            "match": self.evaluation.checkpoint.match,
-            "input_size": self.evaluation.input_size,
-            "runtime": runtime,
-            "precision": precision,
-            "conversion": str(self._conversion()) if runtime != "native" else None,
-        }
+        network = NetworkSpec(
+            model=self.evaluation.model,
+            checkpoint=self.evaluation.checkpoint.file,
+            match=self.evaluation.checkpoint.match,
+            input_size=self.evaluation.input_size,
+            runtime=cast(Runtime, runtime),
+            precision=cast(Precision, precision),
+            conversion=str(self._conversion()) if runtime != "native" else None,
+        )
         sha256 = self.evaluation.checkpoint.sha256
         return [(table, Work(table.predictions, network, sha256, batches, frozenset(full_logits)))]
 
@@ -125,14 +129,14 @@ class NetworkEvaluation:
 
     # -- what it answers -------------------------------------------------------------------------
 
-    def handle(self, table: PredictionTable, event: Mapping[str, Any]) -> None:
+    def handle(self, table: PredictionTable, event: RunEvent) -> None:
         """Takes note of an event of work that missing_work() gave for this table."""
-        if event["event"] == "predictions":
-            added = table.add(event["rows"], event["undecodable"])
-            self._seconds += event["seconds"]
-            self.report(added if table is self.main else 0, event["seconds"])
-        elif event["event"] == "run_failed":
-            self._run_failed(table, event["message"])
+        if isinstance(event, Predicted):
+            added = table.add(event.rows, event.undecodable)
+            self._seconds += event.seconds
+            self.report(added if table is self.main else 0, event.seconds)
+        elif isinstance(event, RunFailed):
+            self._run_failed(table, event.message)
 
     def _run_failed(self, table: PredictionTable, message: str) -> None:  # noqa: ARG002  see the subclass
         self.failed = message
@@ -194,7 +198,7 @@ class NetworkEvaluation:
             model=self.evaluation.model,
             documented_model=self.evaluation.documented_model,
             input_size=self.evaluation.size,
-            preprocessing=network["preprocessing"],
+            preprocessing=codec.decode(Preprocessing, network["preprocessing"]),
             checkpoint=CheckpointUsed(
                 checkpoint.file,
                 checkpoint.sha256,

@@ -135,18 +135,18 @@ class ParamsConvention:
 def parameter_counts(static: Static) -> dict[str, float]:
     """Each way to count parameters, the plain one first."""
     p = static.parameters
-    learnable = p["learnable"]
-    counts = {
+    learnable = p.learnable
+    counts: dict[str, float] = {
         "learnable parameters": learnable,
         # what a tool prints comes before what has to be subtracted by hand
-        **{f"parameters by {tool}": count for tool, count in p["by_counter"].items()},
-        **({FUSED: p["fused"], f"{FUSED}, without biases": p["fused"] - p["fused_biases"]} if p.get("fused") else {}),
-        **({"learnable parameters without the frozen ones": learnable - p["frozen"]} if p.get("frozen") else {}),
-        "learnable parameters and running statistics": learnable + p["running_statistics"],
-        "all stored tensors": learnable + p["running_statistics"] + p["other_buffers"],
-        "learnable parameters without the classifier": learnable - p["classifier"],
-        "learnable parameters without normalisation": learnable - p["normalisation_affine"],
-        "learnable parameters without biases": learnable - p.get("biases", 0),
+        **{f"parameters by {tool}": count for tool, count in p.by_counter.items()},
+        **({FUSED: p.fused, f"{FUSED}, without biases": p.fused - p.fused_biases} if p.fused else {}),
+        **({"learnable parameters without the frozen ones": learnable - p.frozen} if p.frozen else {}),
+        "learnable parameters and running statistics": learnable + p.running_statistics,
+        "all stored tensors": learnable + p.running_statistics + p.other_buffers,
+        "learnable parameters without the classifier": learnable - p.classifier,
+        "learnable parameters without normalisation": learnable - p.normalisation_affine,
+        "learnable parameters without biases": learnable - p.biases,
     }
     return counts
 

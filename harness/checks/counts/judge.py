@@ -125,7 +125,7 @@ def _with_other_rows(judged: Judgement, column: ColumnConvention, item: Measured
 
 def left_out_types(static: Static, difference: int) -> list[str]:
     """The layer types whose parameters add up to a difference; empty where no such set is found."""
-    by_type = static.parameters["by_type"]
+    by_type = static.parameters.by_type
     if difference <= 0 or len(by_type) > _LAYER_TYPES:
         return []
     for count in range(1, len(by_type) + 1):

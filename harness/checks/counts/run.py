@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.checks.counts import columns, misplaced
+from harness.core import model_names
 from harness.core.causes import LOCATED
 from harness.core.records import Claim, Outcome, Row, Source, Static, Verdict
 from harness.execution.environments import Installed
 from harness.execution.session import Session
 from harness.plan.plan import Plan
-from harness.worker import model_names
 
 #: the resolution at which most tables count, whatever the row says
 COMMON_SIZE = 224

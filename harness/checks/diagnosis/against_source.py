@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from harness.dataset.remote import parse_location
 from harness.execution.cache_keys import code_digest
 from harness.execution.predictions import Predictions
 from harness.worker.images import ImageRef
+from harness.worker.protocol import Event, Prepared, RecipeFound, StateWritten
+from harness.worker.tasks import ModelTask, Prepare
 
 #: images on which two sources are compared: those on which they differ most, and as many others
 MOST_APART = 32
@@ -114,20 +116,20 @@ def _gather(run: Run, other: Run, refs: Sequence[ImageRef], bench: VariantRunner
     """One worker of each source does all that is needed of it."""
     both = _Both()
     inputs = folder / "inputs"
-    prepare = {**identify_task(other, refs), "kind": "prepare", "out": str(inputs)}
-    tasks: dict[Source, list[tuple[Source, dict[str, Any]]]] = {
+    prepare = Prepare(documented=other.documented_model, input_size=other.input_size, images=refs, out=str(inputs))
+    tasks: dict[Source, list[tuple[Source, ModelTask]]] = {
         one.source: [(one.source, identify_task(one, refs)), (one.source, state_task(one, folder))]
         for one in (run, other)
     }
     tasks[other.source].append((other.source, prepare))
 
-    def handle(source: Source, event: Mapping[str, Any]) -> None:
-        if event["event"] == "recipe":
+    def handle(source: Source, event: Event) -> None:
+        if isinstance(event, RecipeFound):
             both.known[source] = identified(event)
-        elif event["event"] == "state":
-            both.shapes[source] = {name: tuple(shape) for name, shape in event["shapes"].items()}
-        elif event["event"] == "prepared":
-            both.files[event["image"]] = str(inputs / f"{event['index']}.npz")
+        elif isinstance(event, StateWritten):
+            both.shapes[source] = dict(event.shapes)
+        elif isinstance(event, Prepared):
+            both.files[event.image] = str(inputs / f"{event.index}.npz")
 
     bench.session.side_by_side(bench.installed, tasks, "why", handle, len(tasks))
     return both

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.adapters.base import Preprocessing
 from harness.checks.diagnosis.attribution import LABEL_ORDER
 
 Parameters = Mapping[str, Any]
@@ -64,7 +65,7 @@ class Identified:
     recipe: Mapping[str, Parameters | None]
     reasons: Mapping[str, str]  #: step -> why it is not known
     libraries: tuple[str, ...]  #: image libraries of the source's environment
-    said: Parameters  #: fields of harness.adapters.base.Preprocessing
+    said: Preprocessing  #: as the source describes itself
     epsilons: Mapping[float, int]  #: epsilon of batch normalisations -> how many have it
     operations: Mapping[tuple[str, float | None], int]  #: kind and negative slope -> how often it is run
 
@@ -124,7 +125,7 @@ def _decoding(library: str, orientation: str) -> Parameters:
 def _resizes(known: Identified, page: Parameters) -> Iterator[Variant]:
     own = known.recipe["resize"]
     if own is None:
-        geometry = {"short_side": known.said["short_side"], "aspect_ratio": "kept", "long_side": "floor"}
+        geometry = {"short_side": known.said.short_side, "aspect_ratio": "kept", "long_side": "floor"}
         for library in known.libraries:
             for kind in ("bilinear", "bicubic"):
                 named = f"{library} {kind} to {geometry['short_side']} pixels instead of what is not known"
@@ -156,7 +157,7 @@ def _filters(own: Parameters) -> Iterator[Variant]:
 
 def _geometries(known: Identified, own: Parameters, page: Parameters) -> Iterator[Variant]:
     """Other sizes and shapes to resize to."""
-    crop = (known.recipe["crop"] or {}).get("size", known.said["crop"])
+    crop = (known.recipe["crop"] or {}).get("size", known.said.crop)
     if own["aspect_ratio"] == "kept":
         for side in dict.fromkeys((own["short_side"], crop)):
             square = {**own, "aspect_ratio": "square", "short_side": side}
@@ -191,7 +192,7 @@ def _sizes(known: Identified, input_size: int | None) -> Iterator[Variant]:
     resize, crop = known.recipe["resize"], known.recipe["crop"]
     if resize is None or crop is None:
         return
-    sizes = {*_SIZES, known.said["crop"], *([input_size] if input_size else [])} - {crop["size"]}
+    sizes = {*_SIZES, known.said.crop, *([input_size] if input_size else [])} - {crop["size"]}
     for size in sorted(sizes):
         short = math.floor(size * resize["short_side"] / crop["size"])
         steps = {"resize": {**resize, "short_side": short}, "crop": {**crop, "size": size}}
@@ -201,7 +202,7 @@ def _sizes(known: Identified, input_size: int | None) -> Iterator[Variant]:
 def _crops(known: Identified) -> Iterator[Variant]:
     own = known.recipe["crop"]
     if own is None:
-        other = {"size": known.said["crop"], "offset": "half to even"}
+        other = {"size": known.said.crop, "offset": "half to even"}
         yield changed_step("crop", "the centre instead of what is not known", crop=other)
         return
     for offset in ("floor", "half to even", "ceil"):

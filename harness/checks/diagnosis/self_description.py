@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from harness.checks.diagnosis.factors import Identified
 from harness.core.records import Finding
 
@@ -13,17 +15,15 @@ def misdescribed(source: str, model: str, known: Identified) -> list[Finding]:
     wrong = [
         f"a {name} of {given} pixels, but {done} come out"
         for name, given, done in (
-            ("short side", said["short_side"], resize.get("short_side")),
-            ("crop", said["crop"], crop.get("size")),
+            ("short side", said.short_side, resize.get("short_side")),
+            ("crop", said.crop, crop.get("size")),
         )
         if done is not None and given != done
     ]
-    resampling = said["resize"].lower()
+    resampling = said.resize.lower()
     named = {library for library, mark in (("PIL", "pil"), ("OpenCV", "cv")) if mark in resampling}
     if resize and (resize["filter"] not in resampling or (named and resize["library"] not in named)):
-        wrong.append(
-            f"the resize {said['resize']!r}, but its pixels are those of {resize['library']} {resize['filter']}"
-        )
+        wrong.append(f"the resize {said.resize!r}, but its pixels are those of {resize['library']} {resize['filter']}")
     if resize.get("aspect_ratio") == "square":
         wrong.append("a short side, but both sides become that")
     if "BGR" in (normalise.get("channels"), (does["decode"] or {}).get("channels")):
@@ -31,10 +31,11 @@ def misdescribed(source: str, model: str, known: Identified) -> list[Finding]:
     if normalise and normalise["scale"] != 255.0:
         wrong.append("pixels scaled to 0..1, but they are not divided by 255")
     for name in ("mean", "std"):
-        if normalise and any(abs(a - b) > 5e-4 for a, b in zip(said[name], normalise[name], strict=True)):
+        if normalise and any(abs(a - b) > 5e-4 for a, b in zip(getattr(said, name), normalise[name], strict=True)):
             done = ", ".join(f"{value:.4g}" for value in normalise[name])
-            wrong.append(f"a {name} of {tuple(said[name])}, but it is ({done})")
+            wrong.append(f"a {name} of {tuple(getattr(said, name))}, but it is ({done})")
     if not wrong:
         return []
     text = f"{source} does not prepare images for {model} as it says: it says {'; it says '.join(wrong)}."
-    return [Finding("preprocessing_description", source, model, text, {"said": dict(said), "does": dict(does)})]
+    evidence = {"said": dataclasses.asdict(said), "does": dict(does)}
+    return [Finding("preprocessing_description", source, model, text, evidence)]

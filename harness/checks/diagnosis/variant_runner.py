@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.checks.diagnosis.factors import Identified
+from harness.core import codec
 from harness.core.records import Run, Source
 from harness.dataset.image_set import ImageSet
 from harness.dataset.remote import parse_location
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
 from harness.execution.session import Session
+from harness.worker import protocol
 from harness.worker.images import ImageRef
+from harness.worker.protocol import Event, Failed, RecipeFound, VariantFailed, Varied
+from harness.worker.tasks import Identify, Variant, Vary
 
 
-def identify_task(run: Run, refs: Sequence[ImageRef]) -> dict[str, Any]:
-    """The task of a worker to find out what the run's source does with these images."""
-    return {
-        "kind": "identify",
-        "documented": run.documented_model,
-        "model": run.model,
-        "input_size": run.input_size,
-        "images": [dataclasses.astuple(ref) for ref in refs],
-    }
+def identify_task(run: Run, refs: Sequence[ImageRef]) -> Identify:
+    """Has a worker tell what the run's source does with these images."""
+    return Identify(documented=run.documented_model, model=run.model, input_size=run.input_size, images=refs)
 
 
-def identified(event: Mapping[str, Any]) -> Identified:
-    """What a "recipe" event of the worker says."""
+def identified(event: RecipeFound) -> Identified:
+    """What the worker has told."""
     return Identified(
-        recipe=event["recipe"],
-        reasons=event["reasons"],
-        libraries=tuple(event["libraries"]),
-        said=event["said"],
-        epsilons={float(value): count for value, count in event["epsilons"]},
-        operations={(kind, slope): count for kind, slope, count in event["operations"]},
+        recipe=event.recipe,
+        reasons=event.reasons,
+        libraries=tuple(event.libraries),
+        said=event.said,
+        epsilons=dict(event.epsilons),
+        operations={(kind, slope): count for kind, slope, count in event.operations},
     )
 
 
@@ -66,20 +63,21 @@ class VariantRunner:
         """What the run's source does with these images; None where that cannot be determined, which is noted."""
         installed = self.installed[run.source]
         task = identify_task(run, refs)
-        identity = self.session.identity(installed, **{**task, "images": [ref.name for ref in refs]})
+        identity = self.session.identity(installed, **{**protocol.named(task), "images": [ref.name for ref in refs]})
         identity["data"] = self.images.digest
-        found: dict[str, Any] = self.session.store.static(identity) or {}
+        known = self.session.store.static(identity)
+        found = [codec.decode(RecipeFound, known)] if known else []
 
-        def handle(_: int, event: Mapping[str, Any]) -> None:
-            if event["event"] == "recipe":
-                found.update(event)
-                self.session.store.save_static(identity, event)
-            elif event["event"] == "failed":
-                self.session.fail(run.source, run.documented_model, "why", event["message"])
+        def handle(_: int, event: Event) -> None:
+            if isinstance(event, RecipeFound):
+                found.append(event)
+                self.session.store.save_static(identity, codec.plain(event))
+            elif isinstance(event, Failed):
+                self.session.fail(run.source, run.documented_model, "why", event.message)
 
         if not found:
             self.session.run(installed, [task], handle)
-        return identified(found) if found else None
+        return identified(found[0]) if found else None
 
     def vary(
         self,
@@ -104,26 +102,24 @@ class VariantRunner:
         columns = (base[name] for name in ("image", "classes", "logits"))
         own = {name: (list(classes), list(logits)) for name, classes, logits in zip(*columns, strict=True)}
 
-        def handle(_: int, event: Mapping[str, Any]) -> None:
-            if event["event"] == "varied":
-                rows = [(name, classes, logits) for name, classes, logits in event["rows"]]
-                rows += [(name, *own[name]) for name in event["unchanged"]]
-                kept[keys[event["variant"]]].append(rows, [(name, "") for name in event["undecodable"]])
-            elif event["event"] == "variant_failed":
-                failed[keys[event["variant"]]] = event["message"]
-            elif event["event"] == "failed":
-                failed.update(dict.fromkeys(keys, event["message"]))
+        def handle(_: int, event: Event) -> None:
+            if isinstance(event, Varied):
+                rows = [*event.rows, *((name, *own[name]) for name in event.unchanged)]
+                kept[keys[event.variant]].append(rows, [(name, "") for name in event.undecodable])
+            elif isinstance(event, VariantFailed):
+                failed[keys[event.variant]] = event.message
+            elif isinstance(event, Failed):
+                failed.update(dict.fromkeys(keys, event.message))
 
-        task = {
-            "kind": "vary",
-            "model": run.model,
-            "checkpoint": run.checkpoint.file,
-            "match": run.checkpoint.match,
-            "input_size": run.input_size,
-            "recipe": known.recipe,
-            "variants": [variants[key] for key in keys],
-            "images": [dataclasses.astuple(ref) for ref in refs if ref.name in todo],
-        }
+        task = Vary(
+            model=run.model,
+            checkpoint=run.checkpoint.file,
+            match=run.checkpoint.match,
+            input_size=run.input_size,
+            recipe=known.recipe,
+            variants=[Variant(**variants[key]) for key in keys],
+            images=[ref for ref in refs if ref.name in todo],
+        )
         self.session.run(self.installed[run.source], [task], handle)
         for key in keys:
             kept[key].compact()

@@ -15,6 +15,7 @@ import numpy as np
 from harness.checks.equivalence import layer_matching, trace
 from harness.core.records import Run, Source
 from harness.worker.arrays import load
+from harness.worker.tasks import WriteState
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,16 @@ class Transplant:
     why: str = ""  #: why it cannot be made
 
 
-def state_task(run: Run, folder: Path) -> dict[str, Any]:
+def state_task(run: Run, folder: Path) -> WriteState:
     """Has a worker write the run's state, and how its network is made up."""
-    return {
-        "kind": "state",
-        "documented": run.documented_model,
-        "model": run.model,
-        "checkpoint": run.checkpoint.file,
-        "match": run.checkpoint.match,
-        "input_size": run.input_size,
-        "out": str(folder / str(run.source)),
-    }
+    return WriteState(
+        documented=run.documented_model,
+        model=run.model,
+        checkpoint=run.checkpoint.file,
+        match=run.checkpoint.match,
+        input_size=run.input_size,
+        out=str(folder / str(run.source)),
+    )
 
 
 def transplant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable
 
@@ -74,24 +75,24 @@ def _operators(page: Page, row: Row, source: Source, static: Static) -> list[Fin
 def _preprocessing(page: Page, row: Row, source: Source, static: Static) -> list[Finding]:
     claimed, own = page.preprocessing, static.preprocessing
     differences = []
-    if claimed.get("ratio") and math.floor(own["crop"] / claimed["ratio"]) != own["short_side"]:
-        computed = math.floor(own["crop"] / claimed["ratio"])
+    if claimed.get("ratio") and math.floor(own.crop / claimed["ratio"]) != own.short_side:
+        computed = math.floor(own.crop / claimed["ratio"])
         differences.append(
-            f"short side {own['short_side']} for a crop of {own['crop']}, where floor({own['crop']} / "
+            f"short side {own.short_side} for a crop of {own.crop}, where floor({own.crop} / "
             f"{claimed['ratio']}) is {computed}"
         )
     for name in ("mean", "std"):
-        if name in claimed and any(abs(a - b) > 5e-4 for a, b in zip(claimed[name], own[name], strict=True)):
-            differences.append(f"{name} {tuple(own[name])}, claimed {tuple(claimed[name])}")
-    if row.input_size and row.input_size != own["crop"]:
-        differences.append(f"an input of {own['crop']} pixels by default, where the row says {row.input_size}")
+        if name in claimed and any(abs(a - b) > 5e-4 for a, b in zip(claimed[name], getattr(own, name), strict=True)):
+            differences.append(f"{name} {tuple(getattr(own, name))}, claimed {tuple(claimed[name])}")
+    if row.input_size and row.input_size != own.crop:
+        differences.append(f"an input of {own.crop} pixels by default, where the row says {row.input_size}")
     if not differences:
         return []
     return [
         Finding(
             "preprocessing_claim", str(source), row.model,
             f"{source} prepares images for {row.model} with {'; '.join(differences)}.",
-            {"claimed": dict(claimed), "own": dict(own)},
+            {"claimed": dict(claimed), "own": dataclasses.asdict(own)},
         )
     ]  # fmt: skip
 

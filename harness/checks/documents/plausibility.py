@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from harness.core.model_names import folded
 from harness.core.records import Claim, Finding, Metric, Row, Suspect
 from harness.dataset.image_set import ImageSet
 from harness.plan.plan import Plan
-from harness.worker.model_names import folded
 
 #: FLOPs per parameter at 224 pixels that an ImageNet network can have, with room for rounding.
 #: Lowest multiply-adds per parameter: MicroNet-M1 3.3 (6 M, 1.8 M; https://github.com/liyunsheng13/micronet),

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
+from harness.adapters.base import Document
 from harness.checks.counts.matching import ONE_IMAGE
 from harness.core.evidence import UpstreamFigure
+from harness.core.model_names import folded
 from harness.core.records import Claim, Finding, Metric, Row, Source, Suspect, Verdict
 from harness.tables.cells import Cell, RawTable
 from harness.tables.claims import Table
-from harness.worker.model_names import folded
 
 #: A figure is taken for another model's if chance would bring it upon any with at most this probability.
 CHANCE_OF_ANOTHER = 0.05
@@ -44,19 +45,19 @@ class UpstreamComparison:
     same_row: bool = False  #: whether the row's other accuracy is upstream's
 
 
-def sheets(documents: Iterable[Mapping[str, Any]], source: Source) -> list[RawTable]:
-    """Documents of a source's package as tables; `documents` have the fields of harness.adapters.base.Document."""
+def sheets(documents: Iterable[Document], source: Source) -> list[RawTable]:
+    """Documents of a source's package as tables."""
     return [
         RawTable(
-            f"{source}/{document['file']}",
-            document["rows"][0][0],
-            tuple(map(Cell, document["heading"])),
-            tuple((line, tuple(map(Cell, cells))) for line, cells in document["rows"]),
+            f"{source}/{document.file}",
+            document.rows[0][0],
+            tuple(map(Cell, document.heading)),
+            tuple((line, tuple(map(Cell, cells))) for line, cells in document.rows),
             source.name,
             source.version,
         )
         for document in documents
-        if document["rows"]
+        if document.rows
     ]
 
 

@@ -25,6 +25,8 @@ from harness.execution.environments import Installed
 from harness.execution.session import K, Session
 from harness.plan.pairs import Pair
 from harness.worker.arrays import load
+from harness.worker.protocol import Conditioned, Event, Failed
+from harness.worker.tasks import ApplyState, Condition, ModelTask, TraceNetwork
 
 #: images on which two networks are compared, if that many were given
 IMAGES = 64
@@ -85,7 +87,7 @@ class _Comparison:
         self._refs = shuffled(images.images)[:IMAGES]
         self._session = session
         self._scratch = scratch
-        self._built: dict[_Network, Mapping[str, Any]] = {}
+        self._built: dict[_Network, Conditioned] = {}
 
     def run(self) -> dict[Pair, PairResult]:
         self._condition()
@@ -104,17 +106,17 @@ class _Comparison:
         """Every network built; those that give weights are conditioned on the images."""
         giving = dict.fromkeys(_first(pair) for pair in self._pairs)
         networks = dict.fromkeys([*giving, *(_second(pair) for pair in self._pairs)])
-        tasks: dict[Source, list[tuple[_Network, dict[str, Any]]]] = {}
+        tasks: dict[Source, list[tuple[_Network, Condition]]] = {}
         for network in networks:
-            refs = [dataclasses.astuple(ref) for ref in self._refs] if network in giving else []
-            task = {"kind": "condition", "images": refs, "out": str(self._folder(network)), **self._build(network)}
+            refs = self._refs if network in giving else []
+            task = Condition(images=refs, out=str(self._folder(network)), **self._build(network))
             tasks.setdefault(network.source, []).append((network, task))
         self._session.progress.stage(f"numerics: conditioning weights on {len(self._refs)} images")
 
-        def handle(network: _Network, event: Mapping[str, Any]) -> None:
-            if event["event"] == "conditioned":
+        def handle(network: _Network, event: Event) -> None:
+            if isinstance(event, Conditioned):
                 self._built[network] = event
-                for name, why in event["undecodable"]:
+                for name, why in event.undecodable:
                     self._session.fail(network.source, network.model, "numerics", f"{name} was left out: {why}")
 
         self._run(tasks, handle)
@@ -140,11 +142,11 @@ class _Comparison:
 
     def _apply(self, pairs: Sequence[Pair]) -> dict[Pair, LogitDifference]:
         """How the logits of b with a's weights differ from those of a; what failed is left out."""
-        tasks: dict[Source, list[tuple[Pair, dict[str, Any]]]] = {}
+        tasks: dict[Source, list[tuple[Pair, ApplyState]]] = {}
         for pair in pairs:
             out = self._pair_folder(pair) / "logits.npy"
             state = self._pair_folder(pair) / "state.npz"
-            task = {"kind": "apply", "out": str(out), **self._with_state(_second(pair), pair, state)}
+            task = ApplyState(out=str(out), **self._with_state(_second(pair), pair, state))
             tasks.setdefault(pair.b, []).append((pair, task))
         self._session.progress.stage(f"numerics: the same weights in {len(pairs)} other networks")
         self._run(tasks, lambda _pair, _event: None)
@@ -157,22 +159,22 @@ class _Comparison:
 
     def _trace(self, pairs: Sequence[Pair]) -> set[Pair]:
         """Every operation's output on one image, of both networks of each pair."""
-        tasks: dict[Source, list[tuple[Pair, dict[str, Any]]]] = {}
+        tasks: dict[Source, list[tuple[Pair, TraceNetwork]]] = {}
         given: set[_Network] = set()
         for pair in pairs:
             a, b = _first(pair), _second(pair)
             if a not in given:
                 given.add(a)
-                own = {"kind": "trace", "out": str(self._folder(a) / "trace")}
-                task = {**own, **self._with_state(a, pair, self._folder(a) / "state.npz")}
+                own = self._with_state(a, pair, self._folder(a) / "state.npz")
+                task = TraceNetwork(out=str(self._folder(a) / "trace"), **own)
                 tasks.setdefault(pair.a, []).append((pair, task))
-            other = {"kind": "trace", "out": str(self._pair_folder(pair) / "trace")}
-            task = {**other, **self._with_state(b, pair, self._pair_folder(pair) / "state.npz")}
+            moved = self._with_state(b, pair, self._pair_folder(pair) / "state.npz")
+            task = TraceNetwork(out=str(self._pair_folder(pair) / "trace"), **moved)
             tasks.setdefault(pair.b, []).append((pair, task))
         if pairs:
             self._session.progress.stage(f"numerics: tracing {len(pairs)} X to where they differ")
         failed: set[Pair] = set()
-        self._run(tasks, lambda pair, event: failed.add(pair) if event["event"] == "failed" else None)
+        self._run(tasks, lambda pair, event: failed.add(pair) if isinstance(event, Failed) else None)
         return set(pairs) - failed
 
     # -- what came out ---------------------------------------------------------------------------
@@ -186,7 +188,7 @@ class _Comparison:
     ) -> PairResult:
         a, b = self._structure(_first(pair)), self._structure(_second(pair))
         inventories = (graph.inventory(a), graph.inventory(b))
-        size = int(self._built[_first(pair)]["input_size"])
+        size = self._built[_first(pair)].input_size
         if isinstance(matched, str):
             return PairResult(
                 pair.a, pair.b, pair.model, size, 0, "no_correspondence", reason=matched, inventories=inventories
@@ -197,6 +199,8 @@ class _Comparison:
             own = trace.read(self._folder(_first(pair)) / "trace")
             other = trace.read(self._pair_folder(pair) / "trace")
             first = divergence.first_divergence(own, other, matched)
+            if first and not np.isfinite(first.difference or 0.0):
+                first = dataclasses.replace(first, difference=None)  # JSON has no other numbers
             layers = [(name, value) for name, value in divergence.profile(own, other, matched) if np.isfinite(value)]
         return PairResult(
             pair.a,
@@ -209,7 +213,7 @@ class _Comparison:
             relative_diff=_finite(measured.relative),
             top1_agreement=measured.top1_agreement,
             top5_agreement=measured.top5_agreement,
-            divergence=first and dataclasses.replace(first, difference=_finite(first.difference)),
+            divergence=first,
             layers=tuple(layers),
             wiring_differences=tuple(graph.wiring_differences(a, b, matched)),
             inventories=inventories,
@@ -239,12 +243,12 @@ class _Comparison:
         return trace.read(self._folder(network))
 
     def _shapes(self, network: _Network) -> dict[str, tuple[int, ...]]:
-        return {name: tuple(shape) for name, shape in self._built[network]["shapes"].items()}
+        return dict(self._built[network].shapes)
 
     def _run(
         self,
-        tasks: Mapping[Source, Sequence[tuple[K, dict[str, Any]]]],
-        handle: Callable[[K, Mapping[str, Any]], None],
+        tasks: Mapping[Source, Sequence[tuple[K, ModelTask]]],
+        handle: Callable[[K, Event], None],
     ) -> None:
         sources = {source for pair in self._pairs for source in (pair.a, pair.b)}
         self._session.side_by_side(self._installed, tasks, "numerics", handle, len(sources))

@@ -21,6 +21,8 @@ from harness.execution.environments import Installed
 from harness.execution.session import Session
 from harness.plan.page import Page
 from harness.plan.pairs import Pair
+from harness.worker.protocol import Event, ImageUndecodable, Prepared
+from harness.worker.tasks import Prepare
 
 #: in the store: what each source made of each image in each step, as hashes that other machines can compare
 HASHES = "preprocessing.csv"
@@ -83,7 +85,7 @@ def describe(compared: Sequence[Comparison], statics: Mapping[tuple[str, str], S
     for one in compared:
         field = {"decode": "decoder", "resize": "resize"}.get(one.first_apart or "")
         both = [statics.get((source, one.model)) for source in (one.a, one.b)]
-        said = [str(static.preprocessing[field]) for static in both if static and field]
+        said = [str(getattr(static.preprocessing, field)) for static in both if static and field]
         described.append(dataclasses.replace(one, described=(said[0], said[1])) if len(said) == 2 else one)
     return described
 
@@ -98,7 +100,7 @@ def _prepare(
     """Image -> file of its steps, for every network, and the hashes of these."""
     files: dict[_Prepared, dict[str, Path]] = {}
     hashes: list[Hash] = []
-    tasks: dict[Source, list[tuple[_Prepared, dict[str, Any]]]] = {}
+    tasks: dict[Source, list[tuple[_Prepared, Prepare]]] = {}
 
     def folder(network: _Prepared) -> Path:
         source, model, size = network
@@ -106,23 +108,17 @@ def _prepare(
 
     for network in wanted:
         source, model, size = network
-        task = {
-            "kind": "prepare",
-            "documented": model,
-            "input_size": size,
-            "images": [dataclasses.astuple(ref) for ref in refs],
-            "out": str(folder(network)),
-        }
+        task = Prepare(documented=model, input_size=size, images=refs, out=str(folder(network)))
         tasks.setdefault(source, []).append((network, task))
 
-    def handle(network: _Prepared, event: Mapping[str, Any]) -> None:
+    def handle(network: _Prepared, event: Event) -> None:
         source, model, size = network
-        if event["event"] == "prepared":
-            files.setdefault(network, {})[event["image"]] = folder(network) / f"{event['index']}.npz"
-            for step, sha256 in event["sha256"].items():
-                hashes.append(Hash(str(source), model, size, event["image"], step, sha256))
-        elif event["event"] == "undecodable":
-            session.fail(source, model, "preprocessing", f"{event['image']}: {event['why']}")
+        if isinstance(event, Prepared):
+            files.setdefault(network, {})[event.image] = folder(network) / f"{event.index}.npz"
+            for step, sha256 in event.sha256.items():
+                hashes.append(Hash(str(source), model, size, event.image, step, sha256))
+        elif isinstance(event, ImageUndecodable):
+            session.fail(source, model, "preprocessing", f"{event.image}: {event.why}")
 
     session.side_by_side(installed, tasks, "preprocessing", handle, len(tasks))
     return files, hashes

@@ -21,12 +21,13 @@ from ray.experimental import internal_kv
 from harness.core import cancellation
 from harness.core.errors import InputError, MeasurementError
 from harness.execution.cache_keys import code_of
-from harness.execution.engine import BLOCK, Event, Handle, Work, full_logits
+from harness.execution.engine import BLOCK, Handle, Work, full_logits, network_entry
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
 from harness.execution.ray.cluster import connect, shares
-from harness.execution.ray.node import NAMESPACE, run_part
+from harness.execution.ray.node import NAMESPACE, Part, Said, run_part
 from harness.worker.images import ImageRef
+from harness.worker.protocol import NetworkBuilt, Predicted, RunEvent, RunFailed
 
 #: how often Ray starts a part again whose node or process died
 _RETRIES = 10
@@ -89,59 +90,82 @@ class _Parts:
     def __exit__(self, *_: object) -> None: ...
 
     def do(self, works: Sequence[Work], order: Sequence[ImageRef], handle: Handle) -> None:
-        parts = _split(works, self._cluster.slots * _PARTS)
-        failed: set[int] = set()
-        running: dict[Any, list[int]] = {}
-        code = code_of(self._installed.spec)
-        key = uuid.uuid4().hex
-        task = ray.remote(run_part).options(
-            num_cpus=self._cluster.cpus,
-            num_gpus=1 if self._device == "cuda" else 0,
+        _Driver(self._cluster, self._installed, self._log, self._device, works, handle).run(order)
+
+
+class _Driver:
+    """Hands the parts of some works to Ray and takes what comes of them."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        installed: Installed,
+        log: Path,
+        device: str,
+        works: Sequence[Work],
+        handle: Handle,
+    ) -> None:
+        self._cluster = cluster
+        self._works = works
+        self._handle = handle
+        self._failed: set[int] = set()
+        self._running: dict[Any, list[int]] = {}  #: Ray's reference of a part -> its works
+        self._key = uuid.uuid4().hex
+        self._run = Part(installed, code_of(installed.spec), self._key, (), {}, device, cluster.cpus, log)
+        self._task = ray.remote(run_part).options(
+            num_cpus=cluster.cpus,
+            num_gpus=1 if device == "cuda" else 0,
             max_retries=_RETRIES,
             scheduling_strategy="SPREAD",
         )
 
-        def fail(index: int, message: str) -> None:
-            if index not in failed:
-                failed.add(index)
-                handle(index, {"event": "run_failed", "message": message})
-
+    def run(self, order: Sequence[ImageRef]) -> None:
+        """Returns once every work is done or has failed."""
+        parts = _split(self._works, self._cluster.slots * _PARTS)
         try:
-            while parts or running:
-                while parts and len(running) < _AHEAD * self._cluster.slots:
-                    part = [(index, batches) for index, batches in parts.pop(0) if index not in failed]
-                    if not part:
-                        continue
-                    mine = [dataclasses.replace(works[index], batches=batches) for index, batches in part]
-                    blobs = [self._cluster.checkpoint(work.network["checkpoint"], work.sha256) for work in mine]
-                    refs = {p: order[p] for work in mine for batch in work.batches for p in batch}
-                    reference = task.remote(
-                        self._installed, code, key, mine, refs, self._device, self._cluster.cpus, self._log, *blobs
-                    )
-                    running[reference] = [index for index, _ in part]
-                ready, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK)
+            while parts or self._running:
+                while parts and len(self._running) < _AHEAD * self._cluster.slots:
+                    self._start(parts.pop(0), order)
+                ready, _ = ray.wait(list(self._running), num_returns=1, timeout=_LOOK) if self._running else ([], [])
                 cancellation.check()
                 for reference in ready:
-                    indices = running.pop(reference)
-                    try:
-                        events = _events(reference)
-                    except MeasurementError as error:  # of these alone, whatever it is
-                        for index in indices:
-                            fail(index, str(error))
-                        continue
-                    for position, event in events:
-                        index = indices[position]
-                        if event["event"] == "say":
-                            self._cluster.say(event["text"])
-                        elif event["event"] == "run_failed":
-                            fail(index, event["message"])
-                        else:
-                            _keep(works[index].predictions, event)
-                            if index not in failed:
-                                handle(index, event)
+                    self._take(reference, self._running.pop(reference))
         finally:
-            if running:
-                _end(key)
+            if self._running:
+                _end(self._key)
+
+    def _start(self, part: Sequence[tuple[int, Sequence[Sequence[int]]]], order: Sequence[ImageRef]) -> None:
+        wanted = [(index, batches) for index, batches in part if index not in self._failed]
+        if not wanted:
+            return
+        works = [dataclasses.replace(self._works[index], batches=batches) for index, batches in wanted]
+        blobs = [self._cluster.checkpoint(work.network.checkpoint or "", work.sha256) for work in works]
+        refs = {position: order[position] for work in works for batch in work.batches for position in batch}
+        reference = self._task.remote(dataclasses.replace(self._run, works=works, refs=refs), *blobs)
+        self._running[reference] = [index for index, _ in wanted]
+
+    def _take(self, reference: Any, indices: Sequence[int]) -> None:
+        try:
+            events = _events(reference)
+        except MeasurementError as error:  # of these alone, whatever it is
+            for index in indices:
+                self._fail(index, str(error))
+            return
+        for position, event in events:
+            index = indices[position]
+            if isinstance(event, Said):
+                self._cluster.say(event.text)
+            elif isinstance(event, RunFailed):
+                self._fail(index, event.message)
+            else:
+                _keep(self._works[index].predictions, event)
+                if index not in self._failed:
+                    self._handle(index, event)
+
+    def _fail(self, index: int, message: str) -> None:
+        if index not in self._failed:
+            self._failed.add(index)
+            self._handle(index, RunFailed(index, message))
 
 
 def _end(key: str) -> None:
@@ -153,10 +177,10 @@ def _end(key: str) -> None:
         internal_kv._internal_kv_put(key, b"ended", namespace=NAMESPACE)
 
 
-def _events(reference: Any) -> list[tuple[int, Event]]:
+def _events(reference: Any) -> list[tuple[int, RunEvent | Said]]:
     """What came of a part. Raises what broke it as it would have been raised here."""
     try:
-        events: list[tuple[int, Event]] = ray.get(reference)
+        events: list[tuple[int, RunEvent | Said]] = ray.get(reference)
         return events
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None)
@@ -166,12 +190,12 @@ def _events(reference: Any) -> list[tuple[int, Event]]:
         raise MeasurementError(f"Ray could not finish: {lines[-1]}") from error
 
 
-def _keep(predictions: Predictions, event: Event) -> None:
-    """Stores here what the node may have stored where nobody else sees it."""
-    if event["event"] == "predictions":
-        predictions.store(event["rows"], event["undecodable"], full_logits(event))
-    elif event["event"] == "network":
-        predictions.save_network({name: event[name] for name in event if name != "run"})
+def _keep(predictions: Predictions, event: RunEvent) -> None:
+    """Stores here what the node may have stored on its own disk alone."""
+    if isinstance(event, Predicted):
+        predictions.store(event.rows, event.undecodable, full_logits(event))
+    elif isinstance(event, NetworkBuilt):
+        predictions.save_network(network_entry(event))
 
 
 def _split(works: Sequence[Work], parts: int) -> list[list[tuple[int, list[Sequence[int]]]]]:
@@ -184,6 +208,3 @@ def _split(works: Sequence[Work], parts: int) -> list[list[tuple[int, list[Seque
         for batch in work.batches:
             found.setdefault(part_of[batch[0]], {}).setdefault(index, []).append(batch)
     return [list(found[part].items()) for part in sorted(found)]
-
-
-# -- on a node -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,12 @@ from ray.experimental import internal_kv
 from harness.core.errors import MeasurementError
 from harness.execution import environments, registry
 from harness.execution.cache_keys import code_of
-from harness.execution.engine import Event, Work, perform
+from harness.execution.engine import Work, perform
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
 from harness.worker.images import ImageRef
+from harness.worker.protocol import Predicted, RunEvent, RunFailed
 
 #: of the cluster's own keys and values
 NAMESPACE = b"parity"
@@ -48,63 +50,81 @@ class _Ended(BaseException):
 _kept: dict[str, Worker] = {}
 
 
-def run_part(
-    installed: Installed,
-    code: str,
-    key: str,
-    works: Sequence[Work],
-    refs: Mapping[int, ImageRef],
-    device: str,
-    threads: int,
-    log: Path,
-    *checkpoints: _Bytes,
-) -> list[tuple[int, Event]]:
+@dataclass(frozen=True)
+class Said:
+    """Something that a node has to say, among the events of its works."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some batches of some works, and what a node needs to know of the run that they belong to."""
+
+    installed: Installed
+    code: str  #: digest of the code that the run measures with
+    key: str  #: of the run, which may be over meanwhile
+    works: Sequence[Work]
+    refs: Mapping[int, ImageRef]  #: position -> image
+    device: str
+    threads: int
+    log: Path
+
+
+def run_part(part: Part, *checkpoints: _Bytes) -> list[tuple[int, RunEvent | Said]]:
     """Does the works on this node and returns their events; what it stored before Ray started it again is kept.
 
-    `key` is that of the run, which may be over meanwhile.
+    `checkpoints` are those of the works, which Ray hands over once to each node.
     """
-    events: list[tuple[int, Event]] = []
-    left = []
-    if has_ended(key):
+    events: list[tuple[int, RunEvent | Said]] = []
+    if has_ended(part.key):
         return events
     with contextlib.ExitStack() as held, contextlib.suppress(_Ended):
-        for index, (work, content) in enumerate(zip(works, checkpoints, strict=True)):
-            predictions = work.predictions
-            if not predictions.folder.is_dir():  # the store is on another machine
-                predictions = Predictions(Path(held.enter_context(tempfile.TemporaryDirectory(prefix="parity-part-"))))
-            known = predictions.network() is not None
-            lacking = []
-            for batch in work.batches:
-                stored = predictions.batch([refs[position].name for position in batch]) if known else None
-                if stored is None:
-                    lacking.append(batch)
-                else:
-                    rows, undecodable, full = stored
-                    texts = [one and base64.b64encode(one).decode("ascii") for one in full]
-                    event = {"event": "predictions", "rows": rows, "undecodable": undecodable, "seconds": 0.0}
-                    event["full_logits"] = texts
-                    events.append((index, event))
-            network = {**work.network, "checkpoint": str(_checkpoint(content, work)), "conversion": _conversion(work)}
-            left.append(dataclasses.replace(work, predictions=predictions, network=network, batches=lacking))
+        left = []
+        for index, (work, content) in enumerate(zip(part.works, checkpoints, strict=True)):
+            here, stored = _left(work, part.refs, held)
+            events += [(index, event) for event in stored]
+            file = str(_checkpoint(content, work))
+            network = dataclasses.replace(work.network, checkpoint=file, conversion=_conversion(work))
+            left.append(dataclasses.replace(here, network=network))
         indices = [index for index, work in enumerate(left) if work.batches]
 
-        def handle(position: int, event: Event) -> None:
+        def handle(position: int, event: RunEvent) -> None:
             index = indices[position]
-            if event["event"] == "run_failed":  # it is the user's file that does not fit, if any
-                own, copy = (str(them[index].network["checkpoint"]) for them in (works, left))
-                event = {**event, "message": event["message"].replace(copy, own)}
+            if isinstance(event, RunFailed):  # it is the user's file that does not fit, if any
+                own, copy = (str(them[index].network.checkpoint) for them in (part.works, left))
+                event = dataclasses.replace(event, message=event.message.replace(copy, own))
             events.append((index, event))
-            if has_ended(key):
+            if has_ended(part.key):
                 raise _Ended
 
         perform(
-            _worker(_here(installed, code), device, threads, log),
+            _worker(_here(part.installed, part.code), part.device, part.threads, part.log),
             [left[index] for index in indices],
-            refs,
+            part.refs,
             handle,
-            lambda text: events.append((0, {"event": "say", "text": text})),
+            lambda text: events.append((0, Said(text))),
         )
     return events
+
+
+def _left(work: Work, refs: Mapping[int, ImageRef], held: contextlib.ExitStack) -> tuple[Work, list[Predicted]]:
+    """What of the work is not stored yet, and what is; stored on this node where the store cannot be reached."""
+    predictions = work.predictions
+    if not predictions.folder.is_dir():  # the store is on another machine
+        predictions = Predictions(Path(held.enter_context(tempfile.TemporaryDirectory(prefix="parity-part-"))))
+    known = predictions.network() is not None
+    lacking = []
+    events = []
+    for batch in work.batches:
+        stored = predictions.batch([refs[position].name for position in batch]) if known else None
+        if stored is None:
+            lacking.append(batch)
+        else:
+            rows, undecodable, full = stored
+            texts = [None if one is None else base64.b64encode(one).decode("ascii") for one in full]
+            events.append(Predicted(0, rows, undecodable, 0.0, texts))
+    return dataclasses.replace(work, predictions=predictions, batches=lacking), events
 
 
 def _here(installed: Installed, code: str) -> Installed:
@@ -141,7 +161,7 @@ def _worker(installed: Installed, device: str, threads: int, log: Path) -> Worke
 def _checkpoint(content: _Bytes, work: Work) -> Path:
     """The checkpoint as a file on this node."""
     folder = environments.cache() / "checkpoints"
-    path = folder / f"{work.sha256}{Path(work.network['checkpoint']).suffix}"
+    path = folder / f"{work.sha256}{Path(work.network.checkpoint or '').suffix}"
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != work.sha256:
         folder.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
@@ -151,5 +171,5 @@ def _checkpoint(content: _Bytes, work: Work) -> Path:
 
 
 def _conversion(work: Work) -> str | None:
-    kept = work.network["conversion"]
+    kept = work.network.conversion
     return None if kept is None else str(environments.cache() / "converted" / Path(kept).name)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from harness.adapters import recipe
+from harness.adapters import identification, recipe
 from harness.adapters.base import STEPS
 from PIL import Image, ImageFilter, ImageOps
 
@@ -66,7 +66,7 @@ images = [(folder / name).read_bytes() for name in names]
 adapter = importlib.import_module(f"harness.adapters.{source}").Adapter()
 network = adapter.build(model)
 results = [network.preprocessing_steps(image) for image in images]
-own, reasons = recipe.identify(images, results, network.preprocessing)
+own, reasons = identification.identify(images, results, network.preprocessing)
 
 
 def told(identified: recipe.Recipe, why: dict[str, str]) -> dict[str, object]:
@@ -91,7 +91,7 @@ def left_open() -> dict[str, recipe.Parameters | None]:
     texts = [f"{library}, EXIF orientation {done}" for library in ("PIL", "OpenCV") for done in ("applied", "ignored")]
     texts[-1] = texts[-1].replace("OpenCV", "cv2")
     described = {text: dataclasses.replace(network.preprocessing, decoder=text) for text in texts}
-    return {text: recipe.identify(*some, said)[0]["decode"] for text, said in described.items()}
+    return {text: identification.identify(*some, said)[0]["decode"] for text, said in described.items()}
 
 
 # -- the same by hand ----------------------------------------------------------------------------
@@ -397,7 +397,7 @@ def planted() -> dict[str, dict[str, object]]:
 
     return {
         what: told(
-            *recipe.identify(
+            *identification.identify(
                 images,
                 [damaged(step, instead, *one) for one in zip(images, undamaged, strict=True)],
                 small.preprocessing,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harness.adapters import recipe
-from harness.adapters.base import STEPS
+from harness.adapters.base import STEPS, Preprocessing
 
 from harness.checks.diagnosis.factors import (
     CONTROL,
@@ -42,7 +42,7 @@ TYPICAL: Mapping[str, Mapping[str, Any]] = {
     "crop": {"size": 224, "offset": "half to even"},
     "normalise": {"channels": "RGB", "scale": 255.0, **IMAGENET},
 }
-SAID = {"decoder": "PIL, RGB", "short_side": 256, "crop": 224, "resize": "PIL bicubic", **IMAGENET}
+SAID: dict[str, Any] = {"decoder": "PIL, RGB", "short_side": 256, "crop": 224, "resize": "PIL bicubic", **IMAGENET}
 BOTH = ("PIL", "OpenCV")
 PAGE = {"ratio": 0.887, "short_side": {"224": 255, "256": 288}, "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}
 
@@ -87,7 +87,7 @@ def known(libraries: tuple[str, ...] = BOTH, **given: Any) -> Identified:
     steps = {step: given.pop(step, {}) for step in STEPS}
     told = {step: None if other is None else {**TYPICAL[step], **other} for step, other in steps.items()}
     reasons = {step: "nothing fits" for step, other in steps.items() if other is None}
-    plain = {"said": SAID, "epsilons": {1e-5: 53}, "operations": {("ReLU", None): 49}}
+    plain = {"said": Preprocessing(**SAID), "epsilons": {1e-5: 53}, "operations": {("ReLU", None): 49}}
     return Identified(recipe=told, reasons=reasons, libraries=libraries, **{**plain, **given})
 
 
@@ -244,7 +244,7 @@ def test_the_short_side_is_never_below_the_crop() -> None:
 def test_the_rows_and_the_sources_own_input_size_are_tried(
     crop: int, said: int, row: int | None, sizes: list[int]
 ) -> None:
-    source = known(crop={"size": crop}, said={**SAID, "crop": said})
+    source = known(crop={"size": crop}, said=Preprocessing(**{**SAID, "crop": said}))
     found = swaps(source, input_size=row)
     assert changed(found, "input size", "crop", "size") == sizes
     assert changed(found, "input size", "resize", "short_side") == [size * 256 // crop for size in sizes]
@@ -380,7 +380,7 @@ def test_a_step_that_is_not_known_leaves_the_swaps_of_the_others() -> None:
 
 
 def test_what_is_not_known_is_replaced_by_what_the_source_says_of_itself() -> None:
-    said = {**SAID, "short_side": 300, "crop": 288}
+    said = Preprocessing(**{**SAID, "short_side": 300, "crop": 288})
     found = swaps(known(resize=None, crop=None, said=said))
     assert set(changed(found, "resize", "resize", "short_side")) == {300}
     assert set(changed(found, "resize", "resize", "aspect_ratio", "long_side")) == {("kept", "floor")}

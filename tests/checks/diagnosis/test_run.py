@@ -123,7 +123,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
     real = Worker.do
 
     def do(of: Worker, task: Mapping[str, Any], handle: Any) -> str | None:
-        seen.append((of._installed.source.name, task["kind"], len(task.get("images", ()))))
+        seen.append((of._installed.source.name, task.kind, len(getattr(task, "images", ()))))
         return real(of, task, handle)
 
     monkeypatch.setattr(Worker, "do", do)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from builders import TIMM, claim, row, verdict
+from harness.adapters.base import Document
 
 from harness.checks.documents.upstream import (
     Published,
@@ -22,7 +23,7 @@ from harness.core.records import Claim, Metric, Outcome, Row
 from harness.tables.claims import claims_of
 
 HEADING = ("Name", "Top 1 Accuracy", "Top 5 Accuracy", "FLOPs", "Parameters")
-DOCUMENT = {
+DOCUMENT: dict[str, Any] = {
     "file": "configs/net/metafile.yml",
     "heading": HEADING,
     "rows": [
@@ -36,7 +37,7 @@ OWN = {name: name for name in ("a_1xb1_in1k", "b_1xb1_in1k", "c_1xb1_in1k", "d_1
 
 
 def upstream(*documents: Mapping[str, Any], own: Mapping[str, str] = OWN) -> list[Published]:
-    table = claims_of(sheets(documents or [DOCUMENT], TIMM))
+    table = claims_of(sheets([Document(**fields) for fields in documents or [DOCUMENT]], TIMM))
     assert table.problems == ()
     return published(table, "timm", own)
 
@@ -52,7 +53,7 @@ def one(text: str, metric: Metric = "top1", own: str = "a_1xb1_in1k", **fields: 
 
 
 def test_a_document_of_a_package_is_a_table_like_any_other() -> None:
-    (sheet,) = sheets([DOCUMENT], TIMM)
+    (sheet,) = sheets([Document(**DOCUMENT)], TIMM)
     read = claims_of([sheet])
     assert read.problems == ()
     assert [(one.text, one.unit) for one in read.claims[:4]] == [
@@ -62,12 +63,12 @@ def test_a_document_of_a_package_is_a_table_like_any_other() -> None:
         ("timm==0.6.5/configs/net/metafile.yml", "timm", "0.6.5")
     }
     assert [one.line for one in read.rows] == [7, 19, 31, 43]
-    assert sheets([{**DOCUMENT, "rows": []}], TIMM) == []
+    assert sheets([Document(**{**DOCUMENT, "rows": []})], TIMM) == []
 
 
 def test_rows_of_unknown_models_are_left_out_and_what_cannot_be_read_is_said() -> None:
     broken = {**DOCUMENT, "rows": [(7, ["a_1xb1_in1k", "about 70", "90.20", "1820000000", "11690000"])]}
-    table = claims_of(sheets([broken], TIMM))
+    table = claims_of(sheets([Document(**broken)], TIMM))
     assert published(table, "timm", {}) == []
     assert [(one.line, "about 70" in one.text) for one in table.problems] == [(7, True)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from harness.dataset.image_set import open_images
 from harness.worker.arrays import load, save
 from harness.worker.images import ImageRef
 from harness.worker.preprocess import prepare_images
+from harness.worker.tasks import Prepare
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 SIZE, SHORT = 16, 18
@@ -293,29 +294,24 @@ def test_a_short_side_that_only_the_list_of_the_page_gives(tmp_path: Path) -> No
 def test_steps_are_written_by_position_and_their_digests_sent(tmp_path: Path) -> None:
     images = [*contents(3), CUT_JPEG, b"BAD"]
     refs = open_images(write_images(tmp_path / "images", images, range(5))).images
-    task = {
-        "documented": "tiny53",
-        "input_size": 16,
-        "images": [astuple(ref) for ref in refs],
-        "out": str(tmp_path / "out"),
-    }
-    sent: list[dict[str, Any]] = []
+    task = Prepare(documented="tiny53", input_size=16, images=refs, out=str(tmp_path / "out"))
+    sent: list[Any] = []
     prepare_images(fake_adapter.Adapter(), task, sent.append)
-    assert [event["event"] for event in sent] == ["prepared"] * 3 + ["undecodable"] * 2
-    assert [event["image"] for event in sent] == [ref.name for ref in refs]
-    assert sent[4]["why"] == "fake: no pixels in it"
-    assert all(event["why"] for event in sent[3:])
+    assert [event.event for event in sent] == ["prepared"] * 3 + ["undecodable"] * 2
+    assert [event.image for event in sent] == [ref.name for ref in refs]
+    assert sent[4].why == "fake: no pixels in it"
+    assert all(event.why for event in sent[3:])
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.npz", "1.npz", "2.npz"]
     network = fake_adapter.Adapter().build("tiny", input_size=16)
     for event, image in zip(sent, images[:3], strict=False):
         steps = network.preprocessing_steps(image)
         assert np.array_equal(steps["normalise"], network.preprocess(image))
-        written = load(tmp_path / "out" / f"{event['index']}.npz")
+        written = load(tmp_path / "out" / f"{event.index}.npz")
         assert tuple(written) == STEPS
         assert all(np.array_equal(written[step], steps[step]) for step in STEPS)
         content = b"|u1(8, 8, 3)" + np.ascontiguousarray(steps["decode"]).tobytes()
-        assert event["sha256"]["decode"] == hashlib.sha256(content).hexdigest()
-    digests = [tuple(event["sha256"][step] for step in STEPS) for event in sent[:3]]
+        assert event.sha256["decode"] == hashlib.sha256(content).hexdigest()
+    digests = [tuple(event.sha256[step] for step in STEPS) for event in sent[:3]]
     assert len(set(digests)) == 3
     assert digests[0][1] == digests[0][2]  # the fake crops nothing away
 
@@ -325,10 +321,10 @@ def test_what_the_worker_wrote_is_compared(tmp_path: Path) -> None:
     prepared = []
     for size, model in ((8, "tiny"), (8, "twin"), (16, "tiny")):
         out = tmp_path / f"{model}{size}"
-        task = {"documented": model, "input_size": size, "images": [astuple(ref) for ref in refs], "out": str(out)}
+        task = Prepare(documented=model, input_size=size, images=refs, out=str(out))
         sent: list[dict[str, Any]] = []
         prepare_images(fake_adapter.Adapter(), task, sent.append)
-        prepared.append({event["image"]: out / f"{event['index']}.npz" for event in sent})
+        prepared.append({event.image: out / f"{event.index}.npz" for event in sent})
     assert compare("a", "b", "tiny", prepared[0], prepared[1]).outcome == "same"
     assert compare("a", "b", "tiny", prepared[0], prepared[2]).first_apart == "resize"
 
@@ -340,7 +336,7 @@ def test_what_the_sources_say_of_the_step_that_parts_them_is_shown() -> None:
     resizes = {"a==1": "PIL bilinear", "b==1": "cv2 bicubic", "c==1": "PIL bilinear"}
     network = builders.static()
     statics = {
-        (name, "m"): replace(network, preprocessing={**network.preprocessing, "resize": said})
+        (name, "m"): replace(network, preprocessing=replace(network.preprocessing, resize=said))
         for name, said in resizes.items()
     }
     described = preprocessing_runner.describe([apart, same], statics)

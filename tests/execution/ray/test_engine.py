@@ -55,10 +55,12 @@ from harness.execution.engine import BLOCK, Work
 from harness.execution.predictions import Predictions
 from harness.execution.ray import engine as ray_engine
 from harness.execution.ray.engine import Cluster
+from harness.execution.ray.node import Part
 from harness.execution.session import Session
 from harness.execution.store import Store
 from harness.plan.options import Options
 from harness.plan.preview import preview
+from harness.worker.tasks import NetworkSpec
 
 BATCH = 4
 
@@ -365,7 +367,7 @@ def test_a_run_that_failed_is_told_of_once_and_given_nothing_more(tmp_path: Path
     events: list[tuple[int, str]] = []
     works = [work(tmp_path, good, images), work(tmp_path, dataclasses.replace(other, model="boom"), images)]
     engine = nodes.cluster().engine(installed(), tmp_path / "log", "cpu")
-    engine.do(works, images.images, lambda index, event: events.append((index, event["event"])))
+    engine.do(works, images.images, lambda index, event: events.append((index, event.event)))
     assert [event for event in events if event[0] == 1] == [(1, "run_failed")]
     assert events.count((0, "predictions")) == 40
 
@@ -373,10 +375,7 @@ def test_a_run_that_failed_is_told_of_once_and_given_nothing_more(tmp_path: Path
 def work(folder: Path, asked_for: Evaluation, images: ImageSet) -> Work:
     """All images in batches of four."""
     predictions = Store(folder / "store").predictions({"model": asked_for.model, "of": asked_for.documented_model})
-    network = {
-        **{"model": asked_for.model, "checkpoint": asked_for.checkpoint.file, "match": "name", "input_size": None},
-        **{"runtime": "native", "precision": "fp32", "conversion": None},
-    }
+    network = NetworkSpec(asked_for.model, asked_for.checkpoint.file, "name", None)
     positions = range(len(images.images))
     batches = [list(positions[start : start + BATCH]) for start in range(0, len(positions), BATCH)]
     return Work(predictions, network, asked_for.checkpoint.sha256, batches)
@@ -464,9 +463,9 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 def part(tmp_path: Path, works: Sequence[Work], images: ImageSet, ready: Any = None) -> list[tuple[int, Any]]:
     """The part done here and now."""
     ready = ready or installed()
-    blobs = [np.frombuffer(Path(one.network["checkpoint"]).read_bytes(), np.uint8) for one in works]
+    blobs = [np.frombuffer(Path(one.network.checkpoint).read_bytes(), np.uint8) for one in works]
     refs = dict(enumerate(images.images))
-    return ray_node.run_part(ready, code_of(ready.spec), "run", works, refs, "cpu", 1, tmp_path / "log", *blobs)
+    return ray_node.run_part(Part(ready, code_of(ready.spec), "run", works, refs, "cpu", 1, tmp_path / "log"), *blobs)
 
 
 @pytest.mark.usefixtures("node")
@@ -479,15 +478,15 @@ def test_a_part_that_is_started_again_takes_what_is_stored(tmp_path: Path) -> No
     assert (tmp_path / "forwards").read_text() == passes
 
     def rows(events: Sequence[tuple[int, Any]]) -> list[Any]:
-        found = [(index, event) for index, event in events if event["event"] == "predictions"]
-        listed = [(i, [[n, [*c], [*v]] for n, c, v in e["rows"]], [[*b] for b in e["undecodable"]]) for i, e in found]
+        found = [(index, event) for index, event in events if event.event == "predictions"]
+        listed = [(i, [[n, [*c], [*v]] for n, c, v in e.rows], [[*b] for b in e.undecodable]) for i, e in found]
         return sorted(listed, key=lambda one: (one[0], one[1][0][0]))
 
     assert rows(second) == rows(first)
     assert len(rows(first)) == 8
     (works[1].predictions.folder / "network.json").unlink()
     third = part(tmp_path, works, images)
-    assert {index for index, event in third if event["event"] == "network"} == {1}, "nothing told how it was built"
+    assert {index for index, event in third if event.event == "network"} == {1}, "nothing told how it was built"
     assert works[1].predictions.network() is not None
     again = (tmp_path / "forwards").read_text().removeprefix(passes).splitlines()
     assert {json.loads(line)[1] for line in again} == {"twin fp32"}
@@ -542,7 +541,9 @@ def test_the_code_of_a_node_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def works_of(*batches: Sequence[Sequence[int]]) -> list[Work]:
-    return [Work(Predictions(Path(str(n))), {}, "", each) for n, each in enumerate(batches)]
+    return [
+        Work(Predictions(Path(str(n))), NetworkSpec("", None, "name", None), "", each) for n, each in enumerate(batches)
+    ]
 
 
 def grid(images: int, size: int) -> list[range]:

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.core.errors import MeasurementError
-from harness.worker.model_names import nearest, resolve, weights_left_out
+from harness.core.model_names import nearest, resolve, weights_left_out
 
 MMCLS = [
     "cspdarknet50_8xb32_in1k",

@@ -1,12 +1,12 @@
-"""Documented model name -> the source's own name, or why it cannot be told. Workers import this: stdlib alone."""
+"""Documented model name -> the source's own name, or why it cannot be told. Standard library alone."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 
 from harness.core.errors import MeasurementError
+from harness.core.text import closest
 
 #: a model, the devices and images of a batch that it was trained with, and the rest: resnet50_8xb32-mixup_in1k
 _CONFIGURATION = re.compile(r"(.+?)[_-]\d+xb?\d+(?:x\d+)?([_-].*)?$", re.IGNORECASE)
@@ -60,10 +60,7 @@ def _meant(name: str, offered: Sequence[str]) -> list[str]:
 
 def nearest(model: str, offered: Sequence[str], count: int) -> list[str]:
     """Other names of the source, the most similar first."""
-    own = folded(model)
-    scored = [(difflib.SequenceMatcher(None, own, folded(name)).ratio(), name) for name in offered if name != model]
-    scored = [entry for entry in scored if entry[0] >= 0.5]
-    return [name for _, name in sorted(scored, key=lambda entry: (-entry[0], entry[1]))[:count]]
+    return closest(model, [name for name in offered if name != model], count, cutoff=0.5, key=folded)
 
 
 def folded(name: str) -> str:

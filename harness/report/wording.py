@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from harness.checks.issues import Issue
 from harness.checks.results import Results
+from harness.core.causes import RIGHT_ELSEWHERE, OtherNetwork, last
+from harness.core.evidence import ConventionMatch, NoMatch
 from harness.core.paths import shown_line
 from harness.core.records import Claim, Outcome, Verdict
 
@@ -103,11 +105,11 @@ def paragraph(cells: Sequence[Verdict]) -> Paragraph:
     rows = f"of {len(cells)} rows" if len(cells) > 1 else ""
     about = " ".join(filter(None, (str(first.source), of, first.claim.metric, rows)))
     parts = [_column(cells) if len(cells) > 1 else _cell(first), _support(cells), _coincidence(first), _nearest(first)]
-    gap = first.evidence.get("known_gap")
+    gap = first.known_gap
     if gap:
-        parts.append(f"Listed as a known gap: {gap['reason']}")
+        parts.append(f"Listed as a known gap: {gap.reason}")
     text = " ".join(filter(None, parts))
-    return Paragraph(f"{about}: {outcome_words(first.outcome)}.", text, gap["url"] if gap else None)
+    return Paragraph(f"{about}: {outcome_words(first.outcome)}.", text, gap.url if gap else None)
 
 
 def _cell(verdict: Verdict) -> str:
@@ -118,8 +120,8 @@ def _cell(verdict: Verdict) -> str:
 
 def _column(cells: Sequence[Verdict]) -> str:
     first = cells[0]
-    left_out = first.evidence.get("left_out")
-    without = f", which leaves out the parameters held by {', '.join(left_out)}" if left_out is not None else ""
+    left_out = first.basis.left_out if isinstance(first.basis, ConventionMatch) else None
+    without = f", which leaves out the parameters held by {', '.join(left_out.layer_types)}" if left_out else ""
     figures = "; ".join(f"{one.claim.row.model} {figure(one.claim)}, {measured(one)}" for one in cells)
     where = shown_line(first.claim.row.file, first.claim.row.line)
     return (
@@ -130,38 +132,37 @@ def _column(cells: Sequence[Verdict]) -> str:
 
 def _support(cells: Sequence[Verdict]) -> str:
     """Why an explanation is more than a coincidence."""
-    evidence = cells[0].evidence
-    if cells[0].outcome is not Outcome.EXPLAINED or "digits_explained" not in evidence:
+    matches = [verdict.basis for verdict in cells if isinstance(verdict.basis, ConventionMatch)]
+    if cells[0].outcome is not Outcome.EXPLAINED or not matches:
         return ""
-    digits = min(one.evidence["digits_explained"] for one in cells)
-    rows = evidence["rows_of_this_source_explained"]
+    digits, first = min(match.digits_explained for match in matches), matches[0]
+    rows = first.rows_of_this_source_explained
     text = (
         f"This explains {digits} {'or more ' if len(cells) > 1 else ''}printed digits in "
-        f"{f'each of {rows} rows' if rows != 1 else 'one row'} of the source, with {evidence['conventions_tried']} "
-        f"different figures tried; a wrong figure would match by chance with probability {evidence['chance']:.0e}."
+        f"{f'each of {rows} rows' if rows != 1 else 'one row'} of the source, with {first.conventions_tried} "
+        f"different figures tried; a wrong figure would match by chance with probability {first.chance:.0e}."
     )
-    others = evidence["explained_as_well_by"]
+    others = first.explained_as_well_by
     return f"{text} The same figures come from: {'; '.join(others[:3])}." if others else text
 
 
 def _coincidence(verdict: Verdict) -> str:
     """How unlikely it is that the figure of another network matches by chance."""
-    evidence, model = verdict.evidence, verdict.claim.row.model
-    if "belongs_to" not in evidence:
+    owner = last(verdict.causes, OtherNetwork)
+    if owner is None or not isinstance(verdict.basis, NoMatch):
         return ""
     return (
-        f"None of {evidence['conventions_tried']} conventions gives this value for {model}; the chance that it matches "
-        f"{evidence['belongs_to']} by coincidence is {evidence['chance']:.0e}."
+        f"None of {verdict.basis.conventions_tried} conventions gives this value for {verdict.claim.row.model}; the "
+        f"chance that it matches {owner.model} by coincidence is {owner.chance:.0e}."
     )
 
 
 def _nearest(verdict: Verdict) -> str:
-    evidence = verdict.evidence
+    nearest = verdict.basis.nearest if isinstance(verdict.basis, NoMatch) else ()
     is_wrong = verdict.outcome in (Outcome.CONTRADICTED, Outcome.KNOWN_GAP)
-    if not is_wrong or not evidence.get("nearest") or evidence.keys() & {"exchanged", "slipped"}:
+    if not is_wrong or not nearest or last(verdict.causes, RIGHT_ELSEWHERE) is not None:
         return ""
-    nearest = evidence["nearest"][0]
-    return f"The nearest figure of its own network is {nearest['value']} ({nearest['convention']})."
+    return f"The nearest figure of its own network is {nearest[0].value} ({nearest[0].convention})."
 
 
 # -- a whole run

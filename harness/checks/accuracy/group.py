@@ -15,6 +15,7 @@ from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.engine import BLOCK, Engine, Local
 from harness.execution.environments import Installed
 from harness.execution.session import Session
+from harness.worker.protocol import RunEvent
 
 __all__ = ["Enough", "Evaluation", "EvaluationGroup", "evaluate"]
 

@@ -8,13 +8,15 @@ What is listed in `__all__` is the interface of this package, besides `harness.a
 everything else is private. See docs/reference/api.md.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.api import Step, audit, compare, load_report, preview, read_tables, run, write_report
     from harness.checks.results import Results
     from harness.core.errors import InputError, MeasurementError
-    from harness.core.records import Claim, Finding, Outcome, Source, Verdict
+    from harness.core.findings import Finding
+    from harness.core.records import Claim, Outcome, Source, Verdict
     from harness.plan.options import Options
 
 __version__ = "0.1.0"
@@ -46,12 +48,16 @@ _MODULES = {
     "InputError": "harness.core.errors",
     "MeasurementError": "harness.core.errors",
     "Claim": "harness.core.records",
-    "Finding": "harness.core.records",
+    "Finding": "harness.core.findings",
     "Outcome": "harness.core.records",
     "Source": "harness.core.records",
     "Verdict": "harness.core.records",
     "Options": "harness.plan.options",
 }
+
+# in a checkout the folders adapters/ and reference/ stand next to this one, and are parts of the package all the same
+if not (Path(__file__).parent / "adapters").exists():
+    __path__.append(str(Path(__file__).parent.parent))
 
 if not TYPE_CHECKING:  # a type checker would take any misspelt name for one of these
 

@@ -103,29 +103,107 @@ def wrapping(
 @contextlib.contextmanager
 def recording(root: nn.Layer, emit: Callable[[LayerCall], None], values: bool) -> Iterator[None]:
     """Within it, every operation on floating-point tensors is handed to `emit`, in execution order."""
-    stack: list[tuple[str, str]] = []
-    names = {id(layer): name for name, layer in root.named_sublayers(include_self=True)}
-    hooks = []
-    for layer in root.sublayers(include_self=True):
-        hooks.append(
-            layer.register_forward_pre_hook(lambda layer, _args: stack.append((names[id(layer)], type(layer).__name__)))
-        )
-        hooks.append(layer.register_forward_post_hook(lambda _layer, _args, _output: stack.pop() and None))
+    holders = [(holder, vars(holder).items()) for holder in (_C_ops, _legacy_C_ops)]
     functions = [
-        (holder, name)
-        for holder in (_C_ops, _legacy_C_ops)
-        for name, function in vars(holder).items()
-        if callable(function) and not name.startswith("_")
+        (holder, name) for holder, members in holders for name, one in members if callable(one) and name[0] != "_"
     ]
     functions += [(paddle.Tensor, name) for name in _TENSOR_OPERATORS]
-    state = {id(tensor): name for name, tensor in _state(root)}
-    index = 0
-    depth = 0
+    recorder = _Recorder(root, emit, values)
+    try:
+        with wrapping(functions, recorder.wrap):
+            yield
+    finally:
+        for hook in recorder.hooks:
+            hook.remove()
 
-    def entry(tensor: paddle.Tensor) -> str | None:
-        return state.get(id(tensor)) or getattr(tensor, _VIEW_OF, None)
 
-    def record(
+class _Recorder:
+    """Hands on the operations of a forward pass, each with the layer that runs it."""
+
+    def __init__(self, root: nn.Layer, emit: Callable[[LayerCall], None], values: bool) -> None:
+        self._emit = emit
+        self._values = values
+        self._state = {id(tensor): name for name, tensor in _state(root)}
+        self._index = 0  #: of the next call
+        self._depth = 0  #: operations that are under way, each within the one before
+        self._layers: list[tuple[str, str]] = []  #: name and type of the layers that are under way
+        self._names = {id(layer): name for name, layer in root.named_sublayers(include_self=True)}
+        self.hooks = []
+        for layer in root.sublayers(include_self=True):
+            self.hooks.append(layer.register_forward_pre_hook(self._enter))
+            self.hooks.append(layer.register_forward_post_hook(self._leave))
+
+    def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            if self._depth:  # part of an operation that is recorded as one
+                return function(*args, **kwargs)
+            self._depth += 1  # what happens within belongs to this operation, and emitting must not record itself
+            try:
+                return self._call(name, function, args, kwargs)
+            finally:
+                self._depth -= 1
+
+        return wrapped
+
+    def _enter(self, layer: nn.Layer, _args: Any) -> None:
+        self._layers.append((self._names[id(layer)], type(layer).__name__))
+
+    def _leave(self, _layer: nn.Layer, _args: Any, _output: Any) -> None:
+        self._layers.pop()
+
+    def _entry(self, tensor: paddle.Tensor) -> str | None:
+        """The name of the state's entry that a tensor is, or is a view of."""
+        return self._state.get(id(tensor)) or getattr(tensor, _VIEW_OF, None)
+
+    def _call(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        tensors = _tensors((args, kwargs))
+        entries = [found for tensor in tensors if (found := self._entry(tensor))]
+        given = [tensor for tensor in tensors if not self._entry(tensor)]
+        shapes = tuple(tuple(tensor.shape) for tensor in given)
+        inputs = tuple(getattr(tensor, _MADE_BY, None) for tensor in given)
+        output = function(*args, **kwargs)
+        parts = list(output) if isinstance(output, (tuple, list)) and output else [output]
+        first = parts[0]
+        if not isinstance(first, paddle.Tensor) or not first.is_floating_point():
+            return output
+        if not shapes:
+            if entries and name in _MOVES:
+                setattr(first, _VIEW_OF, entries[0])
+        elif name == "_use_gpudnn":
+            setattr(first, _MADE_BY, inputs[0])
+        else:
+            self._describe_call(name, args, parts, entries, shapes, inputs)
+        return output
+
+    def _describe_call(
+        self,
+        name: str,
+        args: Any,
+        parts: Sequence[paddle.Tensor],
+        entries: Sequence[str],
+        shapes: tuple[tuple[int, ...], ...],
+        inputs: tuple[int | None, ...],
+    ) -> None:
+        """Hands on an operation with inputs of shapes and of calls, and the entries of the state that it uses."""
+        kind, attributes = _describe(name, args)
+        if kind == "Split":  # each part is a slice, so that it shows which part goes where
+            axis = int(attributes.get("axis", 0)) % len(parts[0].shape)
+            start = 0
+            for part in parts:
+                stop = start + part.shape[axis]
+                self._record("Slice", {"axis": axis, "start": start, "stop": stop}, {}, shapes, inputs, part)
+                start = stop
+            return
+        if name == "__getitem__":
+            attributes = slice_attributes(shapes[0], args[1])
+        elif kind == "Slice":
+            attributes = _slice(attributes, shapes[0])
+        roles = _ROLES.get(kind, ())
+        used = {roles[i] if i < len(roles) else f"argument{i}": entry for i, entry in enumerate(entries)}
+        self._record(kind, attributes, used, shapes, inputs, parts[0])
+
+    def _record(
+        self,
         kind: str,
         attributes: Mapping[str, Any],
         tensors: Mapping[str, str],
@@ -133,77 +211,23 @@ def recording(root: nn.Layer, emit: Callable[[LayerCall], None], values: bool) -
         inputs: tuple[int | None, ...],
         output: paddle.Tensor,
     ) -> None:
-        nonlocal index
-        layer_name, layer_type = stack[-1] if stack else ("", "")
-        emit(
+        layer_name, layer_type = self._layers[-1] if self._layers else ("", "")
+        self._emit(
             LayerCall(
-                index=index,
+                index=self._index,
                 name=layer_name,
                 module=layer_type,
                 kind=kind,
                 attributes=attributes,
                 input_shapes=shapes,
                 output_shape=tuple(output.shape),
-                output=_values(output) if values else None,
+                output=_values(output) if self._values else None,
                 inputs=inputs,
                 tensors=tensors,
             )
         )
-        setattr(output, _MADE_BY, index)
-        index += 1
-
-    def wrap(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            nonlocal depth
-            if depth:  # part of an operation that is recorded as one
-                return function(*args, **kwargs)
-            depth += 1  # what happens within belongs to this operation, and emitting must not record itself
-            try:
-                tensors = _tensors((args, kwargs))
-                entries = [found for tensor in tensors if (found := entry(tensor))]
-                given = [tensor for tensor in tensors if not entry(tensor)]
-                shapes = tuple(tuple(tensor.shape) for tensor in given)
-                inputs = tuple(getattr(tensor, _MADE_BY, None) for tensor in given)
-                output = function(*args, **kwargs)
-                parts = list(output) if isinstance(output, (tuple, list)) and output else [output]
-                first = parts[0]
-                if not isinstance(first, paddle.Tensor) or not first.is_floating_point():
-                    return output
-                if not shapes:
-                    if entries and name in _MOVES:
-                        setattr(first, _VIEW_OF, entries[0])
-                    return output
-                if name == "_use_gpudnn":
-                    setattr(first, _MADE_BY, inputs[0])
-                    return output
-                kind, attributes = _describe(name, args)
-                if kind == "Split":  # each part is a slice, so that it shows which part goes where
-                    axis = int(attributes.get("axis", 0)) % len(first.shape)
-                    start = 0
-                    for part in parts:
-                        stop = start + part.shape[axis]
-                        record("Slice", {"axis": axis, "start": start, "stop": stop}, {}, shapes, inputs, part)
-                        start = stop
-                    return output
-                if name == "__getitem__":
-                    attributes = slice_attributes(shapes[0], args[1])
-                elif kind == "Slice":
-                    attributes = _slice(attributes, shapes[0])
-                roles = _ROLES.get(kind, ())
-                used = {roles[i] if i < len(roles) else f"argument{i}": found for i, found in enumerate(entries)}
-                record(kind, attributes, used, shapes, inputs, first)
-                return output
-            finally:
-                depth -= 1
-
-        return wrapped
-
-    try:
-        with wrapping(functions, wrap):
-            yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+        setattr(output, _MADE_BY, self._index)
+        self._index += 1
 
 
 def _values(tensor: paddle.Tensor) -> Any:

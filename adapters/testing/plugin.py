@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def results(installed: Installed, model: str) -> dict[str, str | None]:
     """Clause -> why it is broken, from the source's own environment. Raises AssertionError where that ends early."""
     import numpy as np
-    from harness.adapters.testing.clauses import COLOUR
+    from harness.adapters.testing.subject import COLOUR
     from PIL import Image
 
     from harness.execution.process import make_path

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from harness.core.causes import RIGHT_ELSEWHERE, NoConvention, last, words
 from harness.core.evidence import NoMatch
-from harness.core.findings import SEVERITIES, Severity
-from harness.core.records import Claim, Finding, Outcome, Verdict
+from harness.core.findings import SEVERITIES, Finding, Severity
+from harness.core.records import Claim, Outcome, Verdict
 from harness.tables.claims import Table
 
 #: outcomes of cells about which the network itself was asked

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from harness.core.cancellation import side_by_side
 from harness.core.errors import MeasurementError
-from harness.core.records import Finding, Source
+from harness.core.findings import Finding
+from harness.core.records import Source
 from harness.execution import environments
 from harness.execution.environments import Installed
 from harness.execution.session import Session

@@ -13,7 +13,8 @@ from harness.checks import issues, results
 from harness.checks.diagnosis.attribution import Attribution
 from harness.checks.equivalence.preprocessing import Comparison
 from harness.checks.equivalence.run import PairedRuns
-from harness.core.records import UNITS, Claim, Failure, Finding, Outcome, PairResult, Row, Run, Source, Static, Verdict
+from harness.core.findings import Finding
+from harness.core.records import UNITS, Claim, Failure, Outcome, PairResult, Row, Run, Source, Static, Verdict
 from harness.dataset.image_set import ImageSet
 from harness.execution.environments import Installed
 from harness.plan.options import Options

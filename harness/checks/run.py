@@ -23,7 +23,8 @@ from harness.checks.equivalence import run as equivalence
 from harness.checks.equivalence.run import EquivalenceResults, PairedRuns
 from harness.checks.results import Results
 from harness.core.errors import InputError
-from harness.core.records import Failure, Finding, Row, Run, Source, Static, Verdict
+from harness.core.findings import Finding
+from harness.core.records import Failure, Row, Run, Source, Static, Verdict
 from harness.dataset.image_set import ImageSet
 from harness.execution.environments import Installed
 from harness.execution.session import Cluster, Progress, Session

@@ -59,12 +59,10 @@ def _converter(hint: Any) -> _Converter:
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return functools.partial(decode, hint)
     if kind is tuple:
-        if any(map(_converter, arguments)):
-            raise TypeError(f"{hint}: a tuple of records is not supported")
-        return tuple
+        return _tuple_converter(arguments)
     if kind in (typing.Union, types.UnionType):
-        inner = next(filter(None, map(_converter, arguments)), None)
-        return inner and (lambda value: None if value is None else inner(value))
+        kinds = list(filter(None, map(_converter, arguments)))
+        return (lambda value: None if value is None else _first_that_fits(kinds, value)) if kinds else None
     if kind is Sequence and (item := _converter(arguments[0])):
         return lambda values: list(map(item, values))
     if kind is Mapping:
@@ -75,3 +73,23 @@ def _converter(hint: Any) -> _Converter:
                 for key, value in mapping.items()
             }
     return None
+
+
+def _tuple_converter(items: Sequence[Any]) -> _Converter:
+    if len(items) == 2 and items[1] is Ellipsis:
+        item = _converter(items[0])
+        return (lambda values: tuple(map(item, values))) if item else tuple
+    each = [_converter(item) for item in items]
+    if not any(each):
+        return tuple
+    return lambda values: tuple(to(value) if to else value for to, value in zip(each, values, strict=True))
+
+
+def _first_that_fits(converters: Sequence[Callable[[Any], Any]], value: Any) -> Any:
+    *others, last = converters
+    for convert in others:
+        try:
+            return convert(value)
+        except CodecError:
+            continue
+    return last(value)

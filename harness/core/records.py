@@ -13,7 +13,6 @@ from typing import Any, Literal
 from harness.adapters.base import Match, Parameters, Preprocessing
 from harness.core.causes import RIGHT_ELSEWHERE, Cause, last, words
 from harness.core.evidence import Basis, ListedGap, NoMatch, UpstreamFigure, evidence_mapping
-from harness.core.findings import Severity, severity_of
 
 Metric = Literal["top1", "top5", "flops", "params"]
 METRICS: tuple[Metric, ...] = ("top1", "top5", "flops", "params")
@@ -265,48 +264,6 @@ class Verdict:
         if misprint := last(self.causes, RIGHT_ELSEWHERE):
             return misprint.expected
         return self.basis.expected if isinstance(self.basis, NoMatch) else None
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A cell that a finding says is wrong, or may be."""
-
-    claim: Claim
-    corrected: str | None = None  #: as the document would print it, in its unit; None where it cannot be determined
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about a source, a model or a table that is worth reporting next to the cells.
-
-    Raises ValueError where the kind is not registered in harness.core.findings, or does not allow the severity.
-    """
-
-    kind: str  #: a name in harness.core.findings.KINDS
-    source: str
-    model: str
-    text: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    suspects: tuple[Suspect, ...] = ()
-    row: Row | None = None  #: where it is, if it is about a row
-    #: that of the kind where none is given
-    severity: Severity = None  # type: ignore[assignment]  # set when it is constructed
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "severity", severity_of(self.kind, self.severity))
-
-    @classmethod
-    def about_row(
-        cls,
-        kind: str,
-        row: Row,
-        text: str,
-        evidence: Mapping[str, Any],
-        suspects: tuple[Suspect, ...] = (),
-        severity: Severity | None = None,
-    ) -> Finding:
-        """A finding about a row as the document has it, whatever release of its source is asked."""
-        return cls(kind, row.documented_source, row.model, text, evidence, suspects, row, severity_of(kind, severity))
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from harness.checks.equivalence.paired_accuracy import sentence
 from harness.checks.equivalence.run import PairedRuns
 from harness.checks.results import Results
 from harness.checks.statistics import interval95
+from harness.core.findings import Finding
 from harness.core.paths import LineEntry, is_url, line_entry, shown_file
-from harness.core.records import UNITS, Claim, Finding, PairResult, Row, Run, Verdict
+from harness.core.records import UNITS, Claim, PairResult, Row, Run, Verdict
 
 SCHEMA = 1
 

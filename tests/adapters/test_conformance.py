@@ -14,8 +14,9 @@ import pytest
 from fakes import installed
 from folders import SUPPORT
 from harness.adapters.base import Document, LayerCall, Preprocessing, Steps, UndecodableImage
-from harness.adapters.testing.clauses import CLAUSES, COLOUR, check
+from harness.adapters.testing.clauses import CLAUSES, check
 from harness.adapters.testing.plugin import results
+from harness.adapters.testing.subject import COLOUR
 from PIL import Image
 
 from harness.execution.registry import SourceSpec

@@ -11,7 +11,8 @@ from builders import claim, row, verdict
 from harness.checks.issues import Issue, Summary, issues, summaries, total
 from harness.core.causes import SlippedPoint
 from harness.core.evidence import NoMatch
-from harness.core.records import Claim, Finding, Outcome, Row, Source, Suspect
+from harness.core.findings import Finding, Suspect
+from harness.core.records import Claim, Outcome, Row, Source
 from harness.tables.cells import Problem
 from harness.tables.claims import Table
 

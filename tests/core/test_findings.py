@@ -6,8 +6,7 @@ import pytest
 from folders import ROOT
 
 from harness.core import findings
-from harness.core.findings import KINDS, SEVERITIES, reference_page
-from harness.core.records import Finding
+from harness.core.findings import KINDS, SEVERITIES, Finding, reference_page
 
 #: a kind is written as the first argument of one of these
 CONSTRUCTED = re.compile(r"(?:\bFinding|Finding\.about_row|_wrong|_error)\(\s*(?:\*\()?f?\"([a-z0-9_{}.]+)\"")

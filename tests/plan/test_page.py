@@ -9,7 +9,8 @@ from folders import REFERENCE
 
 from harness.checks.documents.page_claims import check_page
 from harness.core.errors import InputError
-from harness.core.records import Finding, WeightSource
+from harness.core.findings import Finding
+from harness.core.records import WeightSource
 from harness.dataset.image_set import ImageSet
 from harness.plan.page import DocumentedData, Page, read_page
 

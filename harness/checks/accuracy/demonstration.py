@@ -8,7 +8,8 @@ from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.checks.counts import run as counting
 from harness.checks.photographs import photographs
 from harness.core.errors import InputError, MeasurementError
-from harness.core.records import Finding, Run, Source
+from harness.core.findings import Finding
+from harness.core.records import Run, Source
 from harness.execution import checkpoints, environments
 from harness.execution.environments import Installed
 from harness.execution.session import Session

@@ -9,7 +9,8 @@ from harness.checks.accuracy import evaluation_plan, judge
 from harness.checks.accuracy.group import Enough, Evaluation, EvaluationGroup
 from harness.checks.counts import run as counting
 from harness.core.cancellation import side_by_side
-from harness.core.records import Claim, Finding, Row, Run, Source, Static
+from harness.core.findings import Finding
+from harness.core.records import Claim, Row, Run, Source, Static
 from harness.dataset.image_set import ImageSet
 from harness.execution.download import file_name, hash_in_name
 from harness.execution.environments import Installed

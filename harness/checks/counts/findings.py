@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from harness.core.causes import MayBeCopied, OtherNetwork, last, row_in_words
 from harness.core.evidence import ConstantRatio, ConventionMatch, OtherRows, PlainMatch
+from harness.core.findings import Finding, Suspect
 from harness.core.paths import line_entry
-from harness.core.records import Finding, Row, Source, Suspect, Verdict
+from harness.core.records import Row, Source, Verdict
 
 
 def findings(verdicts: Sequence[Verdict]) -> list[Finding]:

@@ -17,8 +17,8 @@ from harness.checks.diagnosis.attribution import Agreement, Attribution
 from harness.checks.diagnosis.factors import Identified, Variant
 from harness.checks.diagnosis.variant_runner import VariantRunner, identified, identify_task
 from harness.checks.diagnosis.weight_swap import state_task, transplant
+from harness.core import codec
 from harness.core.records import Run, Source
-from harness.core.stored_records import from_json, to_json
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.dataset.remote import parse_location
 from harness.execution.cache_keys import code_digest
@@ -45,9 +45,9 @@ def explain_difference(run: Run, other: Run, bench: VariantRunner, same_function
         answer = _compare(run, other, bench, same_function, table_a, table_b)
         if answer is None:
             return None
-        bench.session.store.save_static(identity, to_json(answer))
+        bench.session.store.save_static(identity, dataclasses.asdict(answer))
         return answer
-    return from_json(Attribution, known)
+    return codec.decode(Attribution, known)
 
 
 def _identity(run: Run, other: Run, bench: VariantRunner, same_function: bool | None) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from harness.checks.diagnosis import against_document, against_source, self_desc
 from harness.checks.diagnosis.attribution import Attribution, Target
 from harness.checks.diagnosis.variant_runner import VariantRunner
 from harness.checks.equivalence.run import PairedRuns
-from harness.core.records import Finding, Metric, PairResult, Row, Run, Source
+from harness.core.findings import Finding
+from harness.core.records import Metric, PairResult, Row, Run, Source
 from harness.dataset.image_set import ImageSet
 from harness.execution import checkpoints as weights
 from harness.execution.environments import Installed

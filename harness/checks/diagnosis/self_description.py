@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from harness.checks.diagnosis.factors import Identified
-from harness.core.records import Finding
+from harness.core.findings import Finding
 
 
 def misdescribed(source: str, model: str, known: Identified) -> list[Finding]:

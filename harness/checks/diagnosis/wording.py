@@ -11,7 +11,8 @@ from harness.checks.diagnosis.attribution import DOCUMENT, Agreement, Attributio
 from harness.checks.equivalence.paired_accuracy import rounded
 from harness.core.causes import Diagnosed
 from harness.core.evidence import ImagesEvaluated
-from harness.core.records import Finding, Metric, Run, Verdict
+from harness.core.findings import Finding
+from harness.core.records import Metric, Run, Verdict
 from harness.core.records import Outcome as CellOutcome
 
 #: factors by which many networks do better than they were published with (Touvron et al., 2019, on resolutions)

@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.checks.counts.matching import ONE_IMAGE, paddings
+from harness.core.findings import Finding
 from harness.core.model_names import folded
-from harness.core.records import Claim, Finding, Metric, Row
+from harness.core.records import Claim, Metric, Row
 
 #: Equal figures of two models are reported if chance would bring any such pair in the column with this probability.
 CHANCE_OF_A_PAIR = 0.05

@@ -7,9 +7,10 @@ import math
 from collections.abc import Iterable
 
 from harness.checks.counts import run as counting
+from harness.core.findings import Finding
 from harness.core.operators import SAME_KIND
 from harness.core.paths import shown_file
-from harness.core.records import Finding, Row, Source, Static
+from harness.core.records import Row, Source, Static
 from harness.plan.page import Page
 from harness.plan.plan import Plan
 

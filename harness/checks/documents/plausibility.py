@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from harness.core.findings import Finding, Suspect
 from harness.core.model_names import folded
-from harness.core.records import Claim, Finding, Metric, Row, Suspect
+from harness.core.records import Claim, Metric, Row
 from harness.dataset.image_set import ImageSet
 from harness.plan.plan import Plan
 

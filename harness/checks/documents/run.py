@@ -11,7 +11,8 @@ from harness.checks.documents import duplicates, upstream, upstream_documents
 from harness.checks.documents.page_claims import page_findings
 from harness.checks.documents.plausibility import impossible_figures
 from harness.checks.documents.upstream import Published, UpstreamComparison
-from harness.core.records import Finding, Source, Verdict
+from harness.core.findings import Finding
+from harness.core.records import Source, Verdict
 from harness.dataset.image_set import ImageSet
 from harness.execution.environments import Installed
 from harness.execution.session import Session

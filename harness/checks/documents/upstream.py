@@ -13,8 +13,9 @@ from typing import Literal
 from harness.adapters.base import Document
 from harness.checks.counts.matching import ONE_IMAGE
 from harness.core.evidence import UpstreamFigure
+from harness.core.findings import Finding, Suspect
 from harness.core.model_names import folded
-from harness.core.records import Claim, Finding, Metric, Row, Source, Suspect, Verdict
+from harness.core.records import Claim, Metric, Row, Source, Verdict
 from harness.tables.cells import Cell, RawTable
 from harness.tables.claims import Table
 

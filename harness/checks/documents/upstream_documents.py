@@ -11,7 +11,8 @@ from harness.checks.counts.run import Built
 from harness.checks.documents import upstream
 from harness.checks.documents.upstream import Published
 from harness.core.errors import InputError
-from harness.core.records import Claim, Finding, Metric, Outcome, Row, Source, Verdict
+from harness.core.findings import Finding
+from harness.core.records import Claim, Metric, Outcome, Row, Source, Verdict
 from harness.execution.environments import Installed
 from harness.execution.session import Session
 from harness.plan.plan import Plan

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from harness.core.findings import Severity
-from harness.core.records import Finding, PairResult
+from harness.core.findings import Finding, Severity
+from harness.core.records import PairResult
 
 
 def pair_findings(pairs: Iterable[PairResult]) -> list[Finding]:

@@ -17,8 +17,8 @@ import numpy as np
 
 from harness.checks.equivalence import divergence, graph, layer_matching, trace
 from harness.checks.equivalence.logit_difference import LogitDifference, difference_of_logits
+from harness.core import codec
 from harness.core.records import PairResult, Source
-from harness.core.stored_records import from_json, to_json
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.cache_keys import code_digest
 from harness.execution.environments import Installed
@@ -48,14 +48,14 @@ def compare(
     for pair in pairs:
         known = session.store.static(_identity(pair, installed, images, session))
         if known is not None:
-            found[pair] = from_json(PairResult, known)
+            found[pair] = codec.decode(PairResult, known)
     missing = [pair for pair in pairs if pair not in found]
     if missing:
         scratch = Path(tempfile.mkdtemp(prefix="numerics-", dir=session.store.local))
         try:
             for pair, result in _Comparison(missing, installed, images, session, scratch).run().items():
                 found[pair] = result
-                session.store.save_static(_identity(pair, installed, images, session), to_json(result))
+                session.store.save_static(_identity(pair, installed, images, session), dataclasses.asdict(result))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return [found[pair] for pair in pairs if pair in found]

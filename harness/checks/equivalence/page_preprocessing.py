@@ -16,7 +16,7 @@ import numpy as np
 from harness.adapters.base import STEPS
 from harness.adapters.recipe import NORMALISE_ROUNDING
 from harness.checks.equivalence.preprocessing import Numbers, absolute_difference
-from harness.core.records import Finding
+from harness.core.findings import Finding
 from harness.worker.arrays import load
 
 

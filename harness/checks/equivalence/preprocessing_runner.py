@@ -15,7 +15,8 @@ from harness.checks.equivalence import page_preprocessing, preprocessing
 from harness.checks.equivalence.numerics import IMAGES
 from harness.checks.equivalence.preprocessing import Comparison
 from harness.core.files import write_whole
-from harness.core.records import Finding, Source, Static
+from harness.core.findings import Finding
+from harness.core.records import Source, Static
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.environments import Installed
 from harness.execution.session import Session

@@ -10,7 +10,8 @@ from harness.checks.counts.run import Built
 from harness.checks.equivalence import numerics, paired_accuracy, preprocessing_runner
 from harness.checks.equivalence.preprocessing import Comparison
 from harness.core.errors import MeasurementError
-from harness.core.records import Finding, PairResult, Row, Run, Source
+from harness.core.findings import Finding
+from harness.core.records import PairResult, Row, Run, Source
 from harness.dataset.image_set import ImageSet
 from harness.dataset.remote import parse_location
 from harness.execution import environments

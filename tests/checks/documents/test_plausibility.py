@@ -9,7 +9,8 @@ from builders import claim, row
 from folders import REFERENCE
 
 from harness.checks.documents.plausibility import FLOPS_PER_PARAMETER, NAMESAKES_DIFFER, impossible
-from harness.core.records import Claim, Finding, Row, Source
+from harness.core.findings import Finding
+from harness.core.records import Claim, Row, Source
 from harness.tables.claims import Table, read_table
 
 TABLES = [REFERENCE / "cspnet.md", REFERENCE / "efficientnet_lite.md"]

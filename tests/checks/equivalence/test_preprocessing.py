@@ -18,7 +18,7 @@ from harness.adapters.base import STEPS
 from harness.checks.equivalence import preprocessing_runner
 from harness.checks.equivalence.page_preprocessing import against_page
 from harness.checks.equivalence.preprocessing import Comparison, Step, compare, sentence
-from harness.core.records import Finding
+from harness.core.findings import Finding
 from harness.dataset.image_set import open_images
 from harness.worker.arrays import load, save
 from harness.worker.images import ImageRef

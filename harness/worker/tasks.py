@@ -176,6 +176,7 @@ class Variant:
     changed: Mapping[str, Any] = field(default_factory=dict)  #: step -> parameters of harness.adapters.recipe
     alteration: Mapping[str, Any] = field(default_factory=dict)  #: see harness.adapters.base.Network.altered
     checkpoint: str = ""  #: file of other weights
+    sha256: str = ""  #: of that file
     match: Match = "name"  #: how the entries of that checkpoint find their place
     state: str = ""  #: file of a whole state
     inputs: Mapping[str, str] | None = None  #: image -> file of its steps, of another source

@@ -73,7 +73,7 @@ print(json.dumps(found))
 #: file, what it says, what it is changed to, the keys that depend on it
 CHANGES = {
     "ROUNDING of the numerics": (
-        "harness/checks/equivalence/numerics.py", "ROUNDING = 1e-3", "ROUNDING = 1e-1", {"pair", "why"},
+        "harness/checks/equivalence/logit_difference.py", "ROUNDING = 1e-3", "ROUNDING = 1e-1", {"pair", "why"},
     ),
     "LAYER_ROUNDING of the divergence": (
         "harness/checks/equivalence/divergence.py", "LAYER_ROUNDING = 1e-4", "LAYER_ROUNDING = 1e-2", {"pair", "why"},

@@ -168,15 +168,15 @@ def test_what_cannot_be_had_is_said(tmp_path: Path) -> None:
 
     folder = tmp_path / "network"
     for network, runtime, precision, why in (
-        (Plain(), "native", "bf16", "precision bf16: the adapter runs its networks in fp32 alone"),
-        (Plain(), "openvino", "fp32", "runtime openvino: the adapter cannot export its networks"),
+        (completed(Plain()), "native", "bf16", "precision bf16: the adapter runs its networks in fp32 alone"),
+        (completed(Plain()), "openvino", "fp32", "runtime openvino: the adapter cannot export its networks"),
         (Network(), "onnxruntime", "bf16", "precision bf16: ONNX Runtime"),
         (Network(), "tensorrt", "fp32", "runtime tensorrt: known are native, openvino, onnxruntime"),
     ):
         with pytest.raises(NotImplementedError, match=why):
             run(network, folder, runtime, precision)
     assert list(tmp_path.iterdir()) == []
-    ran = run(Plain(), folder, "native")
+    ran = run(completed(Plain()), folder, "native")
     assert ran.engine == "native"
     assert np.array_equal(ran.forward(EXAMPLE), sums(EXAMPLE))
 

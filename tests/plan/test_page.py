@@ -1,5 +1,6 @@
 """What a page says beside its table is held against itself and against what was built."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from builders import TIMM, row, static
 from folders import REFERENCE
 
+from harness.adapters.base import Preprocessing
 from harness.checks.documents.page_claims import check_page
 from harness.core.errors import InputError
 from harness.core.findings import Finding
@@ -17,9 +19,10 @@ from harness.plan.page import DocumentedData, Page, read_page
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def own(**fields: Any) -> dict[str, Any]:
+def own(**fields: Any) -> Preprocessing:
     """Preprocessing of a source for 256 pixels, as the page says it should be."""
-    return {"crop": 256, "short_side": 288, "mean": MEAN, "std": STD, **fields}
+    page = Preprocessing("PIL, RGB", short_side=288, crop=256, resize="PIL bicubic", mean=MEAN, std=STD)
+    return dataclasses.replace(page, **fields)
 
 
 def checked(page: Page, size: int | None = 256, **fields: Any) -> list[Finding]:

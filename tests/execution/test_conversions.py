@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from harness.adapters import runtimes
 from harness.adapters.base import ROUNDING, Array, Inference, Precision, Runtime, deviation
+from harness.adapters.third_party import complete
 
 EXAMPLE = np.random.default_rng(0).standard_normal((3, 3, 4, 4)).astype(np.float32)
 Load = Callable[[Path, Precision], Inference]
@@ -53,6 +54,16 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> None:
         return Inference(f"fake, {precision}", lambda batch: sums(batch) * factor)
 
     monkeypatch.setattr(runtimes, "_LOADERS", {"openvino": load, "onnxruntime": load})
+
+
+def completed(network: Any) -> Any:
+    """As the worker has it, with the optional methods of the contract."""
+
+    class Adapter:
+        def build(self, *_: Any) -> Any:
+            return network
+
+    return complete(Adapter()).build("plain")
 
 
 def run(network: Any, folder: Path, runtime: Runtime = "openvino", precision: Precision = "fp32") -> Inference:

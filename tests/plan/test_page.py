@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from builders import TIMM, row, static
 from folders import REFERENCE
-
 from harness.adapters.base import Preprocessing
+
 from harness.checks.documents.page_claims import check_page
 from harness.core.errors import InputError
 from harness.core.findings import Finding

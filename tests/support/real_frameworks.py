@@ -16,6 +16,7 @@ from harness.dataset.image_set import ImageSet, open_images
 from harness.execution import environments, registry
 from harness.execution.environments import Installed
 from harness.execution.process import make_path
+from harness.execution.registry import ADAPTERS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,7 +58,9 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
         path = tmp_path_factory.mktemp("path") / "path"
         if importable:
             root = Path(str(harness.__file__)).parent
-            make_path(ready.spec, path, [one.name for one in root.iterdir() if one.is_dir()])
+            make_path(
+                ready.spec, path, [one.name for one in root.iterdir() if one.is_dir() and one.name != ADAPTERS.name]
+            )
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         done = subprocess.run(
             [str(ready.python), "-W", "ignore", str(script), *arguments],

@@ -377,8 +377,8 @@ def test_the_sentence_of_an_open_claim_decides_nothing() -> None:
 
 def test_the_sentence_speaks_of_no_chance_where_the_rest_cannot_change_it() -> None:
     assert sentence(judge((79.0, 84.0), 100, 90, 85)) == (
-        "refuted after 90 of 100 images in shuffled order: 85 right; between 85 and 95 of all are right (whatever the "
-        "rest is), documented 81.5 ± 2.5"
+        "refuted after 90 of 100 images in shuffled order: 85 right; between 85 and 95 of all are right (regardless of "
+        "the rest), documented 81.5 ± 2.5"
     )
     assert sentence(judge((79.0, 84.0), 100, 99, 83)) == (
         "holds after 99 of 100 images in shuffled order, confirmed on a part of the images: 83 right; between 83 and "

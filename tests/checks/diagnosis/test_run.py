@@ -14,7 +14,7 @@ import fake_adapter
 import numpy as np
 import pytest
 from fakes import KINDS, SPEC, Recorder, best, contents, in_this_process, save_checkpoint, use_fakes, write_images
-from harness.adapters import recipe
+from harness.adapters import identification, recipe
 from harness.adapters.base import Steps
 
 from harness import report
@@ -29,6 +29,7 @@ from harness.execution.process import Worker
 from harness.execution.registry import SourceSpec
 from harness.plan.options import Options
 from harness.plan.preview import preview
+from harness.worker.tasks import Vary
 
 HEADING = "| model | source | top1 | top5 | input size |\n| - | - | - | - | - |\n"
 #: of every 20 images, those that are right by top1, and those that are so by top5 alone
@@ -45,7 +46,8 @@ in_a_process = Worker.do
 def fakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two sources alike, that have no image library whatever this interpreter has, and files that need not last."""
     use_fakes(monkeypatch, others=[TWIN])
-    monkeypatch.setattr(recipe, "libraries", lambda: [])
+    for module in (recipe, identification):
+        monkeypatch.setattr(module, "libraries", lambda: [])
     monkeypatch.setattr(Worker, "do", in_this_process)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     gc.freeze()  # statsmodels collects garbage with every correction
@@ -496,8 +498,8 @@ def test_a_swap_that_cannot_be_run_makes_nobody_do_the_others_again(
     tried: list[int] = []
     real = Worker.do
 
-    def count(of: Worker, task: Mapping[str, Any], handle: Any) -> str | None:
-        tried.extend([len(task["variants"])] if task["kind"] == "vary" else [])
+    def count(of: Worker, task: Any, handle: Any) -> str | None:
+        tried.extend([len(task.variants)] if isinstance(task, Vary) else [])
         return real(of, task, handle)
 
     monkeypatch.setattr(Worker, "do", count)
@@ -644,7 +646,7 @@ def test_another_mean_is_what_parts_two_sources(
     assert swaps["none (control): nothing swapped"].status == "control"
     assert "which alone makes them equal up to rounding" in found.text
     _, page = written(results, tmp_path)
-    assert "| factor | swapped | images | same best class | logits apart | |" in page
+    assert "| factor | swapped | images | same best class | logit difference | result |" in page
     assert "| ✓ equal |" in page
     assert results.failures == ()
 

@@ -18,6 +18,9 @@ from harness.core import cancellation
 from harness.core.cancellation import Abandoned, Cancellation, Cancelled, interruptible, side_by_side
 from harness.core.files import locked
 
+#: they have bounds in seconds
+pytestmark = pytest.mark.timing
+
 
 def interrupted(work: Callable[[], object], after: float = 0.1) -> float:
     """Seconds until the work, interrupted after as many, has ended."""

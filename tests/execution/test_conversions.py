@@ -186,7 +186,7 @@ def test_what_cannot_be_had_is_said(tmp_path: Path) -> None:
     ):
         with pytest.raises(NotImplementedError, match=why):
             run(network, folder, runtime, precision)
-    assert list(tmp_path.iterdir()) == []
+    assert {path.suffix for path in tmp_path.iterdir()} <= {".lock"}, "nothing but what others wait for"
     ran = run(completed(Plain()), folder, "native")
     assert ran.engine == "native"
     assert np.array_equal(ran.forward(EXAMPLE), sums(EXAMPLE))

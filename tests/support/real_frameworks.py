@@ -58,9 +58,8 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
         path = tmp_path_factory.mktemp("path") / "path"
         if importable:
             root = Path(str(harness.__file__)).parent
-            make_path(
-                ready.spec, path, [one.name for one in root.iterdir() if one.is_dir() and one.name != ADAPTERS.name]
-            )
+            packages = [one.name for one in root.iterdir() if one.is_dir() and one.name != ADAPTERS.name]
+            make_path(ready.spec, path, packages)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         done = subprocess.run(
             [str(ready.python), "-W", "ignore", str(script), *arguments],

@@ -156,7 +156,7 @@ class Session:
         for source, models in wanted.items():
             for documented, sizes in models.items():
                 task = Count(documented, sorted(set(sizes)), (source, documented) in traced, outline)
-                known = self.store.static(self._asked(installed[source], task))
+                known = self.store.cached(self._asked(installed[source], task))
                 if known is None:
                     missing.setdefault(source, []).append(task)
                 else:
@@ -192,12 +192,12 @@ class Session:
             match event:
                 case Counts():
                     assert isinstance(task, Count)
-                    self.store.save_static(self._asked(installed, task), codec.plain(event))
+                    self.store.save(self._asked(installed, task), codec.plain(event))
                     found[task.documented] = _static(share.source, event)
                 case Models():
-                    self.store.save_static(self._asked(installed, task), codec.plain(event))
+                    self.store.save(self._asked(installed, task), codec.plain(event))
                 case Documents():
-                    self.store.save_static(self._asked(installed, task), event.documents)
+                    self.store.save(self._asked(installed, task), event.documents)
                 case Failed():
                     documented = task.documented if isinstance(task, ModelTask) else None
                     self.fail(share.source, documented, "static", event.message)
@@ -210,12 +210,12 @@ class Session:
 
     def offered(self, installed: Installed) -> list[str]:
         """The names that the source's build() takes, once statics() has asked it; else none."""
-        known = self.store.static(self.identity(installed, "models")) or {}
+        known = self.store.cached(self.identity(installed, "models")) or {}
         return list(known.get("offered", ()))
 
     def own_name(self, installed: Installed, documented: str) -> str | None:
         """The source's own name of a model, as its worker would find it; None where it cannot be told."""
-        known = self.store.static(self.identity(installed, "models")) or {"offered": (), "aliases": {}}
+        known = self.store.cached(self.identity(installed, "models")) or {"offered": (), "aliases": {}}
         try:
             name = resolve(documented, [*known["offered"], *known["aliases"]])
         except MeasurementError:
@@ -224,7 +224,7 @@ class Session:
 
     def documents(self, installed: Installed) -> list[Document]:
         """What the source's own package says of its models, once statics() has asked."""
-        known = self.store.static(self.identity(installed, "documents")) or []
+        known = self.store.cached(self.identity(installed, "documents")) or []
         return [codec.decode(Document, fields) for fields in known]
 
 

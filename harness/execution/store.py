@@ -83,12 +83,12 @@ class Store:
     def log(self, name: str) -> Path:
         return self.local / "logs" / f"{name}.log"
 
-    def static(self, identity: Mapping[str, Any]) -> Any:
+    def cached(self, identity: Mapping[str, Any]) -> Any:
         """What was saved under this identity; None where nothing was."""
         content = read_json(self.root / "static" / f"{identity_key(identity)}.json")
         return content and content["measured"]
 
-    def save_static(self, identity: Mapping[str, Any], measured: Any) -> None:
+    def save(self, identity: Mapping[str, Any], measured: Any) -> None:
         content = {"identity": identity, "measured": measured}
         lines = json.dumps(content, indent=1, default=codec.plain)
         write_whole(self.root / "static" / f"{identity_key(identity)}.json", lines.encode())

@@ -54,18 +54,18 @@ def test_a_key_says_all_of_an_identity_and_nothing_of_its_order() -> None:
 
 def test_what_was_measured_is_found_by_its_identity_alone(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    assert store.static(IDENTITY) is None
-    store.save_static(IDENTITY, {"multiply_adds": {"8": 5}})
-    assert Store(tmp_path).static(IDENTITY) == {"multiply_adds": {"8": 5}}
-    assert store.static({**IDENTITY, "version": "1.1"}) is None
-    store.save_static(IDENTITY, [1, 2])
-    assert store.static(IDENTITY) == [1, 2]
+    assert store.cached(IDENTITY) is None
+    store.save(IDENTITY, {"multiply_adds": {"8": 5}})
+    assert Store(tmp_path).cached(IDENTITY) == {"multiply_adds": {"8": 5}}
+    assert store.cached({**IDENTITY, "version": "1.1"}) is None
+    store.save(IDENTITY, [1, 2])
+    assert store.cached(IDENTITY) == [1, 2]
 
 
 def test_an_empty_measurement_is_one(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.save_static(IDENTITY, [])
-    assert store.static(IDENTITY) == []
+    store.save(IDENTITY, [])
+    assert store.cached(IDENTITY) == []
 
 
 def test_identities_do_not_share_predictions(tmp_path: Path) -> None:
@@ -307,12 +307,12 @@ def test_a_changed_byte_is_no_other_prediction(predictions: Predictions) -> None
 
 def test_damaged_words_are_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(tmp_path)
-    store.save_static(IDENTITY, [1, 2])
+    store.save(IDENTITY, [1, 2])
     predictions = store.predictions(IDENTITY)
     predictions.save_network({"input_size": 8})
     for path in tmp_path.rglob("*.json"):
         path.write_bytes(b"")
-    assert store.static(IDENTITY) is None
+    assert store.cached(IDENTITY) is None
     assert predictions.network() is None
     assert store.predictions(IDENTITY).folder == predictions.folder
     assert json.loads((predictions.folder / "identity.json").read_text()) == IDENTITY
@@ -377,7 +377,7 @@ def test_opening_a_store_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_a_store_of_another_release_is_said_once_and_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    Store(tmp_path).save_static({"kind": "a"}, 1)
+    Store(tmp_path).save({"kind": "a"}, 1)
     assert not caplog.records, "an own store, new or not, needs no word"
     (tmp_path / "format.json").unlink()  # as stores were before there was a format
     Store(tmp_path)

@@ -40,12 +40,12 @@ def explain_difference(run: Run, other: Run, bench: VariantRunner, same_function
     if agreement.agreement("", "", table_a, table_b).status == "fits":
         return None
     identity = _identity(run, other, bench, same_function)
-    known = bench.session.store.static(identity)
+    known = bench.session.store.cached(identity)
     if known is None:
         answer = _compare(run, other, bench, same_function, table_a, table_b)
         if answer is None:
             return None
-        bench.session.store.save_static(identity, dataclasses.asdict(answer))
+        bench.session.store.save(identity, dataclasses.asdict(answer))
         return answer
     return codec.decode(Attribution, known)
 

@@ -65,13 +65,13 @@ class VariantRunner:
         task = identify_task(run, refs)
         identity = self.session.identity(installed, **{**protocol.named(task), "images": [ref.name for ref in refs]})
         identity["data"] = self.images.digest
-        known = self.session.store.static(identity)
+        known = self.session.store.cached(identity)
         found = [codec.decode(RecipeFound, known)] if known else []
 
         def handle(_: int, event: Event) -> None:
             if isinstance(event, RecipeFound):
                 found.append(event)
-                self.session.store.save_static(identity, codec.plain(event))
+                self.session.store.save(identity, codec.plain(event))
             elif isinstance(event, Failed):
                 self.session.fail(run.source, run.documented_model, "why", event.message)
 

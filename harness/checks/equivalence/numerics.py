@@ -46,7 +46,7 @@ def compare(
     """What became of each pair; one that could not be measured is noted with the session and left out."""
     found: dict[Pair, PairResult] = {}
     for pair in pairs:
-        known = session.store.static(_identity(pair, installed, images, session))
+        known = session.store.cached(_identity(pair, installed, images, session))
         if known is not None:
             found[pair] = codec.decode(PairResult, known)
     missing = [pair for pair in pairs if pair not in found]
@@ -55,7 +55,7 @@ def compare(
         try:
             for pair, result in _Comparison(missing, installed, images, session, scratch).run().items():
                 found[pair] = result
-                session.store.save_static(_identity(pair, installed, images, session), dataclasses.asdict(result))
+                session.store.save(_identity(pair, installed, images, session), dataclasses.asdict(result))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return [found[pair] for pair in pairs if pair in found]

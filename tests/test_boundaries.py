@@ -37,7 +37,9 @@ WORKER_MODULES = tuple(
     for one in pkgutil.iter_modules([str(ROOT / "harness" / package)])
 )
 
-MODULES = sorted(one.name for one in pkgutil.walk_packages(harness.__path__, "harness.", onerror=print))
+OWN = [str(Path(str(harness.__file__)).parent)]
+MODULES = sorted(one.name for one in pkgutil.walk_packages(OWN, "harness."))
+MODULES = [name for name in MODULES if not name.startswith(("harness.adapters", "harness.reference"))]
 MODULES = [name for name in MODULES if not name.startswith("harness.cli.default_tests")]
 
 

@@ -400,14 +400,14 @@ def test_a_disk_that_is_full_at_any_file(driver: Driver, whole: dict[str, Outcom
 def test_a_file_system_that_is_really_full(given: Path, whole: dict[str, Outcome], tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounting = f"mount -t tmpfs -o size=2m none {folder} && exec "
+    mounting = f"mount -t tmpfs -o size=6m none {folder} && exec "
     own = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
     if not shutil.which("unshare") or subprocess.run([*own, f"{mounting} true"], capture_output=True).returncode:
         pytest.skip("it takes a kernel that lets its users mount a file system of their own")
     with driving(given, [*own, f'{mounting} "$0" "$@"']) as driver:
         driver.ask({"wait": int(driver.ask({"start": ["--help"], "environment": {}, "output": "/dev/null"}))})
         out = Path(f"/proc/{driver.process.pid}/root{folder}/out")
-        out.parent.joinpath("filler").write_bytes(bytes(1_900_000))
+        out.parent.joinpath("filler").write_bytes(bytes(6_094_000))
         command = driver.start(folder / "out")
         assert command.wait() == 2, command.said
         assert "No space left on device" in command.said

@@ -153,7 +153,7 @@ class PaddleNetwork(Network):
         counts: dict[str, int | str] = {}
         for name, rules in (("paddle.flops", None), (PLAIN, others)):
             try:
-                with quiet():
+                with quiet(), _buffers_kept(self.module):
                     counts[name] = int(paddle.flops(self.module, [1, 3, size, size], custom_ops=rules))
             except Exception as error:  # a counter that breaks on this network is a fact about the counter
                 counts[name] = f"{type(error).__name__}: {error}"
@@ -237,3 +237,15 @@ def stand_in_mark(checkpoint: Path) -> str | None:
     """The text by which a stand-in checkpoint says how it was made up."""
     mark = safe_pickle.load(checkpoint).get(STAND_IN)
     return mark if isinstance(mark, str) and mark else None
+
+
+@contextlib.contextmanager
+def _buffers_kept(module: nn.Layer) -> Iterator[None]:
+    """Removes what `paddle.flops` leaves in every layer: buffers with its sums, which are no part of the network."""
+    held = [(layer, set(layer._buffers)) for layer in module.sublayers(include_self=True)]
+    try:
+        yield
+    finally:
+        for layer, names in held:
+            for name in set(layer._buffers) - names:
+                del layer._buffers[name]

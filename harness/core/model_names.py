@@ -11,10 +11,8 @@ from harness.core.text import closest
 #: a model, the devices and images of a batch that it was trained with, and the rest: resnet50_8xb32-mixup_in1k
 _CONFIGURATION = re.compile(r"(.+?)[_-]\d+xb?\d+(?:x\d+)?([_-].*)?$", re.IGNORECASE)
 
-
 #: what a name ends in without naming another network: its first version, the data it was trained on, a tag after a dot
 _DECORATION = re.compile(r"(?:[._-](?:v1|in1k|in-1k|imagenet|imagenet-?1k|1k))+$|\.[^.]*[a-z][^.]*$", re.IGNORECASE)
-
 
 #: weights among several of one network, as timm and torchvision name them: resnet50.tv_in1k
 _WEIGHTS = re.compile(r"\.[a-z][^.]*$", re.IGNORECASE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Mapping
@@ -15,9 +16,7 @@ from harness.core.text import closest
 
 GROUP = "parity.adapters"
 
-
 ADAPTERS = Path(str(adapters.__file__)).parent
-
 
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;#]+)")
 

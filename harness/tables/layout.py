@@ -16,7 +16,6 @@ from harness.tables.numbers import Number
 #: the median of a column about ImageNet networks lies between these; a factor of 1,000, so that only one unit fits
 USUAL_COUNTS: Mapping[Metric, tuple[float, float]] = {"flops": (5e7, 5e10), "params": (1e6, 1e9)}
 
-
 #: words in headings of columns that are likely to hold accuracies or counts
 ABOUT_MODELS = re.compile(r"top-?\s?[15]\b|\bacc|\berr|flops|\bmacs|gmac|m-?adds|param", re.IGNORECASE)
 

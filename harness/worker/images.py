@@ -56,7 +56,6 @@ _JPEG, _PNG, _PNG_END = b"\xff\xd8", b"\x89PNG", b"IEND"
 #: a marker that is neither a stuffed FF nor a restart; only the end has no length behind it
 _JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 
-
 _JPEG_END = b"\xd9"
 
 

@@ -25,7 +25,7 @@ from fakes import (
     write_images,
 )
 
-import harness
+import harness.execution.ray
 from harness import report
 from harness.checks.accuracy import demonstration
 from harness.checks.results import Results
@@ -431,8 +431,9 @@ def test_a_checkpoint_of_another_network_is_an_error_of_its_row(tmp_path: Path, 
 
 def test_a_cluster_takes_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared: list[str]) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
-    monkeypatch.delitem(sys.modules, "harness.execution.ray.engine", raising=False)
-    monkeypatch.delattr(harness, "ray_engine", raising=False)
+    for name in ("engine", "cluster", "node"):
+        monkeypatch.delitem(sys.modules, f"harness.execution.ray.{name}", raising=False)
+        monkeypatch.delattr(harness.execution.ray, name, raising=False)
     with pytest.raises(
         InputError, match=r"^--engine ray: .*ray.* Install it with: pip install 'parity-harness\[ray\]'"
     ):

@@ -20,7 +20,6 @@ from harness.core.records import Static
 #: Numerator and denominator up to which a constant ratio counts as a simple fraction.
 SIMPLE = 12
 
-
 FUSED = "parameters, branches fused for deployment"
 
 

@@ -108,6 +108,7 @@ multiply_adds = first.multiply_adds(size)
 assert isinstance(multiply_adds[first.plain_counter], int), multiply_adds
 assert first.multiply_adds(size) == multiply_adds, "counting changed the network"
 assert np.array_equal(first.forward(images), logits), "counting changed the network"
+assert first.parameters() == counts, "counting left something in the network"
 
 # an outline counts the same with fewer counters
 outline = adapter.outline(model)

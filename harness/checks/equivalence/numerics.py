@@ -19,6 +19,7 @@ from harness.checks.equivalence import divergence, graph, layer_matching, trace
 from harness.checks.equivalence.logit_difference import LogitDifference, difference_of_logits
 from harness.core import codec
 from harness.core.records import PairResult, Source
+from harness.core.text import plural
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution.cache_keys import code_digest
 from harness.execution.environments import Installed
@@ -172,7 +173,7 @@ class _Comparison:
             task = TraceNetwork(out=str(self._pair_folder(pair) / "trace"), **moved)
             tasks.setdefault(pair.b, []).append((pair, task))
         if pairs:
-            self._session.progress.stage(f"numerics: tracing {len(pairs)} X to where they differ")
+            self._session.progress.stage(f"numerics: tracing {plural(len(pairs), 'pair')} to where they differ")
         failed: set[Pair] = set()
         self._run(tasks, lambda pair, event: failed.add(pair) if isinstance(event, Failed) else None)
         return set(pairs) - failed

@@ -186,7 +186,7 @@ def _parametrize_comparisons(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where a table is given and no test of the repository is about its cells, they are tests all the same.
 
-    A comparison that nobody asked for is no test; pytest would show it as skipped.
+    A comparison that was not asked for is not a test; pytest would show it as skipped.
     """
     comparisons = {"parity_pair", "parity_preprocessing"}
     ours = {"parity_cell", *comparisons}

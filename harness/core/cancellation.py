@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 
 #: seconds in which what is given up is to end by itself, and then, once its processes were killed, to be gone
 GRACE = 2.0
-#: seconds between two looks at something that tells nobody when it happens
+#: seconds between two looks at something that gives no signal when it happens
 LOOK = 0.05
-#: things that are done at once, where nobody says how many
+#: how many things are done at once by default
 THREADS = 4
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ R = TypeVar("R")
 
 
 class Cancelled(BaseException):
-    """Nobody waits for the result any more. No `except Exception` takes it for a failure of what was measured."""
+    """The run was interrupted. It is no Exception, so that it is never taken for a failure of what is measured."""
 
 
 class Abandoned(KeyboardInterrupt):
@@ -141,7 +141,7 @@ def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
 def side_by_side(one: Callable[[T], R], items: Iterable[T], threads: int = THREADS) -> list[R]:
     """`one` of every item, each in a thread; the results in the order of the items.
 
-    Where one raises, the others are given up, because nobody waits for them any more, and its error is raised.
+    Where one raises, the others are cancelled and its error is raised.
     """
     todo = list(items)
     if min(threads, len(todo)) < 2:

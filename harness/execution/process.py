@@ -22,7 +22,7 @@ from harness.worker import protocol
 from harness.worker.protocol import Done, Event, Failed, Predicted, Ready
 from harness.worker.tasks import Job, Task
 
-#: glibc gives large activations back to the kernel after every layer and takes them anew, page by page; keeping
+#: glibc gives large activations back to the kernel after every layer and allocates them again, page by page; keeping
 #: them halves the time of a forward pass on a CPU and changes no result.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_TOP_PAD_": str(2**26)}
 
@@ -124,7 +124,7 @@ class Worker:
             process.terminate()
             self._end()
             raise
-        cancellation.check()  # it may have been ended because nobody waits any more
+        cancellation.check()  # it may have been ended by an interruption
         return _describe(self._installed, self._end(), self._written, self._log_start)
 
     def _start(self) -> subprocess.Popen[str]:
@@ -176,7 +176,7 @@ class Worker:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
         status = process.wait()
-        process.stdout.close()  # not before: a worker whose events nobody reads takes its parent for dead
+        process.stdout.close()  # not before: a worker whose events are not read takes its parent for dead
         self.was_killed = status < 0
         self._cancellation.ended(process)
         if self._path is not None:

@@ -22,7 +22,7 @@ class ImageRef:
 
 
 def read_image(ref: ImageRef) -> bytes:
-    """The encoded image; opens its file anew, so any thread may call it. Raises InputError."""
+    """The encoded image; opens its file each time, so any thread may call it. Raises InputError."""
     with readable(ref.file):
         content = _remote_bytes(ref) if is_url(ref.file) else _local_bytes(ref)
     if ref.length not in (None, len(content)):

@@ -38,7 +38,7 @@ ALPHA = 0.01
 #: Images that the prior weighs as much as, in addition to the uniform one: BB(N, 1 + 256 p, 1 + 256 (1 - p)), most
 #: likely at the documented share p, with a standard deviation of 2.5 points at 80 %. Any prior that is fixed before
 #: the first image is valid, regardless of the truth; it only sets what is found soon. A network that does not reproduce
-#: a claim is seldom far from it, and the uniform prior pays for every share that nobody expects. Medians of 400
+#: a claim is seldom far from it, and the uniform prior pays for every share that is not expected. Medians of 400
 #: simulated runs with a claim of 80 % of 50,000 images, looked at every 100, with the uniform prior in brackets: 1
 #: point less is refuted after 14,000 images (18,400), 2 after 4,400 (5,900), 5 after 900 (1,000), 20 after 200 (100).
 #: With 1,024 in place of 256, 1 point takes 13,500 and 5 points 1,200.

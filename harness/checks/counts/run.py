@@ -138,7 +138,7 @@ def _among_neighbours(
 def _outlines(
     wanted: Mapping[Source, Mapping[str, Iterable[int]]], installed: Mapping[Source, Installed], session: Session
 ) -> dict[Source, dict[str, Static]]:
-    """Networks that nobody asked for, so that one that fails is no failure."""
+    """Networks that were not asked for: if one fails, that is not a failure of the run."""
     failures = len(session.failures)
     found = session.statics(installed, wanted, outline=True)
     del session.failures[failures:]

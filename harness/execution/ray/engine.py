@@ -169,7 +169,7 @@ class _Driver:
 
 
 def _end(key: str) -> None:
-    """Has the parts of a run end themselves after their next batch, since nobody waits for them any more.
+    """Has the parts of an interrupted run end themselves after their next batch.
 
     Ray 2.60 ends the process that cancels a task, by force or not, where the task is done at the same moment.
     """

@@ -43,7 +43,7 @@ def has_ended(key: str) -> bool:
 
 
 class _Ended(BaseException):
-    """Nobody waits for the rest."""
+    """The run was interrupted; the rest is not needed."""
 
 
 #: one worker, kept for the next part of the same source that comes to this process

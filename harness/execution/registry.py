@@ -42,7 +42,7 @@ class SourceSpec:
         return re.sub(pattern, f"{self.distribution}=={version}", text, count=1)
 
     def runtime_requirements(self, runtime: str) -> str | None:
-        """What another runtime needs besides: from the source, its folder, or the harness; None where there is no such file."""
+        """What another runtime needs besides: of the source, its folder or the harness; None if there is no file."""
         beside = self.file(f".{runtime}.txt") or self.folder / f"{runtime}.txt"
         for path in (beside, ADAPTERS / f"{runtime}.txt"):
             if path.is_file():

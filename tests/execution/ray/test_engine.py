@@ -320,10 +320,10 @@ class FullDisk(Predictions):
         super().__init__(folder)
         self.mine = os.getpid()
 
-    def append(self, rows: Any, undecodable: Any) -> None:
+    def append(self, rows: Any, undecodable: Any, full_logits: Any = ()) -> None:
         if os.getpid() != self.mine:
             raise OSError(28, "No space left on device", str(self.folder))
-        super().append(rows, undecodable)
+        super().append(rows, undecodable, full_logits)
 
 
 def test_a_full_disk_of_a_node_ends_the_run_as_one_here_does(
@@ -408,7 +408,7 @@ def test_a_store_that_nodes_do_not_see_is_complete_in_the_end(
 ) -> None:
     images = data(tmp_path / "data", broken=[5])
     two = asked(tmp_path / "weights", "tiny", "twin")
-    monkeypatch.setattr("harness.execution.predictions.Predictions", Elsewhere)
+    monkeypatch.setattr("harness.execution.store.Predictions", Elsewhere)
     found = evaluate(session(tmp_path / "far", nodes.cluster()), installed(), two, images)
     monkeypatch.undo()
     expected = evaluate(session(tmp_path / "near"), installed(), two, images)

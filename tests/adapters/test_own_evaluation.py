@@ -111,7 +111,7 @@ def through_the_harness(
     [run] = evaluate(session, ready, [Evaluation(row.row.model, own, checkpoint, None, size)], sample)
     assert run is not None, session.failures
     assert run.images == len(sample.images)
-    assert run.preprocessing["crop"] == size
+    assert run.preprocessing.crop == size
     [folder] = [path for path in (store.root / "predictions").iterdir() if path.is_dir()]
     identity = json.loads((folder / "identity.json").read_text())
     assert folder.name == identity_key(identity)

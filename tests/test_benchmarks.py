@@ -398,6 +398,8 @@ COMMANDS = {
     "overheads ray": ["--parts", "ray", "--batches", "8"],
     "overheads static": ["--parts", "static"],
 }
+#: those that are tried without --benchmarks
+SHORT = ("overheads memory", "overheads static")
 
 
 @pytest.fixture(scope="module")
@@ -412,14 +414,16 @@ def weights(sample: ImageSet, installed: Any, tmp_path_factory: pytest.TempPathF
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_commands_of_the_readme_work(command: str, weights: Path) -> None:
+def test_the_commands_of_the_readme_work(command: str, weights: Path, request: pytest.FixtureRequest) -> None:
     """Their figures say nothing here."""
+    if command not in SHORT and not request.config.getoption("--benchmarks"):
+        pytest.skip("it takes many minutes: run with --benchmarks")
     module, _, part = command.partition(" ")
     shown = [sys.executable, "-m", f"benchmarks.{module}", "--data", str(SAMPLE), "--weights", str(weights)]
     environment = {**os.environ, "PARITY_CACHE": str(environments.cache())}
     arguments = [*COMMANDS[command], *(["--batch-size", "2"] if part != "static" else [])]
     done = subprocess.run(
-        [*shown, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800, check=False
+        [*shown, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert "Could not be measured" not in done.stdout

@@ -114,7 +114,7 @@ PLANTED: tuple[tuple[str, Slip, str], ...] = (
 def true_table(installed: Callable[[str], Installed]) -> Table:
     found: Table = {}
     for document in documents.read(installed("torchvision")):
-        for _, (name, top1, top5, macs, params, size) in document["rows"]:
+        for _, (name, top1, top5, macs, params, size) in document.rows:
             model, _, weights = name.partition(".")
             if model in MODELS and weights == "IMAGENET1K_V1":
                 counts = [f"{float(macs):.3f}", f"{int(params) / 1e6:.3f}"]

@@ -42,7 +42,8 @@ def shown_file(path: str | Location, above: int = 0) -> str:
         return relative.as_posix()
     if not Path(file).is_absolute():
         return file
-    return relative.as_posix() if steps <= above else Path(file).name
+    to_root = steps == len(Path.cwd().parts) - 1  # the whole path from the root would be in it
+    return relative.as_posix() if steps <= above and not to_root else Path(file).name
 
 
 def shown_line(file: str, line: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 # ruff: noqa: RUF009 - what `_option` returns is a field of a dataclass
 import dataclasses
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from harness.core.errors import InputError
 from harness.core.paths import Location
+from harness.core.text import closest
 from harness.dataset.remote import parse_location
 from harness.reference import FOLDER as REFERENCE
 
@@ -222,5 +222,5 @@ def _conflicts(options: Options) -> list[tuple[bool, str]]:
 
 def nearest(name: str, valid: Sequence[str]) -> str:
     """A hint that follows an unknown name."""
-    near = difflib.get_close_matches(name, valid, n=1)
+    near = closest(name, valid)
     return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(valid)}"

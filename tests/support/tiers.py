@@ -49,8 +49,6 @@ SLOW_FIXTURES = {"started": "execution/ray/test_engine.py"}
 FIRST_TIER = ("test_contract.py",)
 #: parts of a test's name that say which source's environment it runs in
 _SOURCES = re.compile("timm|mmcls|ppcls|torchvision")
-#: tests that are long and share nothing: each may run in any process
-_SPREAD = {"test_interrupted_at_any_moment"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "slow: takes long; tox leaves it out and `tox -e full` runs it",
         "both_tiers: runs in both tiers, longer in the second",
         "frameworks: runs a real framework in a source's environment; set by itself",
-        "timing: holds seconds of this very process, so no test runs beside it",
+        "timing: holds seconds that are promised, so no test runs beside it",
     ):
         config.addinivalue_line("markers", line)
 
@@ -81,8 +79,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker("slow")
         if item.name.startswith(SLOW.get(file, ())) or any(SLOW_FIXTURES.get(one) == file for one in fixtures):
             item.add_marker("slow")
-        if getattr(item, "originalname", "") not in _SPREAD:
-            item.add_marker(pytest.mark.xdist_group(f"{file}{source}"))
+        item.add_marker(pytest.mark.xdist_group(f"{file}{source}"))
     items.sort(key=_rank)
 
 

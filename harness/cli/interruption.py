@@ -14,8 +14,6 @@ from typing import NoReturn
 INTERRUPTED = 130
 FAILED = 2
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-#: packages that do no input and output of their own: an error of theirs is a fault of the harness
-_COMPUTING = ("builtins", "harness", "jinja2", "matplotlib", "numpy", "pandas", "pyarrow", "scipy", "statsmodels")
 
 
 def start(main: Callable[[], int]) -> NoReturn:
@@ -29,14 +27,14 @@ def start(main: Callable[[], int]) -> NoReturn:
     sys.exit(status)
 
 
-def guarded(work: Callable[[], int], saved: object = None, remote: bool = False) -> int:
+def guarded(work: Callable[[], int], saved: object = None) -> int:
     """The exit status of `work`; prints why where that raises, and ends what it has started where it is interrupted.
 
-    `saved` is where completed measurements are, and `remote` says that some file is on another machine. What the user
-    can fix is one line. Anything else is a fault of the harness and has its traceback.
+    `saved` is where completed measurements are. What the user can fix is one line: a HarnessError, or an OSError of the
+    disk. Anything else is a fault of the harness and has its traceback.
     """
     from harness.core.cancellation import Abandoned, interruptible
-    from harness.core.errors import InputError, MeasurementError
+    from harness.core.errors import HarnessError, InputError
 
     resume = f"Completed measurements are saved in {saved}. " if saved is not None else ""
     try:
@@ -50,9 +48,8 @@ def guarded(work: Callable[[], int], saved: object = None, remote: bool = False)
             os._exit(INTERRUPTED)
         return INTERRUPTED
     except Exception as error:
-        told = isinstance(error, MeasurementError) or _is_environment(error, remote)
         again = f"{resume}Fix the problem and run the same command again{' to resume' if saved is not None else ''}."
-        if told:
+        if isinstance(error, HarnessError | OSError):
             _say(f"error: {str(error).rstrip('.') or type(error).__name__}. {again}")
         else:
             import traceback
@@ -64,11 +61,6 @@ def guarded(work: Callable[[], int], saved: object = None, remote: bool = False)
                 + ("The same command resumes there once the fault is fixed." if saved is not None else "")
             )
     return FAILED
-
-
-def _is_environment(error: Exception, remote: bool) -> bool:
-    """Whether it is about a disk, a network or another machine, whose file systems have exceptions of their own."""
-    return isinstance(error, OSError) or (remote and type(error).__module__.partition(".")[0] not in _COMPUTING)
 
 
 def _say(text: str) -> None:

@@ -73,8 +73,7 @@ def run(options: Options, dry: bool = False, quiet: bool = False) -> int:
     """One run for the terminal, or what it would do. Returns the exit status."""
     for module in ("harness.report", "harness.checks.run", "harness.cli.progress"):
         importlib.import_module(module)  # in seconds, during which a signal still ends the process at once
-    remote = not all(isinstance(one, Path | None) for one in (options.data, options.store))
-    return guarded(lambda: _run(options, dry, quiet), options.store or options.out, remote)
+    return guarded(lambda: _run(options, dry, quiet), options.store or options.out)
 
 
 def _run(options: Options, dry: bool, quiet: bool) -> int:

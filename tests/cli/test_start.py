@@ -16,7 +16,7 @@ from folders import ROOT
 from harness.cli import documents, run, stand_ins
 from harness.cli.interruption import guarded
 from harness.core import cancellation
-from harness.core.errors import InputError, MeasurementError
+from harness.core.errors import InputError, MeasurementError, StoreError
 from harness.plan.options import Options
 
 PARITY = Path(sys.executable).with_name("parity")
@@ -160,12 +160,12 @@ def fail(error: Exception) -> Callable[[], int]:
     return work
 
 
-@pytest.mark.parametrize("remote", [False, True])
-@pytest.mark.parametrize("error", [AttributeError("'NoneType' object has no attribute 'outcome'"), KeyError("x")])
-def test_a_fault_of_the_harness_is_told_as_one(
-    capsys: pytest.CaptureFixture[str], error: Exception, remote: bool
-) -> None:
-    assert guarded(fail(error), "memory://store", remote) == 2
+@pytest.mark.parametrize(
+    "error",
+    [AttributeError("'NoneType' object has no attribute 'outcome'"), KeyError("x"), OfAFileSystem("raised where?")],
+)
+def test_a_fault_of_the_harness_is_told_as_one(capsys: pytest.CaptureFixture[str], error: Exception) -> None:
+    assert guarded(fail(error), "memory://store") == 2
     told = capsys.readouterr().err
     assert told.startswith("Traceback")
     assert f"{type(error).__name__}: {error}" in told
@@ -188,23 +188,17 @@ def test_a_fault_with_a_store_at_a_url_has_its_traceback(
 
 
 @pytest.mark.parametrize(
-    ("error", "remote", "told"),
+    ("error", "told"),
     [
-        (InputError("no such table"), False, "error: no such table"),
-        (
-            MeasurementError("uv says no."),
-            False,
-            "error: uv says no. Completed measurements are saved in out. Fix the ",
-        ),
-        (OSError(28, "No space left on device"), False, "error: [Errno 28] No space left on device. Completed "),
-        (OfAFileSystem("forbidden"), True, "error: forbidden. Completed measurements are saved in out. Fix the "),
-        (OfAFileSystem(), True, "error: OfAFileSystem. Completed"),
+        (InputError("no such table"), "error: no such table"),
+        (MeasurementError("uv says no."), "error: uv says no. Completed measurements are saved in out. Fix the "),
+        (OSError(28, "No space left on device"), "error: [Errno 28] No space left on device. Completed "),
+        (StoreError("forbidden"), "error: forbidden. Completed measurements are saved in out. Fix the "),
+        (StoreError(), "error: StoreError. Completed"),
     ],
 )
-def test_what_the_user_can_fix_is_one_line(
-    capsys: pytest.CaptureFixture[str], error: Exception, remote: bool, told: str
-) -> None:
-    assert guarded(fail(error), "out", remote) == 2
+def test_what_the_user_can_fix_is_one_line(capsys: pytest.CaptureFixture[str], error: Exception, told: str) -> None:
+    assert guarded(fail(error), "out") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(told)
 

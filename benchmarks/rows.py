@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.checks.counts import statics
 from harness.cli.progress import Silent
 from harness.core.errors import MeasurementError
 from harness.execution import checkpoints, environments
@@ -50,15 +51,15 @@ def rows(
     for source in dict.fromkeys(target.source for target in planned.targets):
         mine = [target.row.model for target in planned.targets if target.source == source]
         ready = environments.prepare(planned.known[source.name], source.version)
-        statics = session.statics({ready.source: ready}, {ready.source: dict.fromkeys(mine, ())})[ready.source]
+        counted = statics.count(session, {ready.source: ready}, {ready.source: dict.fromkeys(mine, ())})[ready.source]
         for failure in session.failures:
             raise MeasurementError(f"{failure.source} {failure.model}: {failure.message}")
         for model in mine:
-            static = statics[model]
-            counted = static.multiply_adds[static.input_size][static.plain_counter]
+            static = counted[model]
+            multiply_adds = static.multiply_adds[static.input_size][static.plain_counter]
             checkpoint = checkpoints.find(
                 str(folder), source.name, static.model, model, static.checkpoint_url, None, environments.cache()
             )
             name = (source.name, source.version, model, static.model)
-            found.append(Row(*name, static.input_size, checkpoint, 2 * counted / 1e9))
+            found.append(Row(*name, static.input_size, checkpoint, 2 * multiply_adds / 1e9))
     return found

@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-pytest_plugins = ["pytester", "real_frameworks", "heartbeat", "tiers"]
+pytest_plugins = ["pytester", "real_frameworks", "heartbeat", "tiers", "workers"]
 
 # a shell that puts the tests in the background has them ignore Ctrl-C, and with them all that they start
 signal.signal(signal.SIGINT, signal.default_int_handler)

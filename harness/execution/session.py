@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from harness.adapters.base import Document
 from harness.core import codec
-from harness.core.cancellation import THREADS, side_by_side
+from harness.core.cancellation import side_by_side
 from harness.core.errors import MeasurementError
 from harness.core.model_names import resolve
-from harness.core.records import Failure, Source, Static
+from harness.core.records import Failure, Source
 from harness.execution import process
 from harness.execution.cache_keys import code_of
 from harness.execution.engine import Engine
 from harness.execution.environments import Installed
 from harness.execution.store import Store
 from harness.worker import protocol
-from harness.worker.protocol import Counts, Documents, Event, Failed, Models
-from harness.worker.tasks import Count, ListDocuments, ListModels, ModelTask, Task
-
-#: models that are named when they are about to be counted
-_NAMED = 6
-#: networks to count for which it pays to start another worker
-_WORTH_A_WORKER = 4
+from harness.worker.protocol import Event, Failed
+from harness.worker.tasks import ModelTask, Task
 
 #: what a caller knows a task by
 K = TypeVar("K")
@@ -85,6 +80,15 @@ class Session:
             if failure not in self.failures:  # one network may be run at several sizes
                 self.failures.append(failure)
 
+    @contextmanager
+    def optional(self) -> Iterator[list[Failure]]:
+        """For what nobody asked for: what fails in the block is collected here, and is no failure of the run."""
+        of_the_run, self.failures = self.failures, []
+        try:
+            yield self.failures
+        finally:
+            self.failures = of_the_run
+
     def note(self, text: str) -> None:
         """Says once what the author of an adapter has to change."""
         with self._lock:
@@ -139,77 +143,12 @@ class Session:
 
         side_by_side(one, tasks)
 
-    def statics(
-        self,
-        installed: Mapping[Source, Installed],
-        wanted: Mapping[Source, Mapping[str, Iterable[int]]],
-        traced: Collection[tuple[Source, str]] = (),
-        outline: bool = False,
-    ) -> dict[Source, dict[str, Static]]:
-        """Counts of the networks that documented names mean, at the wanted sizes (pixels) and at their own.
-
-        Of those that are `traced` the operations, too. An `outline` is counted by fewer counters and is sooner had.
-        What fails is noted and left out.
-        """
-        found: dict[Source, dict[str, Static]] = {source: {} for source in wanted}
-        missing: dict[Source, list[Count]] = {}
-        for source, models in wanted.items():
-            for documented, sizes in models.items():
-                task = Count(documented, sorted(set(sizes)), (source, documented) in traced, outline)
-                known = self.store.cached(self._asked(installed[source], task))
-                if known is None:
-                    missing.setdefault(source, []).append(task)
-                else:
-                    found[source][documented] = _static(source, codec.decode(Counts, known))
-        side_by_side(
-            lambda share: self._count(installed[share.source], share, found[share.source]),
-            self._shares(installed, missing),
-            threads=max(THREADS, os.cpu_count() or 1),
-        )
-        return found
-
-    def _shares(self, installed: Mapping[Source, Installed], missing: Mapping[Source, Sequence[Count]]) -> list[_Share]:
-        """What each worker counts, so that every processor has something to do; the first asks for names, too."""
-        processors = max(1, (os.cpu_count() or 1) // max(1, len(missing)))
-        shares = []
-        for source, tasks in missing.items():
-            names = [task.documented for task in tasks]
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            self.progress.stage(f"{source}: counting {', '.join(names[:_NAMED])}{more}")
-            # a counter runs one image through the network, layer by layer, which more threads hardly make faster
-            parts = max(1, min(processors, len(tasks) // _WORTH_A_WORKER))
-            asked: list[Task] = [] if self.offered(installed[source]) else [ListModels(), ListDocuments()]
-            for part in range(parts):
-                share = [*(asked if part == 0 else []), *tasks[part::parts]]
-                shares.append(_Share(source, share, processors // parts))
-        return shares
-
-    def _count(self, installed: Installed, share: _Share, found: dict[str, Static]) -> None:
-        """Adds the counts to `found`, by documented name, and keeps them."""
-
-        def handle(index: int, event: Event) -> None:
-            task = share.tasks[index]
-            match event:
-                case Counts():
-                    assert isinstance(task, Count)
-                    self.store.save(self._asked(installed, task), codec.plain(event))
-                    found[task.documented] = _static(share.source, event)
-                case Models():
-                    self.store.save(self._asked(installed, task), codec.plain(event))
-                case Documents():
-                    self.store.save(self._asked(installed, task), event.documents)
-                case Failed():
-                    documented = task.documented if isinstance(task, ModelTask) else None
-                    self.fail(share.source, documented, "static", event.message)
-
-        self.run(installed, share.tasks, handle, share.threads)
-
-    def _asked(self, installed: Installed, task: Task) -> dict[str, Any]:
+    def asked(self, installed: Installed, task: Task) -> dict[str, Any]:
         """The identity of what a task measures."""
         return self.identity(installed, **protocol.named(task))
 
     def offered(self, installed: Installed) -> list[str]:
-        """The names that the source's build() takes, once statics() has asked it; else none."""
+        """The names that the source's build() takes, once counts.statics has asked it; else none."""
         known = self.store.cached(self.identity(installed, "models")) or {}
         return list(known.get("offered", ()))
 
@@ -223,19 +162,6 @@ class Session:
         return str(known["aliases"].get(name, name))
 
     def documents(self, installed: Installed) -> list[Document]:
-        """What the source's own package says of its models, once statics() has asked."""
+        """What the source's own package says of its models, once counts.statics has asked."""
         known = self.store.cached(self.identity(installed, "documents")) or []
         return [codec.decode(Document, fields) for fields in known]
-
-
-@dataclass(frozen=True)
-class _Share:
-    """What one worker counts."""
-
-    source: Source
-    tasks: Sequence[Task]
-    threads: int
-
-
-def _static(source: Source, counts: Counts) -> Static:
-    return Static(source=source, **codec.plain(counts))

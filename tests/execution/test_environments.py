@@ -17,6 +17,7 @@ from fakes import Recorder
 from folders import SUPPORT
 from harness.adapters.base import Runtime
 
+from harness.checks.counts import statics
 from harness.core import cancellation
 from harness.core.errors import InputError, MeasurementError
 from harness.core.records import Source
@@ -461,7 +462,7 @@ def test_a_source_of_others_in_an_environment_of_its_own(tmp_path: Path, monkeyp
     assert [line for line in made.packages if line.startswith(("six", "pandas"))] == ["six==1.17.0"]
     assert made.python != Path(sys.executable)
     session = Session(Store(tmp_path / "store"), Recorder(), "cpu", 4)
-    static = session.statics({made.source: made}, {made.source: {"tiny": [8]}})[made.source]["tiny"]
+    static = statics.count(session, {made.source: made}, {made.source: {"tiny": [8]}})[made.source]["tiny"]
     assert static.source == Source("zoo", "1.17.0")
     assert static.multiply_adds == {8: {"plain": 9 * 64 + 48_000}}
     assert session.failures == []

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from fakes import (
 
 from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.core.files import sha256
-from harness.core.records import Run, Source, Static
+from harness.core.records import Run, Source
 from harness.dataset.image_set import ImageSet, open_images
 from harness.execution import cache_keys
 from harness.execution.checkpoints import Checkpoint
@@ -73,79 +73,6 @@ def evaluation(tmp_path: Path, model: str = "tiny", input_size: int | None = Non
 def counts(run: Run | None) -> tuple[int, int, int]:
     assert run is not None
     return run.images, run.top1_count, run.top5_count
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The kinds of tasks of every worker that was started."""
-    asked: list[list[str]] = []
-    start, do = Worker._start, Worker.do
-
-    def starting(worker: Worker) -> Any:
-        asked.append([])
-        return start(worker)
-
-    def doing(worker: Worker, task: Mapping[str, Any], handle: Any) -> str | None:
-        death = do(worker, task, handle)
-        asked[-1].append(task.kind)
-        return death
-
-    monkeypatch.setattr(Worker, "_start", starting)
-    monkeypatch.setattr(Worker, "do", doing)
-    return asked
-
-
-# --- counts of networks
-
-
-def counted(
-    one: Session, wanted: dict[str, Any], traced: Sequence[str] = (), ready: Installed | None = None
-) -> dict[str, Static]:
-    ready = ready or installed()
-    source = ready.source
-    return one.statics({source: ready}, {source: wanted}, {(source, model) for model in traced})[source]
-
-
-def test_counts_are_measured_once(tmp_path: Path, started: list[list[str]]) -> None:
-    first = session(tmp_path)
-    found = counted(first, {"tiny": [224, 8], "Twin": {8}}, ["tiny"])
-    assert started == [["models", "documents", "static", "static"]]
-    assert first.failures == []
-    assert found["tiny"].source == Source("fake", VERSION)
-    assert found["tiny"].multiply_adds == {8: {"plain": 48_576}, 224: {"plain": 499_584}}
-    assert found["tiny"].last_operators == ("Conv2d", "AdaptiveAvgPool2d", "BatchNorm2d", "Linear")
-    assert found["Twin"].model == "twin"
-    assert "tiny_wide" in first.offered(installed())
-    second = session(tmp_path)
-    assert counted(second, {"tiny": {8, 224}, "Twin": [8]}, ["tiny"]) == found
-    assert second.offered(installed()) == first.offered(installed())
-    assert len(started) == 1
-    counted(second, {"tiny": [8], "Twin": [8]}, ["tiny"])
-    assert started[1:] == [["static"]], "other sizes are another measurement"
-
-
-def test_nothing_is_known_of_a_source_that_was_not_asked(tmp_path: Path) -> None:
-    assert session(tmp_path).offered(installed()) == []
-
-
-def test_a_network_that_fails_leaves_the_others(tmp_path: Path, started: list[list[str]]) -> None:
-    first = session(tmp_path)
-    assert list(counted(first, {"boom": [8], "tiny": [8], "tinny": [8]})) == ["tiny"]
-    assert [(failure.source, failure.model, failure.stage) for failure in first.failures] == [
-        (f"fake=={VERSION}", "boom", "static"),
-        (f"fake=={VERSION}", "tinny", "static"),
-    ]
-    assert messages(first)[0] == "boom cannot be built"
-    second = session(tmp_path)
-    assert list(counted(second, {"boom": [8], "tiny": [8]})) == ["tiny"]
-    assert started[1:] == [["static"]], "what failed is tried again, and nothing else"
-
-
-def test_an_adapter_that_cannot_be_imported_fails_all_its_networks(tmp_path: Path) -> None:
-    one = session(tmp_path)
-    assert counted(one, {"tiny": [8], "twin": [8]}, ready=installed(module="no_such_adapter")) == {}
-    assert {failure.model for failure in one.failures} >= {"tiny", "twin"}
-    assert all("No module named 'no_such_adapter'" in message for message in messages(one))
 
 
 # --- evaluation

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.checks.counts import run as counting
+from harness.checks.counts import statics
 from harness.checks.photographs import photographs
 from harness.core.errors import InputError, MeasurementError
 from harness.core.findings import Finding
-from harness.core.records import Run, Source
+from harness.core.records import Row, Run, Source, WeightSource
 from harness.execution import checkpoints, environments
 from harness.execution.environments import Installed
 from harness.execution.session import Session
@@ -34,29 +35,27 @@ def run(installed: Mapping[Source, Installed], session: Session) -> tuple[Run | 
     ready = next((one for source, one in installed.items() if source.name == row.source), None)
     if ready is None:
         return None, None
-    failures = len(session.failures)
-    done = None
-    try:
-        shown = photographs(environments.cache())
-        static = session.statics({ready.source: ready}, {ready.source: {row.model: {counting.COMMON_SIZE}}})[
-            ready.source
-        ].get(row.model)
-        if static is not None:
-            checkpoint = checkpoints.find(
-                "auto",
-                row.source,
-                row.model,
-                row.model,
-                None,
-                page.weights[row.model],
-                environments.cache() / "weights",
-            )
-            evaluation = Evaluation(row.model, row.model, checkpoint, None, static.input_size)
-            [done] = evaluate(session, ready, [evaluation], shown)
-        reason = "; ".join(failure.message for failure in session.failures[failures:])
-    except (InputError, MeasurementError, OSError) as error:
-        reason = str(error)
-    del session.failures[failures:]
+    done, reason = None, ""
+    with session.optional() as failures:
+        try:
+            done = _evaluated(row, page.weights[row.model], ready, session)
+        except (InputError, MeasurementError, OSError) as error:
+            reason = str(error)
+        reason = reason or "; ".join(failure.message for failure in failures)
     if done is not None:
         return done, None
     return None, Finding("demonstration", str(ready.source), row.model, f"The demonstration did not run: {reason}")
+
+
+def _evaluated(row: Row, weights: WeightSource, ready: Installed, session: Session) -> Run | None:
+    shown = photographs(environments.cache())
+    wanted = {ready.source: {row.model: {counting.COMMON_SIZE}}}
+    static = statics.count(session, {ready.source: ready}, wanted)[ready.source].get(row.model)
+    if static is None:
+        return None
+    checkpoint = checkpoints.find(
+        "auto", ready.source.name, row.model, row.model, None, weights, environments.cache() / "weights"
+    )
+    evaluation = Evaluation(row.model, row.model, checkpoint, None, static.input_size)
+    [done] = evaluate(session, ready, [evaluation], shown)
+    return done

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from harness.checks.counts import columns, misplaced
+from harness.checks.counts import columns, misplaced, statics
 from harness.core import model_names
 from harness.core.causes import LOCATED
 from harness.core.records import Claim, Outcome, Row, Source, Static, Verdict
@@ -40,8 +40,8 @@ def build(planned: Plan, installed: Mapping[Source, Installed], session: Session
         wanted[target.source].setdefault(row.model, set()).update(sizes)
         if planned.page(row).operators or planned.page(row).head:
             traced.add((target.source, row.model))
-    statics = session.statics(installed, wanted, traced)
-    return {(t.row, t.source): statics[t.source][t.row.model] for t in targets if t.row.model in statics[t.source]}
+    counted = statics.count(session, installed, wanted, traced)
+    return {(t.row, t.source): counted[t.source][t.row.model] for t in targets if t.row.model in counted[t.source]}
 
 
 def judge(planned: Plan, built: Built, installed: Mapping[Source, Installed], session: Session) -> list[Verdict]:
@@ -75,7 +75,7 @@ def _at_other_sizes(
         static = built[miss.claim.row, miss.source]
         if sizes := _likely_sizes(miss.claim, static):
             wanted.setdefault(miss.source, {}).setdefault(static.model, set()).update(sizes)
-    outlines = _outlines(wanted, installed, session)
+    outlines = statics.count(session, installed, wanted, outline=True)
     wider = {}
     for miss in misses:
         static = built[miss.claim.row, miss.source]
@@ -106,10 +106,10 @@ def _in_the_table(judged: Sequence[Verdict], built: Built) -> dict[tuple[Row, So
     """For each open row the networks of the other rows of its source."""
     candidates: dict[tuple[Row, Source], list[Static]] = {}
     for source, rows in _open(judged).items():
-        statics = {static.model: static for (_, of), static in built.items() if of == source}
+        in_table = {static.model: static for (_, of), static in built.items() if of == source}
         for row in rows:
             own = built[row, source].model
-            candidates[row, source] = [static for model, static in statics.items() if model != own]
+            candidates[row, source] = [static for model, static in in_table.items() if model != own]
     return candidates
 
 
@@ -126,20 +126,10 @@ def _among_neighbours(
             for model in near[row, source]:
                 sizes = wanted.setdefault(source, {}).setdefault(model, {COMMON_SIZE})
                 sizes.update({row.input_size} if row.input_size else ())
-    outlines = _outlines(wanted, installed, session)
+    outlines = statics.count(session, installed, wanted, outline=True)
     candidates = {
         (row, source): [outlines[source][model] for model in models if model in outlines[source]]
         for (row, source), models in near.items()
         if source in outlines
     }
     return misplaced.attribute_to_neighbours(judged, candidates)
-
-
-def _outlines(
-    wanted: Mapping[Source, Mapping[str, Iterable[int]]], installed: Mapping[Source, Installed], session: Session
-) -> dict[Source, dict[str, Static]]:
-    """Networks that were not asked for: if one fails, that is not a failure of the run."""
-    failures = len(session.failures)
-    found = session.statics(installed, wanted, outline=True)
-    del session.failures[failures:]
-    return found

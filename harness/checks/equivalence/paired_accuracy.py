@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.weightstats import ttost_paired
 
+from harness.checks.statistics import mcnemar_p
 from harness.core.errors import MeasurementError
 from harness.core.text import plural
 
@@ -90,7 +90,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, labels: Mapping[str, int], margin:
         only_b=only_b,
         same_class=int((~flips).sum()),
         flipped=tuple(name for name, flip in zip(names, flips, strict=True) if flip),
-        mcnemar_p=float(mcnemar([[both_right, only_a], [only_b, both_wrong]], exact=True).pvalue),
+        mcnemar_p=mcnemar_p(only_a, only_b),
         difference=100 * (only_b - only_a) / len(names),
         margin=margin,
         equivalent=p < LEVEL,

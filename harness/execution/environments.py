@@ -24,7 +24,7 @@ from harness.core.errors import MeasurementError
 from harness.core.files import locked, write_whole
 from harness.core.records import Source
 from harness.execution import installer
-from harness.execution.registry import SourceSpec
+from harness.execution.registry import SourceSpec, named_packages
 
 #: the interpreter with which the pinned versions were seen working
 PYTHON = "3.11"
@@ -44,7 +44,8 @@ class Installed:
     python: Path
     packages: tuple[str, ...]  #: name==version of everything that is installed there
     python_version: str  #: of the interpreter in it
-    runtime: str = "native"  #: which it has beside the source
+    runtime: str = "native"  #: which it has besides the source
+    named: tuple[str, ...] = ()  #: names of the packages that its requirement files pin
 
     @property
     def packages_digest(self) -> str:
@@ -117,7 +118,15 @@ def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installe
                 f"the environment of {source} could not be written to {recipe.folder}: {error}. "
                 "Make room or give write permission, or set PARITY_CACHE to another folder"
             ) from error
-    return Installed(spec, source, recipe.python, tuple(line for line in packages if line), python_version, runtime)
+    return Installed(
+        spec,
+        source,
+        recipe.python,
+        tuple(line for line in packages if line),
+        python_version,
+        runtime,
+        named_packages(recipe.requirements),
+    )
 
 
 def _make(source: Source, recipe: _Recipe) -> None:

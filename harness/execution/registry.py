@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,9 +67,40 @@ class SourceSpec:
         return [self.folder, *self.folder.parents][max(0, self.module.count(".") - 1)]
 
 
-def sources() -> dict[str, SourceSpec]:
+def named_packages(requirements: str) -> tuple[str, ...]:
+    """The packages that are pinned in the text of a requirement file, in its order."""
+    lines = (line.strip() for line in requirements.splitlines())
+    return tuple(dict.fromkeys(match[1] for line in lines if (match := _REQUIREMENT.match(line))))
+
+
+class Sources(Mapping[str, SourceSpec]):
+    """Every registered source by name. Raises InputError where one that is asked for is described wrongly.
+
+    The files of the others are not read, so a package that is broken or half installed never fails another source.
+    """
+
+    def __init__(self) -> None:
+        self._points = {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
+        self._specs: dict[str, SourceSpec] = {}
+
+    def __getitem__(self, name: str) -> SourceSpec:
+        if name not in self._specs:
+            self._specs[name] = _spec(self._points[name])
+        return self._specs[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._points
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._points)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+
+def sources() -> Mapping[str, SourceSpec]:
     """Every registered source by name."""
-    return {point.name: _spec(point) for point in importlib.metadata.entry_points(group=GROUP)}
+    return Sources()
 
 
 def _spec(point: importlib.metadata.EntryPoint) -> SourceSpec:

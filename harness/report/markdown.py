@@ -22,6 +22,7 @@ from harness.checks.equivalence import preprocessing
 from harness.checks.results import Results
 from harness.core.paths import shown_file, shown_line
 from harness.core.records import METRICS, Outcome, Row, Run, Source, Verdict
+from harness.execution.environments import Installed
 from harness.plan.arguments import command_of
 from harness.plan.options import Options
 from harness.report import report_json
@@ -38,11 +39,8 @@ from harness.report.wording import (
     unmeasured,
 )
 
-#: packages whose release can change a number
-SHOWN_PACKAGES = ("torch", "torchvision", "timm", "mmcls", "mmcv", "paddlepaddle", "paddleclas", "numpy", "pillow",
-           "opencv-python", "opencv-python-headless", "thop", "fvcore", "ptflops", "torchinfo")  # fmt: skip
-
-
+#: packages that hold and decode the images of every source
+_IMAGES = ("numpy", "pillow")
 #: of swaps, the most informative first
 _STATUSES = ("control", "fits", "undecided", "refuted", "not tried")
 
@@ -87,7 +85,7 @@ def context(results: Results) -> dict[str, Any]:
         "demonstration": run_line(results.demonstration) if results.demonstration else None,
         "data": report_json.data(results),
         "sources": [
-            (source, installed.python_version, [p for p in installed.packages if p.split("==")[0] in SHOWN_PACKAGES])
+            (source, installed.python_version, _shown_packages(installed))
             for source, installed in results.installed.items()
         ],
         "command": command_of(results.options),
@@ -96,6 +94,12 @@ def context(results: Results) -> dict[str, Any]:
         "words": outcome_words,
         "safety": f"{certificate.SAFETY:g}",
     }
+
+
+def _shown_packages(installed: Installed) -> list[str]:
+    """name==version of those whose release can change a figure: what the source's requirements name, and _IMAGES."""
+    shown = {*installed.named, *_IMAGES}
+    return [package for package in installed.packages if package.partition("==")[0] in shown]
 
 
 def templates(autoescape: bool) -> Environment:

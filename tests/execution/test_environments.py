@@ -123,14 +123,16 @@ def test_a_source_without_a_pinned_requirement(
         (tmp_path / "zoo.txt").unlink()
     registered(tmp_path, monkeypatch, "zoo")
     with pytest.raises(InputError, match=message):
-        sources()
+        sources()["zoo"]
+    assert sources()["timm"].distribution == "timm", "what is wrong with one source fails no other"
 
 
 @pytest.mark.parametrize("module", ["zoo_that_is_gone", "zoo_that_is_gone.adapter"])
 def test_an_entry_point_that_names_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     registered(tmp_path, monkeypatch, module)
     with pytest.raises(InputError, match=f"source zoo: its entry point names {module}, which is no module"):
-        sources()
+        sources()["zoo"]
+    assert "zoo" in sources()
 
 
 # --- requirements
@@ -254,6 +256,14 @@ def test_an_environment_is_made_once(tmp_path: Path, fake_uv: FakeUv) -> None:
     assert fake_uv.requirements == ["zoo-models==1.0\nnumpy\n"]
     assert prepare(spec, "1.0") == made
     assert len(fake_uv.calls) == 3
+
+
+@pytest.mark.usefixtures("fake_uv")
+def test_the_packages_that_a_source_names(tmp_path: Path) -> None:
+    spec = source_at(tmp_path / "zoo", "# the source\nzoo-models==1.0\n--no-binary six\nnumpy==2.0 # why\nextra>=1\n")
+    (tmp_path / "zoo" / "openvino.txt").write_text("openvino==2026.4\n")
+    assert prepare(spec, "1.0").named == ("zoo-models", "numpy")
+    assert prepare(spec, "1.0", "openvino").named == ("zoo-models", "numpy", "openvino")
 
 
 def test_whatever_an_environment_is_made_of_makes_another(

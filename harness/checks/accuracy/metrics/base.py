@@ -32,7 +32,7 @@ class RunMetric:
 
     name: str  #: key in report.json
     title: str  #: heading of its column, without the unit
-    unit: Literal["%", "nats"]
+    unit: str  #: "%", "nats"; empty where it has none
     better: Literal["higher", "lower"]
     reader: Callable[[ImageBatch], Floats | None]  #: one value or one row of values per image; None: cannot be read
     summary: Callable[[Floats], float]  #: from the values of all images, of which there is at least one

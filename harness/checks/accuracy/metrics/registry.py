@@ -5,7 +5,8 @@ To add a metric, add one module to this package and one test of it:
 1. a function that reads one value per image, or one row of values, from an `ImageBatch` (labels, best classes, all
    logits), and returns None where it needs logits and they are None;
 2. a function that makes one figure of the values of all images;
-3. a tuple `METRICS` of `RunMetric` with name, title, unit, direction, these two functions and one sentence of wording.
+3. a tuple `METRICS` of `RunMetric` with name, title, unit (which may be empty), direction, these two functions, the
+   number of decimals that the report shows and one sentence of wording.
 
 The report (run table, report.html, `runs[].metrics` of report.json) shows whatever is registered. A metric that
 documents claim also needs a `judge` and an entry in `harness.core.records.Metric`.

@@ -1,4 +1,4 @@
-"""The photographs that stand for a data set where none is given."""
+"""The photographs that are used where no data set is given."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from harness.reference import FOLDER as REFERENCE
 
 
 def photographs(cache: Path) -> ImageSet:
-    """The photographs with their labels, brought into `cache` once and checked by their digests.
+    """The photographs with their labels, copied into `cache` once and checked by their digests.
 
-    Raises MeasurementError where they cannot be had.
+    Raises MeasurementError where they are not available.
     """
     folder = cache / "photographs"
     folder.mkdir(parents=True, exist_ok=True)

@@ -17,10 +17,10 @@ from harness.plan.plan import Plan
 def prepare(
     planned: Plan, asked: Sequence[str], session: Session
 ) -> tuple[Plan, dict[Source, Installed], list[Finding]]:
-    """The environment of every source; one that cannot be made leaves the others running.
+    """The environment of every source; the run goes on without one that cannot be made.
 
-    A release that the table names and that cannot be installed any more gives way to the one that the adapter was
-    written for, which is said. `asked` are the sources as they were asked for.
+    A release that the table names and that can no longer be installed is replaced by the one that the adapter was
+    written for, and a finding says so. `asked` are the sources as they were asked for.
     """
 
     def one(source: Source) -> Installed | MeasurementError:

@@ -1,6 +1,6 @@
-"""Interruption as one mechanism: a run is given up by its cancellation, to which everything that waits listens.
+"""Interruption as one mechanism: a run is given up by its cancellation, which everything that waits watches.
 
-The main thread does nothing but wait (`interruptible`), so that a signal never breaks into the middle of anything; the
+The main thread does nothing but wait (`interruptible`), so that a signal never interrupts other code; the
 run itself is another thread. What belongs to a run knows its cancellation as `current()`: processes are started by
 `Cancellation.start` and ended by `cancel`, several things are done at once by `side_by_side`, and whatever else waits
 calls `check` or `sleep`. Standard library alone.
@@ -17,9 +17,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-#: seconds in which what is given up is to end by itself, and then, once its processes were killed, to be gone
+#: seconds for what is given up to end by itself, and again for it to end once its processes were killed
 GRACE = 2.0
-#: seconds between two looks at something that gives no signal when it happens
+#: seconds between two checks of something that gives no signal when it happens
 LOOK = 0.05
 #: how many things are done at once by default
 THREADS = 4
@@ -29,11 +29,11 @@ R = TypeVar("R")
 
 
 class Cancelled(BaseException):
-    """The run was interrupted. It is no Exception, so that it is never taken for a failure of what is measured."""
+    """The run was interrupted. It is not an Exception, so that it is never taken for a failure of what is measured."""
 
 
 class Abandoned(KeyboardInterrupt):
-    """An interruption of something that does not end: whoever ends the process has to do so without waiting for it."""
+    """An interruption of work that does not end: the process has to be ended without waiting for it."""
 
 
 class Cancellation:
@@ -65,7 +65,7 @@ class Cancellation:
     def _signal(self, number: signal.Signals) -> None:
         with self._lock:
             for process in self._processes:
-                if process.poll() is None:  # and whatever it has started in its turn
+                if process.poll() is None:  # and the processes that it has started
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(process.pid, number)
 
@@ -98,7 +98,7 @@ class Cancellation:
         with self._lock:
             self._parts.add(part)
         try:
-            self.check()  # not before: either this sees that it was given up, or the part is told
+            self.check()  # only now: either this check sees the cancellation, or the part receives it
             yield part
         finally:
             with self._lock:
@@ -106,12 +106,12 @@ class Cancellation:
 
 
 _current: contextvars.ContextVar[Cancellation] = contextvars.ContextVar("cancellation")
-#: of what belongs to no run
+#: for code that belongs to no run
 _NEVER = Cancellation()
 
 
 def current() -> Cancellation:
-    """That of the run that the caller belongs to."""
+    """The cancellation of the run that the caller belongs to."""
     return _current.get(_NEVER)
 
 
@@ -168,7 +168,7 @@ def side_by_side(one: Callable[[T], R], items: Iterable[T], threads: int = THREA
 
         started = [_thread(work) for _ in range(min(threads, len(todo)))]
         for thread in started:
-            thread.join()  # which listens, and so ends when it is to
+            thread.join()  # it watches its cancellation, so it ends
     check()
     for error in errors:
         raise error  # the first: the others were given up because of it
@@ -185,13 +185,13 @@ def _thread(work: Callable[[], None]) -> threading.Thread:
 def interruptible(work: Callable[[], T]) -> T:
     """`work()` in a thread, while this one waits and can be interrupted at any moment.
 
-    An interruption gives up whatever the work waits for, waits until it has ended, four seconds at most, and goes on
-    as KeyboardInterrupt; as Abandoned where it has not ended even then.
+    An interruption gives up the work, waits until it has ended, four seconds at most, and goes on as
+    KeyboardInterrupt; as Abandoned where it has not ended even then.
     """
     cancellation = Cancellation()
     results: list[T] = []
     errors: list[BaseException] = []
-    # a lock alone can be waited for once more after an interruption in the middle of waiting
+    # of all things to wait for, only a lock can be waited for again after an interruption
     over = threading.Lock()
     over.acquire()
 

@@ -1,4 +1,4 @@
-"""Why a cell is judged as it is: each cause is a type with what it rests on, and one function puts causes into words.
+"""Why a cell has its verdict: each cause is a type with its evidence, and one function puts causes into words.
 
 A verdict holds its causes in the order in which they were found. Other modules decide by their types; the words are
 for people.
@@ -83,7 +83,7 @@ class SlippedPoint:
 
 @dataclass(frozen=True)
 class Exchanged:
-    """FLOPs and parameters of the row have changed places."""
+    """FLOPs and parameters of the row are exchanged."""
 
     expected: str  #: as the document would print it
 
@@ -114,7 +114,7 @@ class MayBeCopied:
 
 @dataclass(frozen=True)
 class Diagnosed:
-    """What swapping one factor of an evaluation at a time says of a contradicted accuracy."""
+    """What swapping one factor of an evaluation at a time shows about a contradicted accuracy."""
 
     outcome: str  #: of harness.checks.diagnosis.attribution.Attribution
     factors: tuple[str, ...]
@@ -138,9 +138,9 @@ Cause = (
 
 #: causes that say where a contradicted count comes from, so that no other network is searched for it
 LOCATED = (OneDigit, SlippedUnit, SlippedPoint, Exchanged, OtherNetwork, SameFigureElsewhere)
-#: causes that say of a wrong figure what it should be, however the column is counted
+#: causes that say what a wrong figure should be, under any convention of the column
 RIGHT_ELSEWHERE: tuple[type[SlippedUnit | SlippedPoint | Exchanged], ...] = (SlippedUnit, SlippedPoint, Exchanged)
-#: causes after which those that were found before are not said any more
+#: causes that replace those that were found before
 _REPLACING = (SlippedUnit, SlippedPoint, Exchanged, OtherNetwork, StaleGap)
 _ROWS_NAMED = 3
 
@@ -179,22 +179,22 @@ def _words(cause: Cause) -> str | None:
         case OneDigit(expected, convention):
             return f"it is one digit away from {expected}, which is {convention}"
         case SlippedUnit(_, documented, right_unit, wrong_unit, convention):
-            return f"the unit has slipped: it is {documented} {right_unit}, not {wrong_unit} ({convention})"
+            return f"the unit is wrong: it is {documented} {right_unit}, not {wrong_unit} ({convention})"
         case SlippedPoint(expected, unit, convention):
-            return f"the decimal point has slipped: it is {expected} {unit} ({convention})"
+            return f"the decimal point is misplaced: it is {expected} {unit} ({convention})"
         case _:
             return _place_in_words(cause)
 
 
 def _place_in_words(cause: Cause) -> str | None:
-    """The words of what lies outside of the cell itself."""
+    """The words of causes outside of the cell itself."""
     match cause:
         case Exchanged():
-            return "FLOPs and parameters of the row have changed places"
+            return "FLOPs and parameters of the row are exchanged"
         case OtherNetwork(source, model, convention):
             return f"the figure belongs to another network of {source}: {model} ({convention})"
         case SameFigureElsewhere(rows):
-            return f"the same figure stands in {', '.join(map(row_in_words, rows[:_ROWS_NAMED]))}"
+            return f"the same figure is in {', '.join(map(row_in_words, rows[:_ROWS_NAMED]))}"
         case Diagnosed(_, _, text):
             return f"{text[0].upper()}{text[1:]}"
         case StaleGap(listed, outcome, measured):
@@ -219,7 +219,7 @@ def _counted_as(cause: CountedAs) -> str:
 def _no_better_than_chance(convention: str) -> str:
     return (
         f" better than chance: it is {convention}, but too few digits are printed, or too many other rows are counted "
-        "otherwise, to tell that from a coincidence"
+        "differently, to distinguish that from a coincidence"
     )
 
 

@@ -13,7 +13,7 @@ Record = TypeVar("Record")
 
 
 class CodecError(Exception):
-    """What was read is no such record; the message names the record and the field."""
+    """What was read is not such a record; the message names the record and the field."""
 
 
 def plain(record: Any) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def plain(record: Any) -> dict[str, Any]:
     Raises TypeError for anything else.
     """
     if not dataclasses.is_dataclass(record) or isinstance(record, type):
-        raise TypeError(f"{type(record).__name__} is no record: {record!r:.80}")
+        raise TypeError(f"{type(record).__name__} is not a record: {record!r:.80}")
     return {name: getattr(record, name) for name in _fields(type(record))}
 
 

@@ -60,7 +60,7 @@ def readable(path: Path | str) -> Iterator[None]:
 def storing(path: object) -> Iterator[None]:
     """Turns what the file system of a URL raises into a StoreError; an OSError says what is wrong by itself.
 
-    Nothing but calls of that file system may be within, so that a fault of the harness is never told as one of it.
+    Only calls of that file system may be within, so that a fault of the harness is never reported as one of its errors.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What verdicts rest on, typed, and the one function that makes of it the mapping `evidence` of report.json."""
+"""The evidence of verdicts, typed, and the one function that turns it into the mapping `evidence` of report.json."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class UpstreamFigure:
     status: str  #: of harness.checks.documents.upstream.UpstreamComparison
     figure: str  #: with its unit
     document: str  #: "file:line"
-    owner: str | None = None  #: whose figure the documented one is, where it is another's
+    owner: str | None = None  #: whose figure the documented one is, where it is not the row's
     owner_document: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, their digests, and locks."""
+"""Files that are written completely or not at all, their digests, and locks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from harness.core.paths import Location
 
 
 def write_whole(path: Location, content: bytes) -> None:
-    """Writes a file that is there whole or not at all, whatever happens and whoever else writes it."""
+    """Writes a file completely or not at all, even if interrupted or written by others at the same time."""
     if not isinstance(path, Path):
         with storing(path):
-            path.write_bytes(content)  # an object is there whole or not at all
+            path.write_bytes(content)  # an object is written completely or not at all
         return
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -29,13 +29,13 @@ def write_whole(path: Location, content: bytes) -> None:
             os.fsync(file.fileno())
         beside.rename(path)
         sync_folder(path.parent)
-    except BaseException:  # a full disk above all: what was begun would keep it full
+    except BaseException:  # above all on a full disk, which a partial file would keep full
         beside.unlink(missing_ok=True)
         raise
 
 
 def sync_folder(folder: Path) -> None:
-    """What was named in it stays named there when the power goes."""
+    """The names of its files survive a power cut after this."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -51,9 +51,9 @@ def sha256(path: Path) -> str:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Only one process at a time is in here with this file, which is left behind. Raises OSError.
+    """Locks a file for one process at a time; the file is left behind. Raises OSError.
 
-    To remove it would let two processes hold locks on two files of that name.
+    Removing it would let two processes hold locks on two files of that name.
     """
     with path.open("w") as file:
         while True:

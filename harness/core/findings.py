@@ -62,7 +62,7 @@ KINDS: Mapping[str, FindingKind] = {
             FindingKind(
                 f"contradicted_{metric}",
                 _ERROR,
-                f"A documented {figure} that the measurement contradicts; of the `entries` of a report alone.",
+                f"A documented {figure} that the measurement contradicts; only in the `entries` of a report.",
             )
             for metric, figure in {
                 "flops": "FLOPs figure",
@@ -116,7 +116,7 @@ KINDS: Mapping[str, FindingKind] = {
         FindingKind(
             "may_be_copied",
             _WARNING,
-            "A figure matches only under an unusual convention, but is plainly true of another row.",
+            "A figure matches only under an unusual convention, but under the plain one in another row.",
         ),
         FindingKind(
             "no_correspondence",
@@ -127,7 +127,7 @@ KINDS: Mapping[str, FindingKind] = {
         FindingKind(
             "not_the_official_file",
             _WARNING,
-            "A checkpoint has not the checksum that the source names for its own file.",
+            "A checkpoint does not have the checksum that the source names for its own file.",
         ),
         FindingKind("operator_claim", _WARNING, "The page names operators that the network does not run."),
         FindingKind(
@@ -269,5 +269,5 @@ class Finding:
         suspects: tuple[Suspect, ...] = (),
         severity: Severity | None = None,
     ) -> Finding:
-        """A finding about a row as the document has it, whatever release of its source is asked."""
+        """A finding about a row as the document has it, for any requested release of its source."""
         return cls(kind, row.documented_source, row.model, text, evidence, suspects, row, severity_of(kind, severity))

@@ -1,4 +1,4 @@
-"""Documented model name -> the source's own name, or why it cannot be told. Standard library alone."""
+"""Documented model name -> the source's own name, or why it cannot be determined. Standard library alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def resolve(documented: str, offered: Sequence[str]) -> str:
 
     Exact first, then without regard to case and punctuation, then as the model of a configuration's name
     (`cspresnet50` for `cspresnet50_8xb32_in1k`); of several configurations the one that names nothing but how many
-    images it was trained with and on what, because the others name what they do otherwise. Where nothing is found,
+    images it was trained with and on what, because the others name what they do differently. Where nothing is found,
     the same without a suffix that names no other network (`hrnet_w18_small` for `hrnet_w18_small_v1`).
     Raises MeasurementError with the candidates for a name that several or none of the offered ones can mean.
     """
@@ -62,5 +62,5 @@ def nearest(model: str, offered: Sequence[str], count: int) -> list[str]:
 
 
 def folded(name: str) -> str:
-    """A name without regard to case and punctuation, but for what parts two numbers: 1.6 is not 16."""
+    """A name without regard to case and punctuation, except between two numbers: 1.6 is not 16."""
     return re.sub(r"[^a-z0-9.]", "", re.sub(r"(?<=\d)[^a-z0-9]+(?=\d)", ".", re.sub(r"\.(?!\d)", "", name.lower())))

@@ -1,4 +1,4 @@
-"""Kinds of operation, by whatever name a framework has for them."""
+"""Kinds of operation under the names of several frameworks."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from collections.abc import Mapping
 #: one function under two names; frameworks differ in which they run
 SAME_KIND: Mapping[str, str] = {"Mean": "AdaptiveAvgPool2d"}
 
-#: what reshapes without computing
+#: operations that only reshape
 RESHAPING = ("Flatten", "view", "reshape", "squeeze", "unsqueeze", "permute", "transpose")

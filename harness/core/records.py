@@ -1,4 +1,4 @@
-"""Every noun of the harness. All are frozen; the field comments give units.
+"""The records of the harness. All are frozen; the field comments give units.
 
 Only the standard library is imported here, because workers read these in bare environments.
 """
@@ -22,7 +22,7 @@ UNITS: Mapping[str, float] = {"": 1.0, "%": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "
 
 
 class Outcome(StrEnum):
-    """What became of a documented cell; the design of the report explains each."""
+    """The outcome of a documented cell; docs/reference/outcomes.md explains each."""
 
     REPRODUCED = "reproduced"
     EXPLAINED = "explained"
@@ -131,7 +131,7 @@ class CheckpointUsed:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What a faster runtime or precision did, and why the predictions of a run are the native network's all the same.
+    """What a faster runtime or precision did, and why the predictions of a run are still the native network's.
 
     Deviations are changes of the gap between two classes, in logits; see harness.checks.accuracy.certificate.
     """
@@ -139,12 +139,12 @@ class Certificate:
     runtime: str
     precision: str
     engine: str  #: what ran the faster network, in words
-    cross_checked: int  #: images that both ran, whatever their margins; "checked" in report.json
+    cross_checked: int  #: images that both ran, with any margin; "checked" in report.json
     deviation: float  #: the largest on these
     relative: float  #: root mean square of the difference over that of the native logits
     margin: float  #: what the deciding gaps of an image have to exceed
-    rerun: int  #: images whose do not, so that the native network decided
-    confident: int  #: images that both ran whose do; "sure" in report.json
+    rerun: int  #: images whose gaps do not, so that the native network decided
+    confident: int  #: images that both ran whose gaps do; "sure" in report.json
     differing: int  #: of these, how many the native network decides otherwise
     fallback: str | None  #: why the native network decided on every image; None where it did not have to
     top1_count: int | None  #: right by the faster network alone, none of them run again; None where it is not known
@@ -174,7 +174,7 @@ class Run:
     engine: str = ""  #: what ran the network, in words
     planned: int = 0  #: images of the set; more than were scored where a run was stopped early
     certificate: Certificate | None = None  #: None where nothing but the native network ran
-    #: name in harness.checks.accuracy.metrics.registry -> figure; what the predictions do not tell is absent
+    #: name in harness.checks.accuracy.metrics.registry -> figure; a metric that the predictions do not give is absent
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -192,7 +192,7 @@ class Divergence:
 
 @dataclass(frozen=True)
 class WiringDifference:
-    """A layer whose attributes, or what leads to it from the layers before, differ between two networks."""
+    """A layer whose attributes, or whose inputs from the layers before, differ between two networks."""
 
     layer_a: str
     layer_b: str

@@ -12,7 +12,7 @@ _NOTE = re.compile(r"(?:\s*(?:\[\^[^\]]*\]|\^[^\s^]+|[*†‡§¶`]))+$")
 
 
 def plain(text: str) -> str:
-    """The same text in the characters of a keyboard: one width, one dash, one kind of space, raised ones after ^."""
+    """The same text in the characters of a keyboard: one width, one dash, one kind of space, superscripts after ^."""
     runs = itertools.groupby(text, key=_is_raised)
     joined = "".join("^" * raised + unicodedata.normalize("NFKC", "".join(run)) for raised, run in runs)
     kept = (char for char in joined if char.isspace() or unicodedata.category(char) not in ("Cc", "Cf"))

@@ -1,6 +1,6 @@
 """Digests of code: what a stored measurement or answer depends on besides what was measured.
 
-They are of whole packages, never of files that somebody lists, so that no change of what decides is overlooked.
+They cover whole packages, never a list of files, so that no change of the deciding code is overlooked.
 """
 
 from __future__ import annotations

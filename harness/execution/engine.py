@@ -1,4 +1,4 @@
-"""Has networks run over images: what has to be run goes in, stored predictions and what became of each run come out."""
+"""Runs networks over images: takes what has to be run, stores the predictions and reports the result of each run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.worker.tasks import Evaluate, EvaluationRun, NetworkSpec
 
 #: batches after which it is decided what to do next
 BLOCK = 16
-#: a worker that dies is started again as long as it gets on; this often without
+#: a worker that dies is started again as long as it makes progress; this often without progress
 MAX_RESTARTS = 2
 
 
@@ -44,7 +44,7 @@ class Engine(Protocol):
     """Something that runs networks; a context manager for as long as it is needed."""
 
     def do(self, works: Sequence[Work], order: Sequence[ImageRef], handle: Handle) -> None:
-        """Does all of it or says of each work why not."""
+        """Does all of it, or reports for each work why not."""
         ...
 
     def __enter__(self) -> Engine: ...
@@ -91,8 +91,8 @@ def perform(
 ) -> None:
     """Has a worker do the works and stores what it predicts.
 
-    When it dies, the works are done one by one, each as long as it gets on, so that one that kills its worker takes
-    no other with it.
+    When it dies, the works are done one by one, each as long as it makes progress, so that one that kills its worker
+    does not affect the others.
     """
     runs = _Runs(works, order, handle)
     restarts = Restarts(range(len(works)))
@@ -139,7 +139,7 @@ class Restarts:
         return self._together or self._alone[:1]
 
     def finished(self) -> None:
-        """The task came to its end."""
+        """The task ended."""
         self._together, self._alone = [], [] if self._together else self._alone[1:]
         self._deaths = 0
 
@@ -150,7 +150,7 @@ class Restarts:
             given_up = [*self._together, *self._alone]
             self._together, self._alone = [], []
             return given_up
-        if self._false_starts:  # which says nothing of the networks
+        if self._false_starts:  # which says nothing about the networks
             return []
         self._deaths = 0 if got_on else self._deaths + 1
         left = [index for index in (self._together or self._alone) if index in unfinished]

@@ -1,9 +1,9 @@
-"""Requirement file -> environment of its own for each source, made by uv on first use and kept.
+"""Requirement file -> a separate environment for each source, made by uv on first use and kept.
 
 A source is found by its entry point in the group `parity.adapters`, whose value names its module; the files
-beside the module say what it runs in: `<source>.txt` (the source itself first), and where needed
-`<source>.overrides.txt`, `<source>.build-constraints.txt` and a `constraints.txt` shared by a folder. Where another
-runtime is to run its networks, `<source>.<runtime>.txt` or `<runtime>.txt` says what is needed besides.
+next to the module say what it runs in: `<source>.txt` (the source itself first), and where needed
+`<source>.overrides.txt`, `<source>.build-constraints.txt` and a `constraints.txt` shared by a folder. For another
+runtime, `<source>.<runtime>.txt` or `<runtime>.txt` says what is needed in addition.
 The module itself is never imported here, because that would import a framework.
 """
 
@@ -26,7 +26,7 @@ from harness.core.records import Source
 from harness.execution import installer
 from harness.execution.registry import SourceSpec, named_packages
 
-#: the interpreter with which the pinned versions were seen working
+#: the interpreter with which the pinned versions were tested
 PYTHON = "3.11"
 
 

@@ -1,4 +1,4 @@
-"""Runs uv: for what is installed, the user's own settings decide, never those of the folder that one works in."""
+"""Runs uv: the user's own settings decide what is installed, never those of the working directory."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _NOT_DECIDING = re.compile(
     r"|LINK_MODE|COMPILE_BYTECODE\w*|LOG_\w+|KEYRING_PROVIDER|OFFLINE|LOCK_TIMEOUT|STACK_SIZE|SSL\w*|SYSTEM_CERTS"
     r"|NATIVE_TLS|INSECURE_\w+|TOOL_\w+|INSTALL_\w+|PYTHON_(INSTALL|BIN|CACHE)_DIR|SHOW_\w+|PREVIEW\w*|CONFIG_FILE|NO_CONFIG)"
 )
-#: variables by which uv would take its settings or its project from the folder that one works in
+#: variables by which uv would take its settings or its project from the working directory
 _FOREIGN = ("VIRTUAL_ENV", "UV_WORKING_DIRECTORY", "UV_WORKING_DIR", "UV_PROJECT", "UV_ENV_FILE")
-#: variables whose values are paths, several between blanks; relative ones are relative to the folder one works in
+#: variables whose values are paths, several between blanks; relative ones are relative to the working directory
 _PATHS = ("UV_CACHE_DIR", "UV_FIND_LINKS", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_BUILD_CONSTRAINT")
 _SECRET = re.compile(r"(?<=://)[^/@\s]+@")
 
@@ -64,7 +64,7 @@ def _digest(file: Path) -> str:
 def _configuration() -> Mapping[str, str]:
     """The file of settings that uv is to read: the one that the user names, else the user's or the machine's own.
 
-    uv itself looks into the folder that it is started in and into all above that, which may be anybody's.
+    uv itself searches the folder that it is started in and all folders above, which may belong to others.
     """
     if named := os.environ.get("UV_CONFIG_FILE"):
         return {"UV_CONFIG_FILE": str(Path(named).absolute())}

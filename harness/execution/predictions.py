@@ -101,7 +101,7 @@ class Predictions:
                 parts = [part for part in (_rows(path, full_logits) for path in paths) if part is not None]
             except FileNotFoundError:  # another process has just put it into a larger file
                 continue
-            # a folder that changes is not listed at one moment: who misses a new whole file may miss its parts too
+            # listing a folder takes time: a listing that misses a new whole file may miss its parts too
             if all(path in paths for path in self._files() if path.name.startswith("whole-")):
                 break
         empty = (SCHEMA.append(FULL_LOGITS) if full_logits else SCHEMA).empty_table()
@@ -111,7 +111,7 @@ class Predictions:
         return table.filter(pa.array(~np.append(False, repeated))) if len(table) else table
 
     def network(self) -> dict[str, Any] | None:
-        """How the network that made these predictions was built; None where it never was."""
+        """How the network that made these predictions was built; None where it was never built."""
         content: dict[str, Any] | None = read_json(self.folder / "network.json")
         return content
 
@@ -137,7 +137,7 @@ class Predictions:
 
     def _write(self, table: pa.Table, name: str, replaces: Sequence[Location] = ()) -> None:
         content = pa.BufferOutputStream()
-        # hardly a value is there twice, so that dictionaries would only be in the way
+        # values are almost never repeated, so dictionaries would only cost time
         pq.write_table(table, content, write_page_checksum=True, compression="zstd", use_dictionary=False)
         write_whole(self.folder / name, content.getvalue().to_pybytes())
         with storing(self.folder):
@@ -148,7 +148,7 @@ class Predictions:
 def _rows(path: Location, full_logits: bool = False) -> pa.Table | None:
     """The rows of a Parquet file, with their full_logits where asked; None where it is damaged."""
     with storing(path):
-        content = path.read_bytes()  # what cannot be read at all is no fault of the file
+        content = path.read_bytes()  # outside of try: a file that cannot be read is not damaged
     try:
         # a third of the time that pandas takes for a small file
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
@@ -160,7 +160,7 @@ def _rows(path: Location, full_logits: bool = False) -> pa.Table | None:
         return table.append_column(FULL_LOGITS, file.read([FULL_LOGITS.name], use_threads=False)[0])
     except MemoryError:
         raise
-    except Exception as error:  # of damaged bytes its reader may say anything
+    except Exception as error:  # the reader may raise anything for damaged bytes
         set_aside(path, error)
         return None
 
@@ -180,12 +180,12 @@ def read_json(path: Location) -> Any:
 
 def set_aside(path: Location, why: Exception) -> None:
     logging.getLogger(__name__).warning(
-        "%s is damaged (%s); it is renamed to *.damaged and what was in it is measured again", path, why
+        "%s is damaged (%s); it is renamed to *.damaged and its content is measured again", path, why
     )
     with contextlib.suppress(FileNotFoundError), storing(path):  # another process was faster
         path.rename(path.with_name(f"{path.name}.damaged"))  # type: ignore[arg-type]  # the same kind as itself
 
 
 def _part(names: Iterable[str]) -> str:
-    """The file of a batch: the same however often it is done, so that it is there once."""
+    """The file of a batch: the same each time the batch is run, so that it exists once."""
     return f"part-{identity_key({'images': sorted(names)})}.parquet"

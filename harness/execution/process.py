@@ -43,8 +43,8 @@ def run(
 ) -> None:
     """Runs the tasks in order and hands every event to `handle(task index, event)`.
 
-    A worker that dies takes only the task it was at with it: that task fails with the reason and a new worker
-    goes on with the next. What it had sent before was handled already. `threads` bounds the frameworks' own
+    When a worker dies, only its present task is lost: that task fails with the reason and a new worker goes on
+    with the next. What it had sent before was handled already. `threads` bounds the frameworks' own
     threads, for workers that run side by side; `note` gets what the author of the adapter has to change.
     """
     with Worker(installed, log, device, threads, note) as worker:
@@ -52,7 +52,7 @@ def run(
             death = worker.do(task, functools.partial(handle, index))
             if death is None:
                 continue
-            useless = not (worker.was_ready or worker.was_killed)  # it would get to none of the others either
+            useless = not (worker.was_ready or worker.was_killed)  # it would not reach the others either
             for lost in range(index, len(tasks) if useless else index + 1):
                 handle(lost, Failed("WorkerDied", death))
             if useless:
@@ -95,9 +95,9 @@ class Worker:
     def do(self, task: Task, handle: Callable[[Event], None]) -> str | None:
         """Hands every event of the task to `handle`, Done or Failed last.
 
-        Returns None, or how the process died before the task came to its end; the next task starts a new one.
+        Returns None, or how the process died before the task ended; the next task starts a new one.
         """
-        line = protocol.encode(task)  # first: what cannot be sent is no fault of the worker
+        line = protocol.encode(task)  # first: a task that cannot be sent is not a fault of the worker
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -133,7 +133,7 @@ class Worker:
         with self._open_log() as stderr:
             self._path = tempfile.TemporaryDirectory(prefix="parity-path-")
             self._log_start = stderr.tell()
-            # a folder of its own: Python imports what lies in the folder that it is started in before anything else
+            # a separate folder, because Python imports from the folder that it is started in before all others
             own = Path(self._path.name) / "working"
             own.mkdir()
             self._process = self._cancellation.start(
@@ -151,7 +151,7 @@ class Worker:
         return self._process
 
     def _open_log(self) -> BinaryIO:
-        """The log, or the next to it that no worker of another run writes to: its last words are to be its own."""
+        """The log, or the next to it that no worker of another run writes to: its last line must be its own."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         number, self._written = 1, self._log
         while True:
@@ -176,7 +176,7 @@ class Worker:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
         status = process.wait()
-        process.stdout.close()  # not before: a worker whose events are not read takes its parent for dead
+        process.stdout.close()  # not before: a worker whose events are not read assumes that its parent is dead
         self.was_killed = status < 0
         self._cancellation.ended(process)
         if self._path is not None:
@@ -211,7 +211,7 @@ def _environment(installed: Installed, path: Path, threads: int | None) -> dict[
     make_path(installed.spec, path)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS") if threads}
-    # Paddle takes one thread where nothing is said, the others as many as there are
+    # by default Paddle uses one thread, the others all
     processors = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
     python = {"PYTHONPATH": str(path), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
     return {**KEEP_MEMORY, **processors, **inherited, **limits, **python}

@@ -42,7 +42,7 @@ class SourceSpec:
         return re.sub(pattern, f"{self.distribution}=={version}", text, count=1)
 
     def runtime_requirements(self, runtime: str) -> str | None:
-        """What another runtime needs besides: of the source, its folder or the harness; None if there is no file."""
+        """What another runtime needs too: from the source, its folder or the harness; None if there is no file."""
         beside = self.file(f".{runtime}.txt") or self.folder / f"{runtime}.txt"
         for path in (beside, ADAPTERS / f"{runtime}.txt"):
             if path.is_file():
@@ -109,7 +109,7 @@ def _spec(point: importlib.metadata.EntryPoint) -> SourceSpec:
     except ImportError:  # a package above the module is missing
         found = None
     if found is None or found.origin is None:
-        raise InputError(f"source {point.name}: its entry point names {point.value}, which is no module")
+        raise InputError(f"source {point.name}: its entry point names {point.value}, which is not a module")
     folder = Path(found.origin).parent
     requirement_file = folder / f"{point.name}.txt"
     try:
@@ -132,6 +132,6 @@ def parse_source(text: str, known: Mapping[str, SourceSpec]) -> tuple[str, str |
         raise InputError(f"--sources: unknown source {name!r}; {hint}known: {', '.join(sorted(known))}")
     if "==" in text and not re.fullmatch(r"\d+(\.\w+)*", version):
         raise InputError(
-            f"--sources: {text!r} is no version; expected something like {name}=={known[name].default_version}"
+            f"--sources: {text!r} is not a version; expected something like {name}=={known[name].default_version}"
         )
     return name, version or None

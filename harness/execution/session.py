@@ -24,7 +24,7 @@ from harness.worker import protocol
 from harness.worker.protocol import Event, Failed
 from harness.worker.tasks import ModelTask, Task
 
-#: what a caller knows a task by
+#: the caller's key of a task
 K = TypeVar("K")
 
 
@@ -37,7 +37,7 @@ class Cluster(Protocol):
 
 
 class Progress(Protocol):
-    """Where a run says what it is doing."""
+    """Where a run reports what it is doing."""
 
     def stage(self, text: str) -> None: ...
 
@@ -153,7 +153,7 @@ class Session:
         return list(known.get("offered", ()))
 
     def own_name(self, installed: Installed, documented: str) -> str | None:
-        """The source's own name of a model, as its worker would find it; None where it cannot be told."""
+        """The source's own name of a model, as its worker would find it; None where it cannot be determined."""
         known = self.store.cached(self.identity(installed, "models")) or {"offered": (), "aliases": {}}
         try:
             name = resolve(documented, [*known["offered"], *known["aliases"]])

@@ -1,4 +1,4 @@
-"""Measurements and predictions on disk, found by what they are measurements of.
+"""Measurements and predictions on disk, found by the identity of what was measured.
 
     format.json                      which release can read it
     static/<key>.json                counts of one network
@@ -7,11 +7,11 @@
     predictions/<key>/*.parquet      one row per image, appended batch by batch
 
 A key is a digest of its identity: source, packages, code, model, checkpoint, preprocessing size, device and the
-bytes of the images. Whatever changes one of these gets another key, so nothing is ever reused wrongly.
+bytes of the images. A change of one of these changes the key, so nothing is ever reused wrongly.
 
-Files appear whole or not at all (written beside, then renamed), so that any number of processes may use one store
-and any of them may be killed. Should a file be damaged nevertheless, it is renamed to *.damaged, which is said, and
-what was in it is measured again.
+Files appear whole or not at all (written elsewhere, then renamed), so that any number of processes may use one store
+and any of them may be killed. A file that is damaged nevertheless is renamed to *.damaged with a warning, and its
+content is measured again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from harness.core.paths import Location
 
 
-#: what a store is written in; raised where files are laid out or read otherwise
+#: format of a store; increased when files are laid out or read differently
 FORMAT = 2
 #: seconds after which a file that is still being written was left over by a process that is gone
 _LEFT_OVER = 24 * 3600.0
@@ -44,8 +44,8 @@ class Store:
     """One folder of measurements, which may be on another machine. Raises InputError where it cannot be written."""
 
     def __init__(self, root: Location, local: Path | None = None) -> None:
-        """`local` is a folder of this machine for logs and what is needed for a moment; `root` where that is one."""
-        root = root.absolute() if isinstance(root, Path) else root  # other machines are elsewhere
+        """`local` is a folder of this machine for logs and temporary files; by default `root`, if that is one."""
+        root = root.absolute() if isinstance(root, Path) else root  # other machines have other working directories
         self.root = root
         self.local = (root if local is None and isinstance(root, Path) else local or Path()).absolute()
         try:
@@ -75,7 +75,7 @@ class Store:
             used = any(True for part in ("static", "predictions") for _ in (self.root / part).glob("*"))
         if used:
             logging.getLogger(__name__).warning(
-                "%s was written by another release of the harness: what is in it is left there, and measured again",
+                "%s was written by another release of the harness: its content is left there, and is measured again",
                 self.root,
             )
         write_whole(mark, json.dumps({"format": FORMAT}).encode())
@@ -108,7 +108,7 @@ class Store:
 
 
 def _make(folder: Location) -> None:
-    # a bucket has no folders, and one whose name is misspelt is not to be made
+    # a bucket has no folders, and a misspelt one must not be made
     if isinstance(folder, Path) or not folder.drive:
         folder.mkdir(parents=True, exist_ok=True)
 

@@ -288,7 +288,7 @@ def test_a_documented_release_that_cannot_be_installed_gives_way_to_the_adapters
     ("asked", "message"),
     [
         ({"sources": ("fack",)}, "--sources: unknown source 'fack'; did you mean fake? known: fake"),
-        ({"sources": ("fake==latest",)}, "--sources: 'fake==latest' is no version"),
+        ({"sources": ("fake==latest",)}, "--sources: 'fake==latest' is not a version"),
         ({"models": ("tiny", "tiny_wilde")}, "has no model 'tiny_wilde'; did you mean tiny_wide?"),
         ({"models": ("resnet",)}, "has no model 'resnet'; expected one of other, tiny, tiny_wide"),
         ({"models": ("other",), "sources": ("fake",)}, "documents none of other from fake"),

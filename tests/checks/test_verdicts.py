@@ -161,7 +161,7 @@ def test_a_contradicted_figure_that_stands_in_another_row_is_said_to_be_a_copy()
     wrong = verdict(Outcome.CONTRADICTED, claim("9.035", of=a), cause="wrong")
     documented = [claim("9.035", of=a), claim("9.035", of=b), claim("9.036", of=c), claim("9.035", "params", of=c)]
     (found,) = name_copies([wrong], documented)
-    assert found.cause == "wrong; the same figure stands in row 2 (b of mmcls)"
+    assert found.cause == "wrong; the same figure is in row 2 (b of mmcls)"
     assert found.evidence["same_figure"] == ["row 2 (b of mmcls)"]
     short = verdict(Outcome.CONTRADICTED, claim("9.0", of=a), cause="wrong")
     assert name_copies([short], [claim("9.0", of=b)]) == [short], "two digits are equal by chance"
@@ -195,8 +195,8 @@ def test_a_figure_that_only_a_convention_explains_may_be_that_of_a_row_of_which_
     [finding] = findings([found, *rest])
     assert (finding.kind, finding.severity) == ("may_be_copied", "warning")
     assert finding.text == (
-        "The documented params of distilled, 5.72 M, are learnable parameters without x; but the same figure stands in "
-        "row 2 (plain of timm), of which it is true under the plain meaning of the column."
+        "The documented params of distilled, 5.72 M, are learnable parameters without x; but row 2 (plain of timm) "
+        "has the same figure, where it is true under the plain meaning of the column."
     )
     assert [(one.claim, one.corrected) for one in finding.suspects] == [(claims[0], "5.91")]
     # a row that is counted in the same way, or is wrong itself, says nothing
@@ -212,11 +212,11 @@ def test_exchanged_flops_and_parameters_are_named_so() -> None:
     judged = judge_static([(flops, TIMM), (params, TIMM)], {(of, TIMM): network})
     assert [one.outcome for one in judged] == [Outcome.CONTRADICTED] * 2
     found = name_exchanged(judged, {(of, TIMM): network})
-    assert {one.cause for one in found} == {"FLOPs and parameters of the row have changed places"}
+    assert {one.cause for one in found} == {"FLOPs and parameters of the row are exchanged"}
     in_their_columns = [claim("21.616", of=of), claim("9.035", "params", of=of)]
     judged = judge_static([(one, TIMM) for one in in_their_columns], {(of, TIMM): network})
     found = name_exchanged(judged, {(of, TIMM): network})
-    assert {one.cause for one in found} == {"FLOPs and parameters of the row have changed places"}
+    assert {one.cause for one in found} == {"FLOPs and parameters of the row are exchanged"}
     other = static("a", at_256=4.6e9, learnable=21_616_168)
     judged = judge_static([(flops, TIMM), (params, TIMM)], {(of, TIMM): other})
     assert name_exchanged(judged, {(of, TIMM): other}) == judged

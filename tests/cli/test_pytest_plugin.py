@@ -55,7 +55,7 @@ def test_a_wrong_figure_fails_its_own_test_alone_and_says_what_was_documented_an
 def test_a_figure_that_cannot_be_true_fails_whatever_is_measured(pytester: pytest.Pytester) -> None:
     result = run(pytester, TINY.replace("52.4", "52.401"))
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["*52.401, is no whole number of 50,000 images*"])
+    result.stdout.fnmatch_lines(["*52.401, is not a whole number of 50,000 images*"])
     upstream = pytester.path / "results.csv"
     upstream.write_text("model,top1,top5\ntiny,54.2,76.2\n")
     # a single accuracy may be of other weights

@@ -41,7 +41,7 @@ OTHER_JSON = {"belongs_to": "darknet53", "belongs_to_convention": BY_PLAIN, "cha
 SAME = causes.SameFigureElsewhere(tuple(row(i, f"net{i}") for i in (2, 3, 4, 5)))
 SAME_JSON = {"same_figure": [f"row {i} (net{i} of timm)" for i in (2, 3, 4, 5)]}
 BELONGS = f"the figure belongs to another network of timm: darknet53 ({BY_PLAIN})"
-STANDS = "the same figure stands in row 2 (net2 of timm), row 3 (net3 of timm), row 4 (net4 of timm)"
+STANDS = "the same figure is in row 2 (net2 of timm), row 3 (net3 of timm), row 4 (net4 of timm)"
 RUN = ImagesEvaluated(50_000, 39_391, 256, "ab" * 32)
 RUN_JSON = {"images": 50_000, "count": 39_391, "input_size": 256, "checkpoint_sha256": "ab" * 32}
 
@@ -106,20 +106,20 @@ RUN_JSON = {"images": 50_000, "count": 39_391, "input_size": 256, "checkpoint_sh
             MISS,
             (causes.NoConvention("y"), causes.OneDigit("9.035", BY_PLAIN)),
             "no convention reproduces it better than chance: it is y, but too few digits are printed, or too many "
-            "other rows are counted otherwise, to tell that from a coincidence; it is one digit away from 9.035, which "
-            f"is {BY_PLAIN}",
+            "other rows are counted differently, to distinguish that from a coincidence; it is one digit away from "
+            f"9.035, which is {BY_PLAIN}",
             {**MISS_JSON, "one_digit": True},
         ),
         (
             MISS,
             (causes.SlippedUnit("0.009035", "9.035", "M", "G", BY_PLAIN),),
-            f"the unit has slipped: it is 9.035 M, not G ({BY_PLAIN})",
+            f"the unit is wrong: it is 9.035 M, not G ({BY_PLAIN})",
             {**MISS_JSON, "expected": "0.009035", "slipped": True},
         ),
         (
             MISS,
             (causes.SlippedPoint("90.35", "G", BY_PLAIN), causes.Exchanged("21.6")),
-            "FLOPs and parameters of the row have changed places",
+            "FLOPs and parameters of the row are exchanged",
             {**MISS_JSON, "expected": "21.6", "slipped": True, "exchanged": True},
         ),
         (MISS, (causes.NoConvention(), OTHER), BELONGS, {**MISS_JSON, **OTHER_JSON}),

@@ -269,7 +269,7 @@ def test_several_that_fit_equally_well(tmp_path: Path, names: tuple[str, ...]) -
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file.pth").write_bytes(CONTENT)
     for path in (tmp_path / "missing", tmp_path / "file.pth"):
-        with pytest.raises(InputError, match=f"--weights {path} is no folder that can be read"):
+        with pytest.raises(InputError, match=f"--weights {path} is not a folder that can be read"):
             look(path)
 
 
@@ -342,5 +342,5 @@ def test_without_a_folder_there_are_no_others(tmp_path: Path, monkeypatch: pytes
 def test_others_are_absolute_and_their_folder_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(fill(tmp_path, "zoo/net.pth"))
     assert others("zoo", "timm", "net", "net") == [tmp_path / "zoo" / "net.pth"]
-    with pytest.raises(InputError, match="is no folder that can be read"):
+    with pytest.raises(InputError, match="is not a folder that can be read"):
         others("gone", "timm", "net", "net")

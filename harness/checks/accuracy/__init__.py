@@ -1,1 +1,1 @@
-"""Top-1 and top-5: networks are evaluated on images, and their counts held against what is documented."""
+"""Top-1 and top-5: networks are evaluated on images, and their counts compared with the documented ones."""

@@ -1,7 +1,7 @@
 """Which images a faster runtime may decide, and which the source's own network has to run again. Pure.
 
 With e the difference between the fast and the native logits of an image, the gap between any two classes changes by
-at most max(e) - min(e), whichever two they are; what shifts all classes alike changes no order. The largest such
+at most max(e) - min(e), for any two classes; a shift of all classes changes no order. The largest such
 change on images that both ran, taken SAFETY times, is the margin that an image's deciding gaps (first against
 second class, fifth against sixth) have to exceed. All others are run natively, so that the best class and the set
 of the five best are those of the native network.
@@ -18,7 +18,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
-#: images that both run before anything else, and how often how many more are checked as it goes on
+#: images that both run first; then at the start of how many batches how many more are checked
 CALIBRATION = 16
 EVERY_BATCHES, CHECKED = 64, 8
 SAFETY = 2.0
@@ -44,17 +44,17 @@ class Deviation:
 
     @property
     def broken(self) -> bool:
-        """Whether the two are different functions; a deviation that is no number is."""
+        """Whether the two are different functions; a deviation that is not a number counts."""
         return not self.relative <= TOO_DIFFERENT
 
 
 def deviation(pairs: Iterable[tuple[Floats, Floats]]) -> Deviation:
-    """Of (fast, native) logits of one image each, all classes in the same order."""
+    """From pairs of (fast, native) logits of one image each, all classes in the same order."""
     images, largest, squares, own = 0, 0.0, 0.0, 0.0
     for fast, native in pairs:
         difference = fast.astype(np.float64) - native
         images += 1
-        largest = float(np.maximum(largest, np.ptp(difference)))  # max() would lose what is no number
+        largest = float(np.maximum(largest, np.ptp(difference)))  # max() would drop NaN
         squares += float(difference.var())
         own += float(native.astype(np.float64).var())
     return Deviation(images, largest, (squares / own) ** 0.5 if own else float("inf"))

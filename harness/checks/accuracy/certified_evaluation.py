@@ -1,4 +1,4 @@
-"""Evaluates one network in a faster runtime or precision, and natively wherever that could decide otherwise."""
+"""Evaluates one network in a faster runtime or precision, and natively where its result could differ."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CertifiedEvaluation(NetworkEvaluation):
     ) -> None:
         super().__init__(session, installed, evaluation, images, order)
         self.fast = self._table(session.runtime, session.precision)
-        #: images that the native network runs next to the fast one; some alone, so they are no part of its grid
+        #: images that the native network runs next to the fast one; some run alone, so they are not in its grid
         self.cross_checked = self._table("native", "fp32", beside="a faster runtime")
         self._fallback: str | None = None  #: why the native network has to decide on every image
         self._useless = False  #: whether the fast one cannot be run or runs another function
@@ -63,12 +63,12 @@ class CertifiedEvaluation(NetworkEvaluation):
         due = [batch for batch in self._checks if batch[-1] < upto and not self.cross_checked.done[batch].all()]
         found += self._work(self.cross_checked, due, [position for batch in due for position in batch])
         if not found:
-            # each alone: what shares a batch with what must not depend on how far the run had come
+            # each alone: which images share a batch must not depend on how far the run had come
             found = self._work(self.cross_checked, [[position] for position in self._uncertain(upto)])
         return found
 
     def _calibration_work(self) -> list[TableWork]:
-        """The first images by both, as far as they are missing."""
+        """The first images by both networks, where they are missing."""
         size = self._session.batch_size
         calibration = self._checks[0]
         first = min(len(self._order), -(-len(calibration) // size) * size)
@@ -139,7 +139,7 @@ class CertifiedEvaluation(NetworkEvaluation):
         return ("native", "fp32") if self._fallback else (self._session.runtime, self._session.precision)
 
     def _decided_predictions(self) -> Predictions:
-        """The native network's wherever it was asked. Logits of all classes are not kept of a mixture of the two."""
+        """The native network's where it ran. Logits of all classes are not kept for a mixture of the two."""
         if self._fallback:
             return self.native.predictions
         margin = self._deviation(self._checks).margin

@@ -4,13 +4,13 @@ Of N images an unknown K are classified right; after n of them, drawn without re
 prior on K, written BB(N, a, b), the posterior of K - k is BB(N - n, a + k, b + n - k), and the counts K with
 prior(K) / posterior(K) < 1 / alpha hold the true one after every image at once, with a chance of at least 1 - alpha:
 the ratio at the truth is a nonnegative martingale that starts at 1 (Waudby-Smith & Ramdas, "Confidence sequences for
-sampling without replacement", NeurIPS 2020), and so seldom ever reaches 1 / alpha (Ville 1939). It may therefore be
-looked at as often as one likes, and the run stopped at any time for any reason.
+sampling without replacement", NeurIPS 2020), and so rarely reaches 1 / alpha (Ville 1939). It may therefore be
+checked at any time, and the run stopped at any time for any reason.
 
 All of it rests on the order. Every order of the images must be as likely as any other and fixed before the first
-result: folder by folder, the claim of a network that is poor at the first classes is refuted for nothing, and another
-shuffle after an unwelcome verdict is one more chance to be wrong. N are the images that count in the end; whoever
-leaves out those that cannot be decoded has to leave them out of N.
+result: folder by folder, a true claim of a network that is poor at the first classes would be refuted, and shuffling
+again after an unwelcome verdict is one more chance to be wrong. N are the images that count in the end: those that
+cannot be decoded are not in N.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from harness.core.text import plural
 
 #: Greatest chance that a true claim is ever refuted, or a false one ever held true, before all images were seen.
 #:
-#: Per claim, not corrected for how many there are. What is said of a cell must not depend on which other cells were
-#: asked for with it, and the sentence gives the chance for the one claim that it is about. In return, of a row with
+#: Per claim, not corrected for how many there are. The verdict on a cell must not depend on which other cells
+#: were requested with it, and its text gives the chance for that one claim. In return, of a row with
 #: two true claims up to 0.02 are expected to be refuted, of a table with seven such rows up to 0.14, and the chance
 #: that any is cannot be more than that; that the claims share images and a shuffle changes neither. In 4,000 simulated
-#: runs over 50,000 images, looked at every 250, 0.5 to 0.7 % of true claims were refuted. Whoever cannot bear that
-#: divides ALPHA by the number of claims, which for 14 takes a third more images to refute a gap of 1 point, or sees
+#: runs over 50,000 images, looked at every 250, 0.5 to 0.7 % of true claims were refuted. To avoid that,
+#: divide ALPHA by the number of claims, which for 14 takes a third more images to refute a gap of 1 point, or evaluate
 #: all images.
 ALPHA = 0.01
 #: Images that the prior weighs as much as, in addition to the uniform one: BB(N, 1 + 256 p, 1 + 256 (1 - p)), most
 #: likely at the documented share p, with a standard deviation of 2.5 points at 80 %. Any prior that is fixed before
-#: the first image is valid, regardless of the truth; it only sets what is found soon. A network that does not reproduce
-#: a claim is seldom far from it, and the uniform prior pays for every share that is not expected. Medians of 400
+#: the first image is valid, regardless of the truth; it only sets what is found early. A network that misses
+#: a claim is rarely far from it, and the uniform prior spends weight on shares that are not expected. Medians of 400
 #: simulated runs with a claim of 80 % of 50,000 images, looked at every 100, with the uniform prior in brackets: 1
 #: point less is refuted after 14,000 images (18,400), 2 after 4,400 (5,900), 5 after 900 (1,000), 20 after 200 (100).
 #: With 1,024 in place of 256, 1 point takes 13,500 and 5 points 1,200.
@@ -102,7 +102,7 @@ def confidence_set(population: int, seen: int, right: int, prior: tuple[float, f
 def log_ratio(
     counts: npt.ArrayLike, population: int, seen: npt.ArrayLike, right: npt.ArrayLike, prior: tuple[float, float]
 ) -> npt.NDArray[np.float64]:
-    """log of prior / posterior at `counts`, each from 0 to `population`; infinite at those that cannot be any more.
+    """log of prior / posterior at `counts`, each from 0 to `population`; infinite at those that are no longer possible.
 
     What the two beta-binomials have in common is cancelled, which leaves, with B the beta function,
     C(N, K) / C(N - n, K - k) * B(a + k, b + n - k) / B(a, b).

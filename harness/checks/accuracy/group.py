@@ -19,7 +19,7 @@ from harness.worker.protocol import RunEvent
 
 __all__ = ["Enough", "Evaluation", "EvaluationGroup", "evaluate"]
 
-#: batches that tell how fast a network is: the first of them, which is slower, and another
+#: batches that are timed for each network: the first one, which is slower, and another
 _TIMED = 2
 
 #: evaluation, images seen, of these right among the first and among the best five -> whether that is enough
@@ -83,8 +83,8 @@ class EvaluationGroup:
     def evaluate(self, enough: Enough | None = None) -> list[Run | None]:
         """Runs the networks over the images that are not on disk yet; None where one failed, which is noted.
 
-        Images are taken in shuffled order, so that whatever is there when a run is interrupted, or when `enough` says
-        so, is a sample of the whole.
+        Images are taken in shuffled order, so that what is done when a run is interrupted, or when `enough` ends
+        it, is a random sample.
         """
         stride = _stride(self._session, enough is not None) * self._session.batch_size
         upto = 0
@@ -96,7 +96,7 @@ class EvaluationGroup:
         return [one.result() for one in self.networks]
 
     def run_until(self, upto: int) -> None:
-        """Runs whatever is missing of the predictions of the running networks for the first `upto` images."""
+        """Runs the missing predictions of the running networks for the first `upto` images."""
         while works := [(one, table, work) for one in self.running for table, work in one.missing_work(upto)]:
             if self._engine is None:
                 for one in self.running:
@@ -116,7 +116,7 @@ def _dispatch(handlers: Sequence[Callable[[RunEvent], None]], index: int, event:
 
 
 def _stride(session: Session, may_stop: bool) -> int:
-    """Batches after which it is decided what to do next: on a cluster so many that all of it has something to do."""
+    """Batches after which it is decided what to do next: on a cluster, enough to keep all of it busy."""
     if session.cluster is None:
         return BLOCK
     return BLOCK * session.cluster.slots if may_stop else sys.maxsize

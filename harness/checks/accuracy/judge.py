@@ -20,13 +20,13 @@ NOISE_OF = 50_000
 
 
 def plain_run(size: int | None, runs: Sequence[Run]) -> Run:
-    """The run that an accuracy at a size (pixels) means; the first where there is none at it, or no size is said."""
+    """The run at the size (pixels) of an accuracy; the first one where there is none, or no size is given."""
     return next((run for run in runs if size in (None, run.input_size)), runs[0])
 
 
 def allowed_counts(claim: Claim, images: int) -> tuple[float, float]:
     """Least and greatest number of right images out of `images` that agrees with a documented percentage."""
-    # exactly: a count at the edge is decided by the digits that are printed, not by how a float rounds
+    # exact: a count at the edge is decided by the printed digits, not by how a float rounds
     value, step = (Fraction(number).limit_denominator(10**9) for number in (claim.value, claim.step))
     documented = value / 100 * images
     allowed = step / 200 * images + Fraction(NOISE_IMAGES * images, NOISE_OF)
@@ -43,7 +43,7 @@ def accuracy(run: Run, metric: str) -> float | None:
 
 
 def decided(claim: Claim, population: int, images: int, right: int) -> bool:
-    """Whether the first `images` of `population`, in shuffled order, tell that the claim holds or fails."""
+    """Whether the first `images` of `population`, in shuffled order, show that the claim holds or fails."""
     if not images:
         return False
     return confidence.judge(allowed_counts(claim, population), population, images, right).decision is not None
@@ -51,7 +51,7 @@ def decided(claim: Claim, population: int, images: int, right: int) -> bool:
 
 @dataclass(frozen=True)
 class _Standing:
-    """How a run stands to a claim."""
+    """How a run compares with a claim."""
 
     decision: Literal["holds", "refuted"] | None
     text: str
@@ -82,7 +82,7 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
     column says, else the row's input size.
 
     `population` is how many images the document is about, all of which or the first of which in shuffled order were
-    run; None where it is about other images, which `identity` says more of.
+    run; None where it is about other images, which `identity` describes.
     """
     size = claim.counted_at or claim.row.input_size
     run = plain_run(size, runs)

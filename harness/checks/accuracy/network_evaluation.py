@@ -1,4 +1,4 @@
-"""Evaluates one network as its source runs it: which batches are missing, and what the predictions come to."""
+"""Evaluates one network as its source runs it: which batches are missing, and what the predictions give."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class NetworkEvaluation:
     # -- what it answers -------------------------------------------------------------------------
 
     def handle(self, table: PredictionTable, event: RunEvent) -> None:
-        """Takes note of an event of work that missing_work() gave for this table."""
+        """Records an event of work that missing_work() gave for this table."""
         if isinstance(event, Predicted):
             added = table.add(event.rows, event.undecodable)
             self._seconds += event.seconds
@@ -142,7 +142,7 @@ class NetworkEvaluation:
         self.failed = message
 
     def report(self, added: int, seconds: float) -> None:
-        """Tells how far it is, and that `added` images took that long."""
+        """Reports progress: how far it is, and how long `added` images took."""
         done = int(self.main.done.sum())
         self._session.progress.images(self.label, done, len(self._order), added, seconds)
 
@@ -160,7 +160,7 @@ class NetworkEvaluation:
     def _tables(self) -> tuple[PredictionTable, ...]:
         return (self.native,)
 
-    # -- what comes of it ------------------------------------------------------------------------
+    # -- results ---------------------------------------------------------------------------------
 
     def decided(self, of: Callable[[PredictionTable], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """One value per image, from the network that decides on it."""
@@ -231,7 +231,7 @@ class NetworkEvaluation:
         return None
 
     def _decided_predictions(self) -> Predictions:
-        """Where the predictions are that count."""
+        """Where the predictions are that are counted."""
         return self.main.predictions
 
     def _scored_labels(self) -> dict[str, int]:

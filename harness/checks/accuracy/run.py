@@ -19,7 +19,7 @@ from harness.plan.options import Options
 from harness.plan.page import Page
 from harness.plan.plan import Plan
 
-#: batches of images for which it pays to start every source once more, to tell how long it will take
+#: batches of images from which a duration is estimated first, which starts every source once more
 _WORTH_TIMING = 20
 
 
@@ -45,7 +45,7 @@ def evaluate_rows(
             done = part.evaluate(_enough(planned, options, images, asked[source]))
         return {network.evaluation: run for network, run in zip(part.networks, done, strict=True)}
 
-    # on one machine sources would only take the processors from each other
+    # on one machine sources would only compete for the processors
     at_once = len(asked) if session.cluster else 1
     done = dict(zip(asked, side_by_side(evaluated, asked, at_once), strict=True))
     runs: dict[tuple[Row, Source], list[Run]] = {}
@@ -58,7 +58,7 @@ def evaluate_rows(
 
 
 def _announce(parts: Mapping[Source, EvaluationGroup], options: Options, images: ImageSet, session: Session) -> None:
-    """Tells progress what is going to be evaluated, after timing every network where that pays."""
+    """Reports what is going to be evaluated, after timing every network where that is worth it."""
     networks = sum(len(part.networks) for part in parts.values())
     what = f"{networks} network{'s' * (networks != 1)} of {', '.join(map(str, parts))}"
     # where a row may stop early its duration is unknown
@@ -73,7 +73,7 @@ def _announce(parts: Mapping[Source, EvaluationGroup], options: Options, images:
 
 
 def population(page: Page, options: Options, images: ImageSet | None) -> int | None:
-    """Of how many images the accuracies that can be judged are; None where the document is about other images."""
+    """The number of images of the accuracies that can be judged; None where the document is about other images."""
     if images is None:
         return None
     if page.is_about(images):
@@ -82,7 +82,7 @@ def population(page: Page, options: Options, images: ImageSet | None) -> int | N
 
 
 def _enough(planned: Plan, options: Options, images: ImageSet, rows: Sequence[tuple[Row, Evaluation]]) -> Enough | None:
-    """Tells when all accuracies of a row are decided; None where all images are to be seen."""
+    """A function that says when all accuracies of a row are decided; None where all images are evaluated."""
     if not options.stop_early:
         return None
     claims: dict[Evaluation, list[tuple[Claim, int]]] = {}
@@ -111,7 +111,7 @@ def unofficial_checkpoints(runs: Mapping[tuple[Row, Source], list[Run]], built: 
             if prefix and not used.stand_in and not used.sha256.startswith(prefix):
                 text = (
                     f"{row.model} of {source} was evaluated with {Path(used.file).name} ({used.sha256[:16]}), which is "
-                    f"not the file that the source publishes: its SHA-256 begins with {prefix}."
+                    f"not the file that the source publishes, whose SHA-256 begins with {prefix}."
                 )
                 found[source, used.sha256] = Finding("not_the_official_file", str(source), row.model, text)
     return list(found.values())

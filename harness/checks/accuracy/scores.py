@@ -1,4 +1,4 @@
-"""What a run keeps in memory of every image while it goes on: a few bytes each, whatever the store holds."""
+"""What a run keeps in memory for every image: a few bytes each, however much the store holds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PredictionTable:
         self.stored_before = int(self.done.sum())
 
     def add(self, rows: Sequence[Row], undecodable: Sequence[tuple[str, str]]) -> int:
-        """Takes note of predictions that were stored; returns the number of images that are new."""
+        """Records predictions that were stored; returns the number of images that are new."""
         before = int(self.done.sum())
         for image, classes, logits in rows:
             position = self._positions.get(image)

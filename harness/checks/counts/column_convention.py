@@ -11,8 +11,8 @@ from harness.checks.counts.conventions import Convention, FlopsConvention, flops
 from harness.checks.counts.matching import CHANCE_ACCEPTED, Measured, agrees, chance_of, figure, paddings, printed
 from harness.checks.counts.search import Explanation, best_convention, constant_ratio
 
-#: A source is counted one way; where several of its rows agree on how, fewer rows that would need another
-#: convention have to match it this much better than chance.
+#: A source uses one convention. Where several of its rows agree on it, another convention for fewer rows has to match
+#: this much better than chance.
 CHANCE_ACCEPTED_AGAINST_COLUMN = 1e-4
 #: A convention is a table's own if it gives at least so many figures of a source, and this share of those that hold.
 COMMON_ROWS, COMMON_SHARE = 3, 2 / 3
@@ -67,7 +67,7 @@ class ColumnConvention:
     def other_factor(self) -> None:
         """Multiply-adds counted as two operations instead of one or the reverse, where no row is explained yet.
 
-        That is the first thing to ask, so it needs no search and no correction for one.
+        This is tried first, so it is not a search and needs no correction for one.
         """
         if not isinstance(self.plain, FlopsConvention) or len(self.open_rows) < len(self.group):
             return
@@ -98,7 +98,7 @@ class ColumnConvention:
         self.open_rows = [i for i in self.open_rows if i not in match.rows]
 
     def _agreed(self) -> int:
-        """The most rows that are known to be counted in one way."""
+        """The largest number of rows that are known to be counted in one way."""
         conventions = [match.convention for match in self.explained.values()]
         plain_rows = len(self.group) - len(self.explained) - len(self.open_rows)
         return max([plain_rows, *(conventions.count(convention) for convention in conventions)])
@@ -141,7 +141,7 @@ class ColumnConvention:
         return rows if rows >= max(COMMON_ROWS, COMMON_SHARE * (len(self.group) - len(self.open_rows))) else 0
 
     def likeliest(self, row: int) -> Convention:
-        """How a wrong figure was probably counted: by the convention of several rows that is nearest, else as usual."""
+        """How a wrong figure was probably counted: by the nearest convention of several rows, else as usual."""
         item = self.group[row]
         common = [convention for convention in self.used if self.rows_counted_by(convention) >= 2]
         values = {c: value for c in (self.usual, *common) if (value := figure(c, item)) is not None}

@@ -12,9 +12,9 @@ from harness.core.causes import Cause, Expected, NoConvention, OneDigit, Slipped
 from harness.core.evidence import NoMatch, PrintedValue
 from harness.core.records import UNITS, Outcome
 
-#: powers of ten by which a unit or a decimal point slips
+#: powers of ten by which a unit or a decimal point is wrong
 _POWERS = (-3, 3, -6, 6, -1, 1, -2, 2)
-#: A slip is named as the cause of a wrong figure, which excuses nothing, if it would be seen by chance this often.
+#: A wrong unit or decimal point is named as the cause if it matches by chance at most this often.
 _CHANCE_NAMED = 0.05
 _PRINTED_UNITS = ("K", "M", "G", "T")
 

@@ -33,7 +33,7 @@ class Convention(Protocol):
 
     @property
     def padding(self) -> int:
-        """How many of the last digits are printed as 0 whatever they are: the figure was rounded before them."""
+        """How many of the last digits are always printed as 0, because the figure was rounded before them."""
         ...
 
     @property
@@ -200,7 +200,7 @@ def ratio_text(ratio: Fraction) -> str:
 
 def simplest_fraction(low: float | Fraction, high: float | Fraction) -> Fraction:
     """The fraction of smallest denominator in [low, high], 0 < low <= high (Stern-Brocot descent)."""
-    # exactly, or bounds that touch would never be told apart from their own rounding
+    # exact, because rounding would hide whether two bounds touch
     low, high = Fraction(low), Fraction(high)
     whole = math.ceil(low)
     if whole <= high:
@@ -211,6 +211,6 @@ def simplest_fraction(low: float | Fraction, high: float | Fraction) -> Fraction
 
 @cache
 def simple_fractions() -> frozenset[Fraction]:
-    """The simple fractions within a factor of four of one, but for one itself."""
+    """The simple fractions within a factor of four of one, except one itself."""
     pairs = itertools.product(range(1, SIMPLE + 1), repeat=2)
     return frozenset(Fraction(p, q) for p, q in pairs if 0.25 <= p / q <= 4 and p != q)

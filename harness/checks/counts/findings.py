@@ -53,11 +53,11 @@ def _counts_otherwise(verdict: Verdict, other_rows: OtherRows) -> Finding:
 
 
 def _may_be_copied(verdict: Verdict, row: Row, measured: float) -> Finding:
-    """A figure that another row has as well, of which it is plainly true."""
+    """A figure that another row has too, for which it is true under the plain meaning."""
     claim = verdict.claim
     text = (
         f"The documented {claim.metric} of {claim.row.model}, {claim.text} {claim.unit}, are {verdict.convention}; but "
-        f"the same figure stands in {row_in_words(row)}, of which it is true under the plain meaning of the column."
+        f"{row_in_words(row)} has the same figure, where it is true under the plain meaning of the column."
     )
     return Finding(
         "may_be_copied",
@@ -110,8 +110,8 @@ def _overlooks(source: Source, file: str, convention: str, cells: Sequence[tuple
     span = f"{shares[0]:.1f}" if len(shares) == 1 else f"{shares[0]:.1f} to {shares[-1]:.1f}"
     text = (
         f"The documented FLOPs of {models} are {convention}. That counter does not know all layers of the network: it "
-        f"finds {span} % of the multiply-adds of its convolutions and matrix products, so that the figure does not "
-        "tell what the network costs."
+        f"finds {span} % of the multiply-adds of its convolutions and matrix products, so the figure does not "
+        "show what the network costs."
     )
     evidence = {**line_entry(file, cells[0][0].claim.row.line), "share_seen": shares[0] / 100}
     return Finding("counter_overlooks", str(source), models, text, evidence)

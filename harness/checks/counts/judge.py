@@ -22,7 +22,7 @@ from harness.core.records import Outcome, Static
 #: A counter that finds less than this share of the convolutions' and matrix products' multiply-adds does not know
 #: some of the network's layers.
 LEAST_SEEN = 2 / 3
-#: layer types of which all combinations can be tried in no time
+#: number of layer types up to which all combinations are tried, which is fast
 _LAYER_TYPES = 12
 
 
@@ -35,8 +35,8 @@ def judge(
 
     `known_conventions` are the texts of conventions by which other tables of the source are known to be counted, so
     that they need no search. `convention_of_other_tables` is the one by which nearly all figures there are counted.
-    Where the rows of this table do not agree on another it is what the column means, so that a figure of few digits
-    holds by it as it would by the plain meaning.
+    Where the rows of this table do not agree on another, it is the meaning of the column, so that a figure of few
+    digits matches under it as it would under the plain meaning.
     """
     if not group:
         return []
@@ -111,7 +111,7 @@ def _left_out(plain: Convention, convention: Convention, item: Measured) -> Left
 
 
 def _with_other_rows(judged: Judgement, column: ColumnConvention, item: Measured, own: Convention) -> Judgement:
-    """Adds what the figure would be by the convention of the other rows, where this one alone is counted otherwise."""
+    """Adds what the figure would be by the convention of the other rows, where only this one is counted differently."""
     usual = column.usual
     if column.rows_counted_by(own) >= COMMON_ROWS or not column.rows_as_usual or agrees(usual, item):
         return judged
@@ -137,5 +137,5 @@ def left_out_types(static: Static, difference: int) -> list[str]:
 
 def _uncounted(item: Measured) -> Judgement:
     why = "; ".join(f"{counter}: {error}" for counter, error in item.static.failed_counters.items())
-    cause = f"no counter could count {item.static.model} at {item.size} pixels ({why or 'none says why'})"
+    cause = f"no counter could count {item.static.model} at {item.size} pixels ({why or 'no reason given'})"
     return Judgement(Outcome.ERROR, None, None, (Stated(cause),))

@@ -16,9 +16,9 @@ from harness.core.records import Claim, Outcome, Static
 
 #: An explanation is accepted if a wrong figure would match it with at most this probability.
 CHANCE_ACCEPTED = 0.01
-#: Points in percent, of one image of 50,000: accuracies are no finer, however many digits are printed.
+#: Percentage points of one image in 50,000: accuracies are not finer, however many digits are printed.
 ONE_IMAGE = 0.002
-#: Last digits are taken for padding if figures would end in as many zeros with at most this probability.
+#: Last digits are taken for padding if that many zeros occur by chance with at most this probability.
 CHANCE_PADDED = 1e-3
 
 
@@ -84,17 +84,17 @@ def chance_of(tried: int, among: int, items: Sequence[Measured], padding: int = 
     """Probability that wrong figures would all match one of the tries.
 
     A wrong figure is taken to be anywhere within its own magnitude, so that it hits a given printed value with
-    probability step / value, digits that are padded being none; choosing which of the rows match counts as further
+    probability step / value, not counting padded digits; choosing which of the rows match counts as further
     tries (Bonferroni).
     """
-    # two rows of one network say the same once
+    # two rows of one network count as one
     claims = {(item.claim.text, item.claim.unit): item.claim for item in items if item.claim.value}
     hits = math.prod(10.0**padding * claim.step / claim.value for claim in claims.values())
     return min(1.0, tried * math.comb(among, len(items)) * hits)
 
 
 def paddings(claims: Sequence[Claim]) -> list[int]:
-    """How many last digits are 0 in more of the figures than chance would have it."""
+    """How many last digits are 0 in more of the figures than expected by chance."""
     found = []
     for padding in (1, 2):
         padded = [claim for claim in claims if claim.decimals >= padding and claim.text.endswith("0" * padding)]

@@ -1,5 +1,7 @@
-"""How a contradicted count may have come about: it stands in another row, in the row's other column, or is another
-network's. Pure functions on verdicts; no outcome is changed here."""
+"""Where a contradicted count may come from: another row, the row's other column, or another network.
+
+Pure functions on verdicts; no outcome is changed here.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,14 @@ from harness.checks.counts.matching import CHANCE_ACCEPTED, Measured, agrees, tr
 from harness.core.causes import Cause, Exchanged, MayBeCopied, OtherNetwork, SameFigureElsewhere
 from harness.core.records import UNITS, Claim, Outcome, Row, Source, Static, Verdict
 
-#: A figure of fewer digits stands in two rows by chance too often to say so.
+#: A figure of fewer digits is in two rows by chance too often to be reported.
 TELLING_DIGITS = 3
 
 
 def name_copies(verdicts: Sequence[Verdict], documented: Iterable[Claim]) -> list[Verdict]:
-    """Says of contradicted counts in which other rows of the table the same figure stands, if it has enough digits.
+    """Adds to contradicted counts the other rows of the table with the same figure, if it has enough digits.
 
-    Of those that only another convention explains too, where the figure is plainly true of one of these rows.
+    Also to counts that only another convention explains, where one of these rows has it under the plain meaning.
     """
     standing: dict[tuple[Any, ...], list[Row]] = {}
     plainly = {(v.claim.row, v.claim.metric) for v in verdicts if v.outcome is Outcome.REPRODUCED}
@@ -49,7 +51,7 @@ def _with_cause(verdict: Verdict, cause: Cause) -> Verdict:
 
 
 def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Source], Static]) -> list[Verdict]:
-    """Says of contradicted FLOPs and parameters of a row that each is the other, where it is."""
+    """Marks contradicted FLOPs and parameters of a row that are exchanged."""
     misses: dict[tuple[Row, Source], dict[str, Claim]] = {}
     for verdict in verdicts:
         if _is_static_miss(verdict):
@@ -111,8 +113,8 @@ def _is_static_miss(verdict: Verdict) -> bool:
 def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[Static, dict[str, str], float] | None:
     """The network of the same source whose figures a row prints, with the conventions, and the chance of error.
 
-    `claims` are the contradicted static claims of one row; candidates come likeliest first, and each one that
-    is tried makes a match by chance likelier. None where no candidate explains all of them better than chance.
+    `claims` are the contradicted static claims of one row; candidates are in order of likelihood, and each one that
+    is tried makes a match by chance more likely. None where no candidate explains all of them better than chance.
     """
     best: tuple[Static, dict[str, str], float] | None = None
     for tried, static in enumerate(candidates, 1):

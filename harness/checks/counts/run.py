@@ -17,7 +17,7 @@ from harness.plan.plan import Plan
 COMMON_SIZE = 224
 #: other resolutions of published ImageNet networks, tried where nothing else gives a figure
 OTHER_SIZES = (128, 160, 192, 240, 256, 260, 280, 288, 299, 300, 320, 331, 352, 380, 384, 416, 448, 456, 512, 528, 600)
-#: share by which the FLOPs of a network may differ from what its area says: padding, strides, attention
+#: share by which the FLOPs of a network may differ from proportion to the area: padding, strides, attention
 NOT_BY_AREA = 0.04
 #: networks of the same source that a contradicted row is compared with, the most similar names
 NEIGHBOURS = 4
@@ -45,7 +45,7 @@ def build(planned: Plan, installed: Mapping[Source, Installed], session: Session
 
 
 def judge(planned: Plan, built: Built, installed: Mapping[Source, Installed], session: Session) -> list[Verdict]:
-    """Verdicts on FLOPs and parameters; where one is contradicted, whatever else of the source has the figure."""
+    """Verdicts on FLOPs and parameters; for contradicted ones, also what else in the source has the figure."""
     static = [(claim, source) for claim, source in planned.claims() if claim.metric in ("flops", "params")]
     judged = columns.judge_static(static, built)
     judged = _at_other_sizes(judged, built, installed, session)
@@ -86,7 +86,7 @@ def _at_other_sizes(
             )
     if not wider:
         return judged
-    # beside the other rows, which tell how the column is counted
+    # together with the other rows, which show how the column is counted
     again = columns.judge_static([(v.claim, v.source) for v in judged if v.claim.metric == "flops"], {**built, **wider})
     missed = {(miss.claim, miss.source) for miss in misses if (miss.claim.row, miss.source) in wider}
     found = {(v.claim, v.source): v for v in again if (v.claim, v.source) in missed}

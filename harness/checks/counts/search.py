@@ -131,5 +131,5 @@ def _common(intervals: Mapping[int, tuple[float, float]]) -> list[tuple[list[int
 
 
 def _distinct(intervals: Sequence[tuple[float, float]]) -> list[int]:
-    """Where each interval stands first: two rows of one network say the same once."""
+    """The first position of each interval: two rows of one network count as one."""
     return [i for i, interval in enumerate(intervals) if interval not in intervals[:i]]

@@ -44,9 +44,9 @@ def explain(
     checkpoints: Sequence[Path],
     bench: VariantRunner,
 ) -> Attribution:
-    """Why a run misses what is documented; where it does not, which swaps would not have been noticed either.
+    """Why a run misses the documented figures; where it does not, which swaps would have given them too.
 
-    Without a target, what would do better. `checkpoints` are other files that hold weights of the model.
+    Without a target, which swaps do better. `checkpoints` are other files that hold weights of the model.
     """
     labels = {ref.name: ref.label for ref in bench.images.images}
     base = Predictions(parse_location(run.predictions)).read()
@@ -82,7 +82,7 @@ def explain(
 
 @dataclass
 class _Tried:
-    """What became of the swaps so far."""
+    """The results of the swaps so far."""
 
     tables: dict[_Name, pd.DataFrame] = field(default_factory=dict)  #: judge.scored() with each swap
     refused: dict[_Name, str] = field(default_factory=dict)  #: why a swap cannot be run
@@ -112,7 +112,7 @@ def _try(
             if name[0] != factors.CONTROL and name not in found.refused
         }
         judged = judge.judge(target, own, tables, len(stages)) if target else judge.improvements(own, tables)
-        # what is refuted was not run on more images, and stays so
+        # refuted swaps were not run on more images and stay refuted
         gone = {name: swap for name, swap in found.swaps.items() if swap.status == "refuted"}
         found.swaps = {(swap.factor, swap.text): gone.get((swap.factor, swap.text), swap) for swap in judged}
         left = [v for v in left if v.name in found.swaps and found.swaps[v.name].status != "refuted"]
@@ -143,7 +143,7 @@ def _variants(run: Run, row: Row, known: Identified, page: Page, checkpoints: Se
     for path in checkpoints:
         if str(path) != run.checkpoint.file:
             text = path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
-            # the digest is for the store, which must not know a file by its name
+            # the digest is for the store, because a file name does not identify the content
             task = {"checkpoint": str(path), "match": "name", "sha256": sha256(path)}
             found.append(Variant("weights file", text, task))
     return [*found, *factors.of_network(known), *factors.LABELS]
@@ -182,7 +182,7 @@ def _run(
 def _improved(
     swaps: Sequence[Swap], tables: Mapping[_Name, pd.DataFrame]
 ) -> tuple[attribution.Outcome, tuple[str, ...]]:
-    """The factors that do better than the source's own and, as far as the images tell, none better than they."""
+    """The factors that do better than the source's own, and that cannot be distinguished from the best one."""
     better = sorted((swap for swap in swaps if swap.status == "fits"), key=lambda swap: swap.lost - swap.gained)
     if not better:
         return "nothing_to_explain", ()
@@ -195,7 +195,7 @@ def _improved(
 def _images_to_separate(
     swaps: Sequence[Swap], causes: Sequence[str], tables: Mapping[_Name, pd.DataFrame]
 ) -> int | None:
-    """About how many images could tell the two likeliest factors from each other; None where they never differed."""
+    """About how many images would distinguish the two most likely factors; None where they never differed."""
     first: dict[str, Swap] = {}
     for swap in swaps:
         if swap.factor in causes and swap.status in ("fits", "undecided"):

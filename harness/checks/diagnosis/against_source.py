@@ -34,7 +34,7 @@ MOST_APART = 32
 def explain_difference(run: Run, other: Run, bench: VariantRunner, same_function: bool | None) -> Attribution | None:
     """Why the logits of two sources differ on the same images; None where they do not.
 
-    `same_function`: what the numerics say of the two, where they were asked for.
+    `same_function`: the result of the numerics check of the two, where it was requested.
     """
     table_a, table_b = (Predictions(parse_location(one.predictions)).read() for one in (run, other))
     if agreement.agreement("", "", table_a, table_b).status == "fits":
@@ -113,7 +113,7 @@ class _Both:
 
 
 def _gather(run: Run, other: Run, refs: Sequence[ImageRef], bench: VariantRunner, folder: Path) -> _Both:
-    """One worker of each source does all that is needed of it."""
+    """One worker of each source does all of its tasks."""
     both = _Both()
     inputs = folder / "inputs"
     prepare = Prepare(documented=other.documented_model, input_size=other.input_size, images=refs, out=str(inputs))
@@ -144,7 +144,7 @@ def _agreements(
     bench: VariantRunner,
     scratch: Path,
 ) -> list[Agreement]:
-    """How near each variant brings the run to the other's predictions."""
+    """How close each variant brings the run to the other's predictions."""
     tasks = {str(position): variant.task for position, variant in enumerate(variants)}
     kept = {name: Predictions(scratch / name) for name in tasks}
     for predictions in kept.values():

@@ -1,4 +1,4 @@
-"""How near one source is to another on the same images, by their logits. Pure functions.
+"""How close one source is to another on the same images, by their logits. Pure functions.
 
 A swap that makes the logits equal up to rounding is the cause of the difference; counts of right images do not show it.
 """
@@ -17,7 +17,7 @@ from harness.checks.equivalence.logit_difference import ROUNDING
 
 
 def agreement(factor: str, text: str, swapped: pd.DataFrame, other: pd.DataFrame) -> Agreement:
-    """How near a swap brings a source to the other; both as store.Predictions.read() gives them."""
+    """How close a swap brings a source to the other; both as store.Predictions.read() gives them."""
     both = listed_by_both(swapped, other)
     differences = least_logit_differences(both)
     of_other = np.concatenate([*(np.asarray(logits, np.float64) for logits in both["logits_b"]), np.empty(0)])
@@ -54,10 +54,10 @@ def least_logit_differences(both: pd.DataFrame) -> list[npt.NDArray[np.float64]]
 def conclude_pair(
     own: Agreement, single: Sequence[Agreement], chain: Sequence[Sequence[Agreement]]
 ) -> tuple[Outcome, tuple[str, ...]]:
-    """What the swaps say of two sources.
+    """What the swaps show about two sources.
 
-    `single`: one factor of the preprocessing each. `chain`: what is taken over from the other source on top of what
-    stands before it, each level with its alternatives: all of the preprocessing, the weights, the network.
+    `single`: one factor of the preprocessing each. `chain`: what is taken over from the other source on top of the
+    levels before it, each level with its alternatives: all of the preprocessing, the weights, the network.
     """
     alone = with_status(single, "fits")
     if alone:

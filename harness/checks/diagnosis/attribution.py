@@ -27,7 +27,7 @@ class Target:
 
     population: int  #: images that the claims are about
     allowed: Mapping[Metric, tuple[float, float]]  #: least and greatest count that agrees with the documented figure
-    own: Mapping[Metric, int] | None  #: counts of the run over all of the population; None where it saw a part alone
+    own: Mapping[Metric, int] | None  #: counts of the run over all of the population; None where it saw only a part
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Swap:
     text: str
     status: Status
     images: int = 0  #: on which it was run, or which it leaves as they are
-    changed: int = 0  #: images of these on which the best class is another
+    changed: int = 0  #: images of these on which the best class differs
     gained: int = 0  #: images that only the swap has right, by top1
     lost: int = 0  #: images that only the source's own has right, by top1
     gained5: int = 0
@@ -46,13 +46,13 @@ class Swap:
     top1: tuple[int, int] | None = None  #: images of the population that it has right: least and greatest
     top5: tuple[int, int] | None = None
     p: float | None = None  #: exact McNemar, Holm over all swaps, of the metric that misses most
-    needed: int | None = None  #: images that could tell, were the effect as observed; None where none was observed
+    needed: int | None = None  #: images that would decide at the observed effect; None where none was observed
     why: str = ""  #: why it was not tried
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """One factor swapped, and how near that brings a source to another."""
+    """One factor swapped, and how close that brings a source to another."""
 
     factor: str
     text: str

@@ -107,7 +107,7 @@ def _decoders(known: Identified) -> Iterator[Variant]:
     for library in known.libraries:
         if own is None:
             yield changed_step(
-                "decoder", f"{library} instead of what is not known", decode=_decoding(library, "ignored")
+                "decoder", f"{library} instead of the unknown decoder", decode=_decoding(library, "ignored")
             )
         elif library != own["library"]:
             yield _instead("decoder", library, own["library"], decode={**own, "library": library})
@@ -128,7 +128,7 @@ def _resizes(known: Identified, page: Parameters) -> Iterator[Variant]:
         geometry = {"short_side": known.said.short_side, "aspect_ratio": "kept", "long_side": "floor"}
         for library in known.libraries:
             for kind in ("bilinear", "bicubic"):
-                named = f"{library} {kind} to {geometry['short_side']} pixels instead of what is not known"
+                named = f"{library} {kind} to {geometry['short_side']} pixels instead of the unknown resize"
                 yield changed_step("resize", named, resize={**geometry, **_resampling(library, kind)})
         return
     for library in known.libraries:
@@ -177,7 +177,7 @@ def _geometries(known: Identified, own: Parameters, page: Parameters) -> Iterato
 
 
 def _resampling(library: str, kind: str) -> Parameters:
-    """As the library does it unless told otherwise."""
+    """As the library does it by default."""
     return {"library": library, "filter": kind, "antialias": library == "PIL" or kind == "area"}
 
 
@@ -203,7 +203,7 @@ def _crops(known: Identified) -> Iterator[Variant]:
     own = known.recipe["crop"]
     if own is None:
         other = {"size": known.said.crop, "offset": "half to even"}
-        yield changed_step("crop", "the centre instead of what is not known", crop=other)
+        yield changed_step("crop", "the centre instead of the unknown crop", crop=other)
         return
     for offset in ("floor", "half to even", "ceil"):
         if offset != own["offset"]:
@@ -223,7 +223,7 @@ def _normalisations(known: Identified, page: Parameters) -> Iterator[Variant]:
     if own is None:
         for name, (mean, std) in statistics.items():
             other = {"channels": "RGB", "scale": 255.0, "mean": tuple(mean), "std": tuple(std)}
-            yield changed_step("normalisation", f"mean and std {name} instead of what is not known", normalise=other)
+            yield changed_step("normalisation", f"mean and std {name} instead of the unknown ones", normalise=other)
         return
     channels = "BGR" if own["channels"] == "RGB" else "RGB"
     yield _instead("channel order", channels, own["channels"], normalise={**own, "channels": channels})
@@ -269,7 +269,7 @@ def of_network(known: Identified) -> list[Variant]:
 
 
 def main_activation(operations: Mapping[tuple[str, float | None], int]) -> tuple[str, float | None] | None:
-    """The activation that is run most often, with its negative slope; gates are none."""
+    """The activation that is run most often, with its negative slope; gates do not count."""
     kinds = {kind for kind, _ in _ACTIVATIONS}
     counts = {activation: count for activation, count in operations.items() if activation[0] in kinds}
     return max(counts, key=lambda one: counts[one], default=None)

@@ -45,11 +45,11 @@ def scored(predictions: pd.DataFrame, labels: Mapping[str, int]) -> pd.DataFrame
 
 
 def other_labels(how: str, labels: Mapping[str, int], predictions: pd.DataFrame) -> dict[str, int]:
-    """The labels read otherwise: "+1", "-1", or "order", the order of the classes that the predictions tell.
+    """The labels read otherwise: "+1", "-1", or "order", the order of the classes inferred from the predictions.
 
     For "order" each label gets the class that its images are taken for, no two labels the same, so that as many
     images as can be are right (linear assignment). The images of a fold get it from those of the other folds, so
-    that no image speaks for itself; a label that the others do not have stays as it is.
+    that no image decides its own class; a label that the others do not have stays as it is.
     """
     if how != "order":
         return {name: (label + int(how)) % _CLASSES for name, label in labels.items()}
@@ -82,12 +82,12 @@ def misses(target: Target, own: pd.DataFrame) -> list[Metric]:
 
 
 def judge(target: Target, own: pd.DataFrame, swaps: Mapping[tuple[str, str], pd.DataFrame], looks: int) -> list[Swap]:
-    """The verdict on each swap, (factor, text) -> scored(); `own` is the run's scored(), `looks` how often it is asked.
+    """The verdict on each swap, (factor, text) -> scored(); `own` is the run's scored(), `looks` how often it runs.
 
     The intervals hold at once, for all swaps and looks, with a chance of at least 1 - LEVEL.
     """
     off = misses(target, own)
-    asked = off or list(target.allowed)  # where nothing is missed, what else would not be missed either
+    asked = off or list(target.allowed)  # where no figure is missed: which swaps would not miss one either
     level = LEVEL / (max(1, len(swaps)) * looks * max(1, len(target.allowed)) * 4)
     found, chances, right_way = [], [], []
     for (factor, text), table in swaps.items():

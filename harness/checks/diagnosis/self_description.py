@@ -1,4 +1,4 @@
-"""A source against what it says of itself."""
+"""Compares a source with its own description."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.core.findings import Finding
 
 
 def misdescribed(source: str, model: str, known: Identified) -> list[Finding]:
-    """Where a source does otherwise than it says of itself."""
+    """Where a source differs from its own description."""
     said, does = known.said, known.recipe
     resize, crop, normalise = (does[step] or {} for step in ("resize", "crop", "normalise"))
     wrong = [

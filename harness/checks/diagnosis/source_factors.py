@@ -38,7 +38,7 @@ _GROUPS = (
 
 
 def between(own: Identified, other: Identified) -> list[Variant]:
-    """What the other source does otherwise, each taken over alone, in the order of the steps."""
+    """What the other source does differently, each taken over alone, in the order of the steps."""
     found = []
     for step, names, factor in _GROUPS:
         of_own, of_other = own.recipe[step], other.recipe[step]

@@ -21,12 +21,12 @@ from harness.worker.tasks import Identify, Variant, Vary
 
 
 def identify_task(run: Run, refs: Sequence[ImageRef]) -> Identify:
-    """Has a worker tell what the run's source does with these images."""
+    """Has a worker identify what the run's source does with these images."""
     return Identify(documented=run.documented_model, model=run.model, input_size=run.input_size, images=refs)
 
 
 def identified(event: RecipeFound) -> Identified:
-    """What the worker has told."""
+    """What the worker has identified."""
     return Identified(
         recipe=event.recipe,
         reasons=event.reasons,
@@ -89,7 +89,7 @@ class VariantRunner:
     ) -> dict[str, str]:
         """Adds what every variant (key -> see worker.variants) predicts for these images to its own in `kept`.
 
-        What is there is not done again. Returns key -> why, of the variants that cannot be run.
+        Existing predictions are not repeated. Returns key -> why, of the variants that cannot be run.
         """
         wanted = {ref.name for ref in refs}
         lacking = {key: wanted - set(kept[key].read()["image"]) for key in variants}

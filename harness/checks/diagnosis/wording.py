@@ -18,7 +18,7 @@ from harness.core.records import Outcome as CellOutcome
 #: factors by which many networks do better than they were published with (Touvron et al., 2019, on resolutions)
 _OFTEN_BETTER = ("input size", "short side")
 _SHOWN = 5  #: swaps that a sentence lists
-_NEXT = "run --checks numerics to find out whether the networks compute one function"
+_NEXT = "run --checks numerics to find out whether the networks compute the same function"
 
 
 def against_document(
@@ -71,13 +71,13 @@ def holding(run: Run, target: Target, swaps: Sequence[Swap]) -> str:
     shown = "; ".join(f"{swap.factor} ({swap.text}; {_could_tell(swap)})" for swap in same[:_SHOWN])
     more = f"; and {len(same) - _SHOWN} more" if len(same) > _SHOWN else ""
     return (
-        f"{start}. As far as {images_seen(swaps):,} images tell, they would too with {len(same)} of {tried} swaps: "
+        f"{start}. On {images_seen(swaps):,} images, the counts could not detect {len(same)} of {tried} swaps: "
         f"{shown}{more}"
     )
 
 
 def _could_tell(swap: Swap) -> str:
-    return f"about {rounded(swap.needed):,} images could tell" if swap.needed else "no effect was seen"
+    return f"about {rounded(swap.needed):,} images would decide" if swap.needed else "no effect was seen"
 
 
 def without_document(run: Run, outcome: Outcome, factors: Sequence[str], swaps: Sequence[Swap]) -> str:
@@ -89,10 +89,12 @@ def without_document(run: Run, outcome: Outcome, factors: Sequence[str], swaps: 
     best = _best(swaps, factors[0])
     if outcome == "named":
         often = ", though many networks do better at another size" if factors[0] in _OFTEN_BETTER else ""
-        better = f"One factor does better otherwise: the {factors[0]}, with {best.text}; {_flips(best)}"
+        better = f"One factor is better with another value: the {factors[0]}, with {best.text}; {_flips(best)}"
         return f"{start}. {better}. Suspect it{often}"
     fitting = "; ".join(f"{factor} ({_best(swaps, factor).text}: {_flips(_best(swaps, factor))})" for factor in factors)
-    return f"{start}. Several factors do better otherwise, and {seen:,} images cannot tell which most: {fitting}"
+    return (
+        f"{start}. Several factors are better with another value, and {seen:,} images cannot show which most: {fitting}"
+    )
 
 
 def against_source(
@@ -119,13 +121,13 @@ def against_source(
         last = next(swap for swap in swaps if swap.status == "fits")
         named = ", ".join(factors) or last.factor
         return (
-            f"{apart}. No one factor is the cause: {named} together, taken over from {other}, make them equal up to "
+            f"{apart}. No single factor is the cause: {named} together, taken over from {other}, make them equal up to "
             f"rounding (logits differ by {_relative(last)}){steps}"
         )
     left = {
         None: f"weights or network differ; {_NEXT}",
-        True: "by the numerics the networks are one function",
-        False: "by the numerics the networks are different functions",
+        True: "the numerics check found that the networks run the same function",
+        False: "the numerics check found that the networks run different functions",
     }[same_function]
     tried = [swap for swap in swaps if swap.status != "not tried"]
     if not tried:
@@ -149,7 +151,7 @@ def _missed(run: Run, target: Target, metric: Metric) -> str:
 
 
 def _best(swaps: Sequence[Swap], factor: str) -> Swap:
-    """The swap of the factor that says most."""
+    """The most significant swap of the factor."""
     return min(
         (swap for swap in swaps if swap.factor == factor and swap.status in ("fits", "undecided")),
         key=lambda swap: (swap.status != "fits", swap.p or 0.0, -swap.gained + swap.lost),

@@ -1,1 +1,1 @@
-"""What documents say, held against itself and against what the sources publish; nothing is run."""
+"""Compares documents with themselves and with what the sources publish; nothing is run."""

@@ -1,6 +1,6 @@
-"""Rows and figures that stand twice, and digits that are never anything but 0: told from the table alone.
+"""Duplicated rows and figures, and last digits that are always 0: found in the table alone.
 
-Pure functions on claims. What stands twice says that something is wrong, not which of the two it is.
+Pure functions on claims. A duplicate shows that something is wrong, not which of the two.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness.core.findings import Finding
 from harness.core.model_names import folded
 from harness.core.records import Claim, Metric, Row
 
-#: Equal figures of two models are reported if chance would bring any such pair in the column with this probability.
+#: Equal figures of two models are reported if any such pair occurs in the column by chance at most this often.
 CHANCE_OF_A_PAIR = 0.05
 
 _SHARED: tuple[Metric, ...] = ("top1", "top5")  # counts are measured, and many networks have the same ones
@@ -22,7 +22,7 @@ _Group = Mapping[Row, Mapping[Metric, Claim]]
 
 
 def repeated(claims: Iterable[Claim]) -> list[Finding]:
-    """What is repeated within the rows of one source in one table."""
+    """Repetitions within the rows of one source in one table."""
     groups: dict[tuple[str, int, str], dict[Row, dict[Metric, Claim]]] = {}
     for claim in claims:
         row = claim.row
@@ -31,7 +31,7 @@ def repeated(claims: Iterable[Claim]) -> list[Finding]:
 
 
 def _rows(group: _Group) -> Iterator[Finding]:
-    """A model that stands twice at one input size, of one release."""
+    """A model that has two rows at one input size, of one release."""
     seen: dict[tuple[str, int | None, str | None], Row] = {}
     for row, cells in group.items():
         first = seen.setdefault((folded(row.model), row.input_size, row.version), row)
@@ -41,17 +41,15 @@ def _rows(group: _Group) -> Iterator[Finding]:
         apart = [m for m, claim in cells.items() if m in group[first] and group[first][m].value != claim.value]
         if apart:
             figures = ", ".join(f"{m} {group[first][m].text} and {cells[m].text}" for m in apart)
-            text = (
-                f"{row.model} stands in line {first.line} and again in line {row.line} with other figures ({figures})."
-            )
+            text = f"{row.model} has rows in lines {first.line} and {row.line} with different figures ({figures})."
             yield Finding.about_row("duplicated_row", row, text, {**lines, "metrics": apart})
         else:
-            text = f"{row.model} stands in line {first.line} and again, with the same figures, in line {row.line}."
+            text = f"{row.model} has rows in lines {first.line} and {row.line} with the same figures."
             yield Finding.about_row("duplicated_row", row, text, lines, severity="note")
 
 
 def _accuracies(group: _Group) -> Iterator[Finding]:
-    """Accuracies that two models share, where chance would hardly have brought such a pair about."""
+    """Accuracies that two models share, where such a pair is unlikely to be a coincidence."""
     columns = {metric: {row: cells[metric] for row, cells in group.items() if metric in cells} for metric in _SHARED}
     chances = {metric: _chance(list(column.values())) for metric, column in columns.items()}
     for a, b in itertools.combinations(group, 2):
@@ -62,14 +60,14 @@ def _accuracies(group: _Group) -> Iterator[Finding]:
         if same and chance <= CHANCE_OF_A_PAIR:
             figures = " and ".join(f"{metric} of {columns[metric][a].text}" for metric in same)
             text = (
-                f"{a.model} (line {a.line}) and {b.model} (line {b.line}) have the same {figures}. Chance would bring "
-                f"such a pair of rows about with probability {chance:.0e}; one may be a copy of the other."
+                f"{a.model} (line {a.line}) and {b.model} (line {b.line}) have the same {figures}. Such a pair "
+                f"of rows occurs by chance with probability {chance:.0e}; one may be a copy of the other."
             )
             yield Finding.about_row("repeated_figure", b, text, {"metrics": same, "lines": [a.line, b.line]})
 
 
 def _chance(column: Sequence[Claim]) -> float:
-    """Probability that two accuracies of a column are equal, if they are spread evenly as far as the column's are."""
+    """Probability that two accuracies of a column are equal, if they are spread evenly over the column's range."""
     values = [claim.value for claim in column]
     if len(values) < 3:
         return 1.0
@@ -78,7 +76,7 @@ def _chance(column: Sequence[Claim]) -> float:
 
 
 def _padded(group: _Group) -> Iterator[Finding]:
-    """Last digits that are 0 in more rows than chance would have it."""
+    """Last digits that are 0 in more rows than expected by chance."""
     for metric in dict.fromkeys(metric for cells in group.values() for metric in cells):
         column = [cells[metric] for cells in group.values() if metric in cells]
         if digits := max(paddings(column), default=0):

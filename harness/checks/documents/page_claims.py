@@ -14,7 +14,7 @@ from harness.core.records import Row, Source, Static
 from harness.plan.page import Page
 from harness.plan.plan import Plan
 
-#: what reshapes without computing does not count as part of a head
+#: operations that only reshape do not count as part of a head
 _RESHAPING = {"Flatten", "view", "reshape", "squeeze", "Slice"}
 
 

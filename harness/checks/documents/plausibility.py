@@ -1,4 +1,4 @@
-"""Documented figures that cannot be true, told from the table alone: no network is built for it.
+"""Documented figures that cannot be true, found in the table alone: no network is built.
 
 Pure functions on claims. A percentage outside 0..100 and a count of 0 or less never become a claim.
 """
@@ -21,20 +21,20 @@ from harness.plan.plan import Plan
 #: ConvMixer-1536/20 990, XCiT at patch 8 760, SqueezeNet 1.0 660, DenseNet-121 360; a document that counts a
 #: multiply-add as two prints twice that. For scale: ResNet-50 160, ViT-B/16 200. Only weight sharing across the
 #: depth goes beyond (Perceiver, 9,000), which is why this is a warning.
-#: The bounds lie a factor of 1,000 apart, so that M for G, or K for M, always falls outside, whatever the network.
-#: A slip of 10 or 100 need not; _off_its_namesakes() finds it where the table has the network twice.
+#: The bounds differ by a factor of 1,000, so that M for G, or K for M, is outside for every network.
+#: An error of 10 or 100 need not be; _off_its_namesakes() finds it where the table has the network twice.
 FLOPS_PER_PARAMETER = (2.5, 2_500.0)
-#: Pixels, EfficientNet-L2: the largest input for which a row without an input size can be meant.
+#: Pixels, EfficientNet-L2: the largest input that a row without an input size can have.
 LARGEST_INPUT = 800
-#: Times that two rows of one network may differ in FLOPs per parameter: 2 for multiply-adds or FLOPs, 2 for what
-#: is counted. A slip of 10 is above it even where that factor of 2 hides half of it.
+#: Factor by which two rows of one network may differ in FLOPs per parameter: 2 for multiply-adds or FLOPs, 2 for what
+#: is counted. An error of 10 is above it even where that factor of 2 hides half of it.
 NAMESAKES_DIFFER = 4.0
 
 _PLAIN_INPUT = 224  #: pixels
 
 
 def impossible(claims: Sequence[Claim], images: int = 50_000) -> list[Finding]:
-    """What is wrong with the claims of one or several tables; `images` are those that the percentages count.
+    """What is wrong with the claims of one or several tables; `images`: how many the percentages are of.
 
     In the order of the rows, each with file, line and the printed figures in its evidence.
     """
@@ -55,7 +55,7 @@ def impossible(claims: Sequence[Claim], images: int = 50_000) -> list[Finding]:
 
 
 def _impossible_percentage(claim: Claim, images: int) -> list[Finding]:
-    """A percentage to which no whole number of images rounds, ties either way."""
+    """A percentage that no whole number of images rounds to, ties up or down."""
     printed, half = Fraction(claim.text), Fraction(1, 2 * 10**claim.decimals)
     below = int(printed * images / 100)
     nearest = [count for count in (below, below + 1) if count <= images]
@@ -66,8 +66,8 @@ def _impossible_percentage(claim: Claim, images: int) -> list[Finding]:
     return [
         _wrong(
             "impossible_percentage", [claim],
-            f"The documented {claim.metric} of {claim.row.model}, {claim.text}, is no whole number of {images:,} "
-            f"images (one image is {_short(100 / images)} points). The nearest that can be are {named}. A digit is "
+            f"The documented {claim.metric} of {claim.row.model}, {claim.text}, is not a whole number of {images:,} "
+            f"images (one image is {_short(100 / images)} points). The nearest possible are {named}. A digit is "
             "wrong, or it was measured on other images or averaged.",
             {"nearest": {text: count for count, text in possible.items()}, "images": images},
         )
@@ -75,21 +75,21 @@ def _impossible_percentage(claim: Claim, images: int) -> list[Finding]:
 
 
 def _top5_below_top1(top1: Claim, top5: Claim) -> list[Finding]:
-    """A top-5 that is below the top-1 however both were rounded."""
+    """A top-5 below the top-1, even when both are rounded."""
     if top5.value + top5.step / 2 >= top1.value - top1.step / 2:
         return []
     return [
         _wrong(
             "top5_below_top1", [top1, top5],
-            f"{top1.row.model} has a top5 of {top5.text} below its top1 of {top1.text}, but an image that is right "
-            "with the best class is right with the best five. The two may have changed places.",
+            f"{top1.row.model} has a top5 of {top5.text} below its top1 of {top1.text}, but every image that is "
+            "right by top1 is right by top5. The two may be exchanged.",
             {},
         )
     ]  # fmt: skip
 
 
 def _flops_per_parameter(row: Row, cells: dict[Metric, Claim]) -> float | None:
-    """At 224 pixels, the FLOPs of a network growing with the area of its input; None where a figure is missing."""
+    """At 224 pixels, with FLOPs in proportion to the area of the input; None where a figure is missing."""
     if "flops" not in cells or "params" not in cells:
         return None
     return cells["flops"].value / cells["params"].value * (_PLAIN_INPUT / (row.input_size or _PLAIN_INPUT)) ** 2
@@ -113,16 +113,16 @@ def _out_of_bounds(row: Row, cells: dict[Metric, Claim], ratio: float) -> list[F
         _wrong(
             "flops_per_parameter", [cells["flops"], cells["params"]],
             f"{_figures(row, cells)} are {_short(ratio)} FLOPs per parameter{_at(row)}; every known ImageNet network "
-            f"has between {_short(low)} and {_short(high)}. A unit has slipped, or a figure is another network's.",
+            f"has between {_short(low)} and {_short(high)}. A unit is wrong, or a figure is another network's.",
             {"flops_per_parameter": ratio, "low": low, "high": high},
         )
     ]  # fmt: skip
 
 
 def _off_its_namesakes(row: Row, cells: dict[Metric, Claim], ratios: dict[Row, float]) -> list[Finding]:
-    """A row that every other row of the table with the same model's name contradicts; those out of bounds say nothing.
+    """A row that contradicts every other row of the same model in the table; rows out of bounds are ignored.
 
-    Of two rows that contradict each other, both are found: nothing in the table tells which is right.
+    Of two rows that contradict each other, both are reported: the table does not show which is right.
     """
     namesakes = {
         other: ratio
@@ -140,8 +140,8 @@ def _off_its_namesakes(row: Row, cells: dict[Metric, Claim], ratios: dict[Row, f
         _wrong(
             "flops_per_parameter", [cells["flops"], cells["params"]],
             f"{_figures(row, cells)} are {_short(ratios[row])} FLOPs per parameter{_at(row)}, but the table has "
-            f"{theirs} for the same model. More than a factor of {NAMESAKES_DIFFER:g} is no way of counting: a digit "
-            f"or a unit has slipped, here or there.",
+            f"{theirs} for the same model. No two ways of counting differ by more than a factor of "
+            f"{NAMESAKES_DIFFER:g}: a digit or a unit is wrong in one of the rows.",
             {
                 "flops_per_parameter": ratios[row],
                 "namesakes": [
@@ -172,12 +172,12 @@ def _at(row: Row) -> str:
 
 
 def _short(number: float) -> str:
-    """Two significant digits, or all before the point."""
+    """Two significant digits, or all digits before the decimal point."""
     return f"{number:,.0f}" if number >= 99.5 else f"{number:.2g}"
 
 
 def impossible_figures(planned: Plan, images: ImageSet | None) -> list[Finding]:
-    """What cannot be true of each page, whose accuracies are about ImageNet val unless it says otherwise."""
+    """What cannot be true on each page; accuracies are about ImageNet val unless the page says otherwise."""
     found: list[Finding] = []
     for file, page in planned.pages.items():
         claims = [claim for claim in planned.table.claims if claim.row.file == file]
@@ -185,6 +185,6 @@ def impossible_figures(planned: Plan, images: ImageSet | None) -> list[Finding]:
             found += impossible(claims)
         elif images is not None and page.is_about(images):
             found += impossible(claims, len(images.images))
-        else:  # how many images they are of is not known
+        else:  # the number of images is not known
             found += [finding for finding in impossible(claims) if finding.kind != "impossible_percentage"]
     return found

@@ -34,8 +34,8 @@ class DocumentFindings:
 
     upstream: tuple[Finding, ...]
     page: tuple[Finding, ...]
-    reading: tuple[Finding, ...]  #: what was not read as a claim, or by an assumption
-    figures: tuple[Finding, ...]  #: figures that cannot be true, rows and figures that stand twice
+    reading: tuple[Finding, ...]  #: what was not read as a claim, or was read under an assumption
+    figures: tuple[Finding, ...]  #: figures that cannot be true, duplicated rows and figures
 
 
 def measure(
@@ -53,7 +53,7 @@ def measure(
 def findings(
     planned: Plan, results: UpstreamResults, built: Built, images: ImageSet | None, verdicts: Sequence[Verdict]
 ) -> DocumentFindings:
-    """Counts that are judged by the network itself are not held against what the source publishes."""
+    """Counts that are judged by the network itself are not compared with what the source publishes."""
     measured = [verdict.claim for verdict in verdicts if verdict.measured is not None]
     return DocumentFindings(
         upstream=(
@@ -68,7 +68,7 @@ def findings(
 
 
 def _reading_notes(planned: Plan) -> list[Finding]:
-    """What was not read as a claim, or by an assumption."""
+    """What was not read as a claim, or was read under an assumption."""
     table = planned.table
     return [
         *(

@@ -1,7 +1,7 @@
-"""What a source itself publishes of its models, beside what a table documents of them.
+"""Compares what a table documents about models with what their source itself publishes.
 
-Upstream is no truth: it is another document, with slips of its own, and there may be several. What agrees with one of
-them was copied rightly, or measured alike; what does not is said, with what upstream has.
+Upstream is not the truth: it is another document with errors, and there may be several. A figure that agrees with one
+of them was copied correctly, or measured in the same way; one that does not is reported, with upstream's figure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.core.records import Claim, Metric, Row, Source, Verdict
 from harness.tables.cells import Cell, RawTable
 from harness.tables.claims import Table
 
-#: A figure is taken for another model's if chance would bring it upon any with at most this probability.
+#: A figure is taken for another model's if it matches any other by chance with at most this probability.
 CHANCE_OF_ANOTHER = 0.05
 
 Status = Literal["equal", "other_weights", "other_size", "other_model", "different"]
@@ -36,13 +36,13 @@ class Published:
 
 @dataclass(frozen=True)
 class UpstreamComparison:
-    """A documented figure beside upstream's."""
+    """A documented figure and upstream's."""
 
     claim: Claim
     source: Source
     status: Status
     upstream: Claim  #: the same figure of the same model
-    owner: Published | None = None  #: whose figure it is, where it is another's
+    owner: Published | None = None  #: whose figure it is, where it is not the row's
     same_row: bool = False  #: whether the row's other accuracy is upstream's
 
 
@@ -79,7 +79,7 @@ def compare(
     own_names: Mapping[tuple[Row, Source], str],
     documents: Mapping[Source, Sequence[Published]],
 ) -> list[UpstreamComparison]:
-    """Every documented figure of which upstream has the same one of the same model."""
+    """Every documented figure that upstream gives for the same model too."""
     found = []
     for (row, source), claims in rows.items():
         if (row, source) not in own_names:
@@ -88,7 +88,7 @@ def compare(
         mine = [one for one in documents.get(source, ()) if is_of(one.own, own)]
         others = [one for one in documents.get(source, ()) if not is_of(one.own, own)]
         if mine:
-            # of several weights the one of that very name, else the one that the row agrees with most
+            # of several weights those of exactly that name, else those that agree with the row most
             meant = max(
                 mine,
                 key=lambda one: (
@@ -135,7 +135,7 @@ def _of_row(
 
 
 def _same_weights(one: Published, other: Published) -> bool:
-    """Another name in one document is of other weights, in another document it may be the same by another name."""
+    """In one document another name means other weights; in another document it may mean the same ones."""
     apart = one.row.file == other.row.file and folded(one.row.model) != folded(other.row.model)
     return one.own == other.own and not apart
 
@@ -143,7 +143,7 @@ def _same_weights(one: Published, other: Published) -> bool:
 def _status(
     claim: Claim, meant: Published, mine: Sequence[Published], others: Sequence[Published]
 ) -> tuple[Status, Published | None]:
-    """What a figure is to upstream, and the row that has it, if that is not the one that is meant."""
+    """How a figure relates to upstream, and the row that has it, if that is not the row compared."""
     if same(claim, meant.figures[claim.metric]):
         return "equal", None
     for one in mine:
@@ -159,20 +159,20 @@ def _status(
 
 
 def same(a: Claim, b: Claim) -> bool:
-    """Whether two printed figures can be of one number; FLOPs also where one document counts a multiply-add twice."""
+    """Whether two printed figures can be the same number; FLOPs also if one document counts a multiply-add as two."""
     factors = (1, 2, 0.5) if a.metric == "flops" else (1,)
     return any(abs(a.value - factor * b.value) <= max(a.step, factor * b.step) / 2 * (1 + 1e-9) for factor in factors)
 
 
 def _chance(claim: Claim, figures: Sequence[Claim]) -> float:
-    """Probability that a wrong figure between the least and the largest of these would be one of them."""
+    """Probability that a wrong figure between the smallest and the largest of these equals one of them."""
     values = [figure.value for figure in figures]
     step = max(claim.step, ONE_IMAGE if claim.unit == "%" else 0.0)
     return len(set(values)) * step / max(max(values) - min(values), step)
 
 
 def findings(compared: Iterable[UpstreamComparison], judged: Iterable[Claim]) -> list[Finding]:
-    """What is not upstream's; of counts only those that are not `judged` by the network itself."""
+    """What differs from upstream's; of counts only those that are not `judged` by the network itself."""
     measured = set(judged)
     found = []
     for one in compared:
@@ -189,7 +189,7 @@ def findings(compared: Iterable[UpstreamComparison], judged: Iterable[Claim]) ->
             at = f" at {one.owner.row.input_size} pixels" if one.owner.row.input_size else ""
             text += f" It is {what[one.status]} {one.owner.own}{at} ({one.owner.row.place})."
         if one.same_row:
-            text += " The row's other accuracy is upstream's, so that it is about the same weights."
+            text += " The row's other accuracy is upstream's, so both are about the same weights."
         found.append(
             Finding(
                 f"upstream_{one.status}",
@@ -206,7 +206,7 @@ def findings(compared: Iterable[UpstreamComparison], judged: Iterable[Claim]) ->
 
 
 def _as_printed(one: UpstreamComparison) -> str | None:
-    """Upstream's figure as the document would print it; None where upstream has fewer digits, or counts otherwise."""
+    """Upstream's figure as the document would print it; None where upstream has fewer digits, or counts differently."""
     fewer = one.upstream.step > one.claim.step * (1 + 1e-9)
     return None if fewer or one.claim.metric == "flops" else one.claim.printed(one.upstream.value)
 

@@ -1,4 +1,4 @@
-"""What the sources publish of their models, gathered: from their packages and from files that are given."""
+"""Collects what the sources publish about their models, in their packages and in files that are given."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from harness.tables.cells import Problem
 from harness.tables.claims import claims_of
 from harness.tables.readers import RawTable, read
 
-#: Share of the names in a file that a source has to have, letter by letter, for the file to be about it.
+#: Share of the names in a file that must be exactly names of a source for the file to be about it.
 NAMES_KNOWN = 0.5
-#: what the network itself tells
+#: what the network itself decides
 STATIC: tuple[Metric, ...] = ("flops", "params")
 
 
@@ -47,10 +47,7 @@ def documents_of(
         own = {name: known for name in names if (known := session.own_name(installed[source], name))}
         found[source] = upstream.published(table, source.name, own)
         problems += table.problems
-    notes = [
-        Finding("upstream_unread", "", "", f"{one}. It is left out of what upstream has.", one.entry)
-        for one in problems
-    ]
+    notes = [Finding("upstream_unread", "", "", f"{one}. It is not compared.", one.entry) for one in problems]
     return found, notes
 
 
@@ -69,7 +66,7 @@ def _sources_of(sheet: RawTable, installed: Mapping[Source, Installed], session:
     most = max(known.values(), default=0)
     if most < NAMES_KNOWN * len(rows):
         raise InputError(
-            f"--upstream {path}: its models are those of none of {', '.join(map(str, installed))}; expected a document "
+            f"--upstream {path}: its models belong to none of {', '.join(map(str, installed))}; expected a document "
             "of one of these sources, or a table with a source column"
         )
     return [source for source, count in known.items() if count == most]
@@ -96,9 +93,9 @@ def compare_with_upstream(
 
 
 def contradicted(documents: Mapping[Source, Sequence[Published]], built: Built) -> list[Finding]:
-    """Counts in the documents that no convention gives for the network itself, as far as it was built.
+    """Counts in the documents that no convention gives for the network itself, where it was built.
 
-    Judged as a table's are: with the exchanged ones named, and knowing how the source's other documents count.
+    Judged as a table's counts are: exchanged ones are named, and the conventions of the source's other documents known.
     """
     statics = {(source, static.model): static for (_, source), static in built.items()}
     claims: list[tuple[Claim, Source]] = []

@@ -13,18 +13,18 @@ from harness.core.records import Divergence
 
 #: Relative difference (2-norm) that float32 rounding explains in one layer; frameworks that agree stay below 1e-5.
 LAYER_ROUNDING = 1e-4
-#: how many operations back an additional one is looked for
+#: how many operations back to search for an additional one
 _NEAR = 16
 #: relative spread of a difference that is called constant
 _CONSTANT = 1e-3
 
-#: attributes that say how something ran or that other attributes say already, not which function it is
+#: attributes that say how an operation ran, or repeat other attributes, not which function it is
 _NOT_DEFINING = {
     "weight_shape", "weight_layout", "bias", "momentum", "data_format", "return_indices",
     "padding_algorithm", "output_size", "use_input_stats", "dim", "axis", "start_dim", "end_dim", "keepdim",
     "start_axis", "stop_axis",
 }  # fmt: skip
-#: of a slice the axis is the function
+#: for a slice the axis defines the function
 _DEFINING_OF = {"Slice": ("axis", "start", "stop", "step", "index"), "Concat": ("axis", "dim"), "Softmax": ("dim",)}
 #: whether two values, by their index in each trace (None: the image), agree up to rounding
 Agree = Callable[[int | None, int | None], bool]
@@ -44,7 +44,7 @@ def relative(a: Array, b: Array) -> float:
 
 
 def defining(call: Call) -> dict[str, Any]:
-    """What makes the operation the function it is, in terms that frameworks share."""
+    """What defines the function of the operation, in terms that frameworks share."""
     chosen = _DEFINING_OF.get(call.kind)
     kept = {
         _ATTRIBUTE_NAMES.get(key, key): value
@@ -96,7 +96,7 @@ def profile(a: Trace, b: Trace, pairs: Sequence[tuple[Layer, Layer]]) -> list[tu
 
 
 def _descend(a: Trace, b: Trace, x: int, y: int, rounding: float) -> Divergence:
-    """From outputs that differ back to where their inputs agree."""
+    """Searches back from outputs that differ to where their inputs agree."""
 
     def agree(i: int | None, j: int | None) -> bool:
         if i is None or j is None:
@@ -119,13 +119,13 @@ def _descend(a: Trace, b: Trace, x: int, y: int, rounding: float) -> Divergence:
         if alike:
             x, y = _first_inputs_apart(call_a, call_b, agree)
             continue
-        # what has no parameters is nearer to the divergence
+        # an operation without parameters is nearer to the divergence
         if not call_a.tensors and call_a.inputs and call_a.inputs[0] is not None:
             x = call_a.inputs[0]
         elif not call_b.tensors and call_b.inputs and call_b.inputs[0] is not None:
             y = call_b.inputs[0]
         else:
-            why = f"{_text(call_a)} stands where the other runs {_text(call_b)}"
+            why = f"the first runs {_text(call_a)} where the second runs {_text(call_b)}"
             return _divergence(a, b, call_a, call_b, why)
 
 
@@ -139,10 +139,10 @@ def _same_kind(a: Trace, b: Trace, call_a: Call, call_b: Call, agree: Agree) -> 
         return _divergence(a, b, call_a, call_b, f"{call_a.kind} takes the same inputs in another order")
     i, j = call_a.inputs[apart[0]], call_b.inputs[apart[0]]
     if i is None and j is not None:
-        why = f"the first reads the image itself, the second what {_text(b.calls[j])} gives"
+        why = f"the first reads the image itself, the second the output of {_text(b.calls[j])}"
         return _divergence(a, b, call_a, b.calls[j], why)
     if j is None and i is not None:
-        why = f"the second reads the image itself, the first what {_text(a.calls[i])} gives"
+        why = f"the second reads the image itself, the first the output of {_text(a.calls[i])}"
         return _divergence(a, b, a.calls[i], call_b, why)
     return None
 
@@ -175,7 +175,7 @@ def _first_inputs_apart(call_a: Call, call_b: Call, agree: Agree) -> tuple[int, 
 
 
 def _between(trace: Trace, index: int, found: Callable[[int], bool]) -> list[Call]:
-    """What runs from the nearest value that is `found` to `index`, which is included; nothing where none is near."""
+    """The operations from the nearest value that is `found` up to `index`, included; none where none is near."""
     paths = [[trace.calls[index]]]
     seen = {index}
     while paths and len(seen) < _NEAR:
@@ -194,8 +194,8 @@ def _run(trace: Trace, calls: Sequence[Call], which: str) -> str:
     used = [call.tensors for call in trace.calls[: calls[0].index] if call.tensors]
     again = " once more" if any(call.tensors in used for call in calls) else ""
     are = "is" if len(calls) == 1 else "are"
-    said = f"{', '.join(_text(call) for call in calls)} {are} run{again} by the {which} alone"
-    return said if np.isfinite(trace.value(calls[-1].index)).all() else f"{said}; what comes out is not finite"
+    said = f"{', '.join(_text(call) for call in calls)} {are} run{again} by the {which} only"
+    return said if np.isfinite(trace.value(calls[-1].index)).all() else f"{said}; the output is not finite"
 
 
 def _plain(trace: Trace, index: int) -> int:
@@ -220,7 +220,7 @@ def _why_same_kind(one: Call, other: Call, a: Array, b: Array) -> str:
     if a.ndim == 4 and a[0, 0].size > 1 and np.isfinite(b).all():
         shift = np.broadcast_to((b - a).mean(axis=(2, 3), keepdims=True), a.shape)
         if relative(b - a, shift) < _CONSTANT:
-            said += "; by a constant in each channel, as from another bias"
+            said += "; by a constant in each channel, as with a different bias"
     return said
 
 
@@ -238,7 +238,7 @@ def _text(call: Call) -> str:
 def _divergence(a: Trace, b: Trace, call_a: Call, call_b: Call, why: str) -> Divergence:
     for number, trace, call in (("first", a, call_a), ("second", b, call_b)):
         if not np.isfinite(trace.value(call.index)).all():
-            why += f"; what the {number} gives is not finite"
+            why += f"; the output of the {number} is not finite"
     difference = relative(a.value(call_a.index), b.value(call_b.index))
     return Divergence(_module(a, call_a), _module(b, call_b), call_a.kind, call_b.kind, why, difference)
 

@@ -45,12 +45,12 @@ def pair_findings(pairs: Iterable[PairResult]) -> list[Finding]:
 
 
 def _wired_differently(pair: PairResult, sources: str) -> Finding:
-    """Equal logits say that a difference does not matter with these weights, not that it does with no others."""
+    """Equal logits show that a difference has no effect with these weights; with others it may have one."""
     first, number = pair.wiring_differences[0], len(pair.wiring_differences)
     text = (
         f"{pair.a} and {pair.b} give the same logits as {pair.model} with these weights on these images, but "
         f"{number} layer{'s are' if number > 1 else ' is'} built or fed differently, first {first.layer_a} "
-        f"({first.text_a}; in {pair.b}: {first.layer_b}, {first.text_b}). With other weights it may show."
+        f"({first.text_a}; in {pair.b}: {first.layer_b}, {first.text_b}). With other weights the logits may differ."
     )
     return Finding("wired_differently", sources, pair.model, text, {"layers": number})
 
@@ -59,7 +59,7 @@ def pair_sentence(pair: PairResult) -> str:
     """One line on a pair for the terminal and for pytest."""
     who = f"{pair.a} and {pair.b}, {pair.model}"
     if pair.outcome == "same_function":
-        apart = f"differ by at most {pair.max_abs_diff:.2g}" if pair.max_abs_diff else "are equal to the bit"
+        apart = f"differ by at most {pair.max_abs_diff:.2g}" if pair.max_abs_diff else "are equal bit for bit"
         return f"{who}: same function; with the same weights their logits {apart} on {pair.images} images"
     first = pair.divergence
     if pair.outcome == "different_function" and first:

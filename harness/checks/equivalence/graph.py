@@ -1,4 +1,4 @@
-"""How two networks are wired: every layer with what feeds it, compared without a look at the values."""
+"""How two networks are wired: every layer with its inputs, compared without their values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from harness.core.records import WiringDifference
 
 
 def wiring_differences(a: Trace, b: Trace, pairs: Sequence[tuple[Layer, Layer]]) -> list[WiringDifference]:
-    """Every layer that is built or fed differently, without a look at the values.
+    """Every layer that is built or fed differently, found without the values.
 
-    The first divergence hides later ones; and a difference too small for the values shows here.
+    The first divergence hides later ones, and a difference may be too small to show in the values.
     """
     positions_a = {one.call.index: number for number, (one, _) in enumerate(pairs)}
     positions_b = {other.call.index: number for number, (_, other) in enumerate(pairs)}
@@ -58,7 +58,7 @@ class _Expressions:
         return ", ".join(self.of(index) for index in call.inputs)
 
     def _parts(self, call: Call) -> Iterator[int | None]:
-        """The inputs; of a concatenation of concatenations what those concatenate."""
+        """The inputs; nested concatenations count as one."""
         for index in call.inputs:
             before = None if index is None or index in self._labels else self._trace.calls[index]
             if before is not None and call.kind == before.kind == "Concat" and not attribute_differences(call, before):
@@ -94,13 +94,13 @@ def _head(call: Call) -> str:
     return f"{call.common_kind}[{listed}]" if listed else call.common_kind
 
 
-#: characters of an expression that are still read; a longer one is compared by its digest
+#: characters up to which an expression is compared as text; a longer one is compared by its digest
 _LONGEST = 2000
 _SAID = ("axis", "start", "stop", "step", "index", "negative_slope", "kernel_size", "stride", "padding", "ceil_mode")
 
 
 def inventory(trace: Trace) -> dict[str, int]:
-    """Kinds of operation and how often a forward pass runs each, what only reshapes left out."""
+    """Kinds of operation and how often a forward pass runs each, without those that only reshape."""
     counts: dict[str, int] = {}
     for kind in _kinds(trace):
         counts[kind] = counts.get(kind, 0) + 1

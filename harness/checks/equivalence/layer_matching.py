@@ -1,7 +1,7 @@
 """Finds the layer of one network that corresponds to a layer of another from how they run, never from names.
 
-Layers are matched in the order of execution where kinds and shapes agree all the way and every layer stands in
-the same place of the network's graph; else by that place alone (Weisfeiler-Lehman refinement of kind and shapes
+Layers are matched in the order of execution where kinds and shapes agree all the way and every layer has
+the same place in the network's graph; else by that place alone (Weisfeiler-Lehman refinement of kind and shapes
 over the layers before and after). Names decide nothing; among interchangeable layers they have to agree with the
 order, and where they do not, the correspondence is ambiguous.
 """
@@ -39,7 +39,7 @@ def match(a: Trace, b: Trace, shapes_a: Shapes, shapes_b: Shapes) -> list[tuple[
         raise CorrespondenceError(_first_difference(a, b, labels_a, labels_b))
     digests_a, digests_b = _graph_digests(a, labels_a), _graph_digests(b, labels_b)
     if digests_a == digests_b or (labels_a == labels_b and sorted(digests_a) != sorted(digests_b)):
-        # equal graphs in the same order, or graphs that differ, which the order of the same layers survives
+        # equal graphs in the same order, or different graphs with the same layers in the same order
         pairs = list(zip(range(len(labels_a)), range(len(labels_b)), strict=True))
     elif sorted(digests_a) == sorted(digests_b):
         waiting: dict[str, list[int]] = {}
@@ -56,7 +56,7 @@ def match(a: Trace, b: Trace, shapes_a: Shapes, shapes_b: Shapes) -> list[tuple[
 
 
 def transfer(pairs: Sequence[tuple[Layer, Layer]], state: State) -> dict[str, npt.NDArray[np.generic]]:
-    """The entries of b's state that hold a's values, linear weights turned where b keeps them the other way."""
+    """The entries of b's state that hold a's values, linear weights transposed where b stores them so."""
     moved: dict[str, npt.NDArray[np.generic]] = {}
     for one, other in pairs:
         turned = _turned(one) != _turned(other)
@@ -75,7 +75,7 @@ def _all_used(trace: Trace, shapes: Shapes) -> None:
     idle = [entry for entry in shapes if entry not in used]
     if idle:
         raise CorrespondenceError(
-            f"{len(idle)} entries of the state take part in no recorded operation, so that it cannot be told what they "
+            f"{len(idle)} entries of the state are used by no recorded operation, so it cannot be determined what they "
             f"correspond to: {', '.join(idle[:3])}"
         )
 
@@ -178,7 +178,7 @@ def _first_difference(a: Trace, b: Trace, labels_a: Sequence[str], labels_b: Seq
 
 
 def _lone(trace: Trace, labels: Sequence[str], surplus: Counter[str]) -> str:
-    """The first layers that there are more of than in the other network."""
+    """The first kind of layer that this network has more of than the other."""
     said = []
     for label, count in list(surplus.items())[:3]:
         names = [layer.call.name for layer, own in zip(trace.layers, labels, strict=True) if own == label]

@@ -1,4 +1,4 @@
-"""How far the logits of two networks with the same weights are apart. Pure."""
+"""How much the logits of two networks with the same weights differ. Pure."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class _Network:
 def compare(
     pairs: Sequence[Pair], installed: Mapping[Source, Installed], images: ImageSet, session: Session
 ) -> list[PairResult]:
-    """What became of each pair; one that could not be measured is noted with the session and left out."""
+    """The result of each pair; one that could not be measured is noted with the session and left out."""
     found: dict[Pair, PairResult] = {}
     for pair in pairs:
         known = session.store.cached(_identity(pair, installed, images, session))
@@ -73,7 +73,7 @@ def _identity(pair: Pair, installed: Mapping[Source, Installed], images: ImageSe
 
 
 class _Comparison:
-    """One run over all pairs: each source works through its networks once per phase, all sources side by side."""
+    """One run over all pairs: each source works through its networks once per phase, all sources in parallel."""
 
     def __init__(
         self,
@@ -178,7 +178,7 @@ class _Comparison:
         self._run(tasks, lambda pair, event: failed.add(pair) if isinstance(event, Failed) else None)
         return set(pairs) - failed
 
-    # -- what came out ---------------------------------------------------------------------------
+    # -- results ---------------------------------------------------------------------------------
 
     def _result(
         self,
@@ -201,7 +201,7 @@ class _Comparison:
             other = trace.read(self._pair_folder(pair) / "trace")
             first = divergence.first_divergence(own, other, matched)
             if first and not np.isfinite(first.difference or 0.0):
-                first = dataclasses.replace(first, difference=None)  # JSON has no other numbers
+                first = dataclasses.replace(first, difference=None)  # JSON has no infinity or NaN
             layers = [(name, value) for name, value in divergence.profile(own, other, matched) if np.isfinite(value)]
         return PairResult(
             pair.a,
@@ -256,7 +256,7 @@ class _Comparison:
 
 
 def _finite(value: float | None) -> float | None:
-    return value if value is not None and np.isfinite(value) else None  # JSON has no other numbers
+    return value if value is not None and np.isfinite(value) else None  # JSON has no infinity or NaN
 
 
 def _first(pair: Pair) -> _Network:

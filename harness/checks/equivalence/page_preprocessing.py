@@ -32,7 +32,7 @@ class _Deviation:
 
 
 def against_page(source: str, model: str, prepared: Mapping[str, Path], page: Mapping[str, Any]) -> list[Finding]:
-    """Whether prepared images are what a page determines, which is neither the decoder nor the filter.
+    """Whether prepared images match the page, which determines neither the decoder nor the filter.
 
     `prepared` maps an image's name to its file of steps; `page` is Page.preprocessing. A warning per kind of
     deviation; a note where everything holds on all images.
@@ -80,14 +80,14 @@ def _deviations(steps: Mapping[str, Numbers], page: Mapping[str, Any]) -> Iterat
     expected = _short_side(crop, page)
     if expected is not None and short != expected:
         formula = f"floor({side} / {page['ratio']}) = " if "ratio" in page else ""
-        aside = f", though {short} is what the page states for {side} next to its formula" if short == stated else ""
+        aside = f", although the page also states {short} for {side}" if short == stated else ""
         what = f"the short side is not {formula}{expected}{aside}"
         yield _Deviation("resize", what, f"{short} pixels", abs(short - expected), "pixels")
     scale = short / min(decoded.shape[:2])
     off = max(abs(got - scale * given) for got, given in zip(resized.shape[:2], decoded.shape[:2], strict=True))
     if off > 1:
         square = resized.shape[0] == resized.shape[1]
-        what = "the resize makes a square of what is none" if square else "the resize does not keep the aspect ratio"
+        what = "the resize makes images square" if square else "the resize does not keep the aspect ratio"
         detail = " to ".join(f"{shape[1]} x {shape[0]}" for shape in (decoded.shape, resized.shape))
         yield _Deviation("resize", what, detail, off, "pixels")
     yield from _off_centre(resized, crop)
@@ -100,9 +100,9 @@ def _off_centre(resized: Numbers, crop: Numbers) -> Iterator[_Deviation]:
     spare = [resized.shape[0] - height, resized.shape[1] - width]
     if min(spare) < 0:
         detail = f"{width} x {height} of {resized.shape[1]} x {resized.shape[0]}"
-        yield _Deviation("crop", "the crop is larger than what it is taken from", detail, -min(spare), "pixels")
+        yield _Deviation("crop", "the crop is larger than the resized image", detail, -min(spare), "pixels")
         return
-    # sources round half of an odd rest either way
+    # sources round half of an odd remainder up or down
     tops, lefts = ({rest // 2, rest - rest // 2} for rest in spare)
     centres = [resized[top : top + height, left : left + width] for top in tops for left in lefts]
     if any(np.array_equal(crop, centre) for centre in centres):
@@ -117,7 +117,7 @@ def _off_centre(resized: Numbers, crop: Numbers) -> Iterator[_Deviation]:
                 )
                 return
     yield _Deviation(
-        "crop", "the crop is no part of the resized image", "found nowhere in it", nearest, "pixel values of 255"
+        "crop", "the crop is not part of the resized image", "not found in it", nearest, "pixel values of 255"
     )
 
 

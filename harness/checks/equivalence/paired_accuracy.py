@@ -39,7 +39,7 @@ class Paired:
     only_b: int  #: images that b alone has right
     same_class: int  #: images with the same best class
     flipped: tuple[str, ...]  #: names of the images whose best class differs, in the order of the names
-    mcnemar_p: float  #: two-sided and exact: chance of so uneven a split of the discordant images, were it even
+    mcnemar_p: float  #: two-sided, exact: chance of so uneven a split of the discordant images, if 1:1 is true
     difference: float  #: points of top-1, b minus a
     margin: float  #: points, either way, within which the two count as equivalent
     equivalent: bool  #: equivalence_p is under LEVEL
@@ -122,7 +122,7 @@ def equivalence_p(images: int, only_a: int, only_b: int, margin: float) -> float
 
 
 def images_to_show_equivalence(paired: Paired) -> int | None:
-    """The least number of images that would show equivalence, were the discordance as observed.
+    """The least number of images that would show equivalence at the observed discordance.
 
     None where the observed difference is the margin or more: then no number of images will do. With no discordant
     image it is the least n with (1 - margin)^n < LEVEL, about 3 / margin. "Could": at this number the observed
@@ -137,7 +137,7 @@ def images_to_show_equivalence(paired: Paired) -> int | None:
         variance = rate - difference**2
         by_t_tests: float = variance * (stats.norm.isf(LEVEL) / (margin - difference)) ** 2 + 1
         needed = math.ceil(max(by_t_tests, ENOUGH_DISCORDANT / rate))
-    # the last digits of a normal quantile must not say that the images at hand were enough
+    # the last digits of a normal quantile must not make the present number of images enough
     return needed if paired.equivalent else max(needed, paired.images + 1)
 
 
@@ -210,6 +210,6 @@ def _percentile(differences: list[npt.NDArray[np.float64]]) -> float:
 
 
 def rounded(count: int) -> int:
-    """Upwards, to two significant digits."""
+    """Rounded up to two significant digits."""
     digit: int = 10 ** max(len(str(count)) - 2, 0)
     return math.ceil(count / digit) * digit

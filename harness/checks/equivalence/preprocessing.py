@@ -54,11 +54,11 @@ class Comparison:
 def compare(a: str, b: str, model: str, prepared_a: Mapping[str, Path], prepared_b: Mapping[str, Path]) -> Comparison:
     """Compares what two sources made of the same images; both map an image's name to its file of steps.
 
-    Raises ValueError where one source has an image that the other has not, or where there are none.
+    Raises ValueError where one source has an image that the other does not have, or where there are none.
     """
     for has, lacks, its, other in ((a, b, prepared_a, prepared_b), (b, a, prepared_b, prepared_a)):
         if alone := sorted(its.keys() - other.keys()):
-            raise ValueError(f"{alone[0]} was prepared by {has} but not by {lacks}; {len(alone)} images are like that")
+            raise ValueError(f"{alone[0]} was prepared by {has} but not by {lacks}; {len(alone)} such images")
     if not prepared_a:
         raise ValueError(f"no image was prepared by {a} and {b}")
     tallies = {step: _Tally(step) for step in STEPS}
@@ -104,7 +104,7 @@ class _Tally:
 
 
 def absolute_difference(of_a: Numbers, of_b: Numbers) -> npt.NDArray[np.float64]:
-    """Absolute differences; what is no number is infinitely far from anything."""
+    """Absolute differences; infinite where a value is not a number."""
     with np.errstate(invalid="ignore"):
         difference = np.abs(np.subtract(of_a, of_b, dtype=np.float64))
     return np.nan_to_num(difference, nan=np.inf, posinf=np.inf)
@@ -119,7 +119,7 @@ def sentence(comparison: Comparison) -> str:
         return f"{both} identically on all {comparison.images} images{rounding}"
     start = STEPS.index(comparison.first_apart)
     parts = f"where they differ on {_apart(comparison.steps[start])}"
-    # a later step may part images that an earlier one left the same
+    # a later step may change images that an earlier one left equal
     for before, step in zip(comparison.steps[start:], comparison.steps[start + 1 :], strict=False):
         if step.apart > before.apart:
             parts += f", then at the {step.step} step on {_apart(step)}"

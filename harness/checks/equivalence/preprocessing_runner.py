@@ -81,7 +81,7 @@ def compare(
 
 
 def describe(compared: Sequence[Comparison], statics: Mapping[tuple[str, str], Static]) -> list[Comparison]:
-    """Adds what each source says that it does in the step that parts them; statics by (source, documented model)."""
+    """Adds each source's own description of the first step that differs; statics by (source, documented model)."""
     described = []
     for one in compared:
         field = {"decode": "decoder", "resize": "resize"}.get(one.first_apart or "")

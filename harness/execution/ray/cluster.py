@@ -33,7 +33,7 @@ def connect(address: str | None) -> None:
         raise InputError(f"--ray-address {named}: {error}. Start a cluster with `ray start --head`") from error
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)  # Ray takes it over, but whoever runs this knows what to say
+            signal.signal(signal.SIGTERM, handler)  # Ray replaces it, but the command has its own message
 
 
 def _latest() -> str:
@@ -45,7 +45,7 @@ def _latest() -> str:
 
 
 def _answers(address: str) -> bool:
-    """Whether anything listens there; what is no address is Ray's to refuse."""
+    """Whether anything listens there; Ray itself rejects what is not an address."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not port.isdigit():
         return bool(address)

@@ -1,4 +1,4 @@
-"""Many machines: parts of an evaluation as Ray tasks, each in the source's environment on the node that it lands on.
+"""Many machines: parts of an evaluation as Ray tasks, each in the source's environment on its node.
 
 Every task stores what it predicts batch by batch, as a run on one machine does. Where the store is shared, a node that
 dies loses at most a batch of each network; where it is not, its whole part, which Ray has another node do again.
@@ -42,10 +42,10 @@ _LOOK = 0.5
 
 class Cluster:
     """A connection to a Ray cluster; with no address, to the one that RAY_ADDRESS names or that runs here, else to
-    one made here."""
+    a new one here."""
 
     def __init__(self, address: str | None, cpus: int | None, say: Callable[[str], None], device: str = "cpu") -> None:
-        """`cpus` of a node are given to each part; by default as many as the smallest node has, for each GPU if so.
+        """`cpus` of a node are given to each part; by default as many as the smallest node has, per GPU if any.
 
         Raises InputError where there is no such cluster.
         """
@@ -94,7 +94,7 @@ class _Parts:
 
 
 class _Driver:
-    """Hands the parts of some works to Ray and takes what comes of them."""
+    """Hands the parts of some works to Ray and collects their results."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class _Driver:
     def _take(self, reference: Any, indices: Sequence[int]) -> None:
         try:
             events = _events(reference)
-        except MeasurementError as error:  # of these alone, whatever it is
+        except MeasurementError as error:  # only these works fail
             for index in indices:
                 self._fail(index, str(error))
             return
@@ -178,7 +178,7 @@ def _end(key: str) -> None:
 
 
 def _events(reference: Any) -> list[tuple[int, RunEvent | Said]]:
-    """What came of a part. Raises what broke it as it would have been raised here."""
+    """The result of a part. Raises its error as it would have been raised here."""
     try:
         events: list[tuple[int, RunEvent | Said]] = ray.get(reference)
         return events
@@ -191,7 +191,7 @@ def _events(reference: Any) -> list[tuple[int, RunEvent | Said]]:
 
 
 def _keep(predictions: Predictions, event: RunEvent) -> None:
-    """Stores here what the node may have stored on its own disk alone."""
+    """Stores here what the node may have stored only on its own disk."""
     if isinstance(event, Predicted):
         predictions.store(event.rows, event.undecodable, full_logits(event))
     elif isinstance(event, NetworkBuilt):

@@ -1,4 +1,4 @@
-"""A part of an evaluation, on the node of a cluster that it lands on."""
+"""A part of an evaluation, on the node of a cluster that runs it."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _Bytes = npt.NDArray[np.uint8]
 
 
 def has_ended(key: str) -> bool:
-    # an actor would have to be waited for, and who waits gives its processors to others meanwhile
+    # not an actor: a task that waits for one gives its processors to others meanwhile
     try:
         return bool(internal_kv._internal_kv_exists(key, namespace=NAMESPACE))
-    except Exception:  # who cannot ask goes on
+    except Exception:  # a node that cannot ask goes on
         return False
 
 
@@ -52,7 +52,7 @@ _kept: dict[str, Worker] = {}
 
 @dataclass(frozen=True)
 class Said:
-    """Something that a node has to say, among the events of its works."""
+    """A message of a node, among the events of its works."""
 
     text: str
 
@@ -128,9 +128,9 @@ def _left(work: Work, refs: Mapping[int, ImageRef], held: contextlib.ExitStack) 
 
 
 def _here(installed: Installed, code: str) -> Installed:
-    """The source's environment on this node: the very one where the cache is shared, else one made alike.
+    """The source's environment on this node: the same one where the cache is shared, else one made in the same way.
 
-    Raises MeasurementError where it came out otherwise than the one that the run is known by.
+    Raises MeasurementError where it differs from that of the run.
     """
     spec = registry.sources().get(installed.spec.name, installed.spec)
     if installed.python.is_file():
@@ -140,7 +140,7 @@ def _here(installed: Installed, code: str) -> Installed:
     other = sorted(set(made.packages) ^ set(installed.packages))
     if other or code_of(spec) != code:
         raise MeasurementError(
-            f"the node {os.uname().nodename} would measure with something else than the rest: "
+            f"the node {os.uname().nodename} would measure with other code or packages than the rest: "
             f"{', '.join(other[:6]) or 'another release of the harness or of the adapters'}. Install the same release"
         )
     return made
@@ -152,7 +152,7 @@ def _worker(installed: Installed, device: str, threads: int, log: Path) -> Worke
         for other in _kept.values():
             other.__exit__(None)
         _kept.clear()
-        # what a node's workers say is told with the reason of a failure; the file is that node's own
+        # a failure quotes the end of the log; the file itself is on that node only
         folder = environments.cache() / "logs"
         _kept[key] = Worker(installed, folder / f"{log.stem}-{uuid.uuid4().hex[:8]}{log.suffix}", device, threads)
     return _kept[key]

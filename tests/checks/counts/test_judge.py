@@ -443,10 +443,10 @@ def test_digits_that_are_cut_off_in_some_rows_and_rounded_in_others_are_wrong() 
 @pytest.mark.parametrize(
     ("text", "right", "said"),
     [
-        ("9034.6", "9.0346", "the unit has slipped: it is 9034.6 M, not G"),
-        ("0.0090346", "9.0346", "the unit has slipped: it is 0.0090346 T, not G"),
-        ("90.346", "9.0346", "the decimal point has slipped: it is 9.0346 G"),
-        ("0.90346", "9.0346", "the decimal point has slipped: it is 9.0346 G"),
+        ("9034.6", "9.0346", "the unit is wrong: it is 9034.6 M, not G"),
+        ("0.0090346", "9.0346", "the unit is wrong: it is 0.0090346 T, not G"),
+        ("90.346", "9.0346", "the decimal point is misplaced: it is 9.0346 G"),
+        ("0.90346", "9.0346", "the decimal point is misplaced: it is 9.0346 G"),
     ],
 )
 def test_a_power_of_ten_is_named_with_the_figure_in_the_unit_of_the_column(text: str, right: str, said: str) -> None:
@@ -460,7 +460,7 @@ def test_a_slip_of_few_digits_is_named_where_the_usual_convention_has_them() -> 
     network = static(learnable=21_797_672)
     judged = alone(measured("2.18", network, metric="params"))
     assert judged.outcome is CONTRADICTED
-    assert judged.cause == "the decimal point has slipped: it is 21.8 M (learnable parameters)"
+    assert judged.cause == "the decimal point is misplaced: it is 21.8 M (learnable parameters)"
 
 
 # --- a counter that does not know some layers

@@ -364,7 +364,7 @@ def test_a_step_that_is_not_known_is_replaced(unknown: tuple[str, ...], page: Ma
         factor, values, names = REPLACED[step]
         of_the_page = [(tuple(PAGE["mean"]), tuple(PAGE["std"]))] if page and step == "normalise" else []
         assert changed(found, factor, step, *names) == [*of_the_page, *values]
-        assert all("instead of what is not known" in v.text for v in found if v.factor == factor)
+        assert all("instead of the unknown" in v.text for v in found if v.factor == factor)
         told = [v.task["changed"][step] for v in found if step in v.task["changed"]]
         assert all(parameters.keys() == TYPICAL[step].keys() for parameters in told)
     steps = {step for variant in found for step in variant.task["changed"]}

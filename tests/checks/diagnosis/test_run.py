@@ -236,7 +236,7 @@ def test_a_row_that_holds_says_what_its_counts_leave_open(
     assert {swap.status for swap in found.evidence} == {"undecided", "refuted", "not tried"}
     assert found.text.startswith("the documented top1 (")
     left = [swap for swap in found.evidence if swap.status == "undecided"]
-    assert f"As far as 12 images tell, they would too with {len(left)} of " in found.text
+    assert f"On 12 images, the counts could not detect {len(left)} of " in found.text
     (finding,) = [one for one in written(results, tmp_path)[0]["findings"] if one["kind"] == "attribution"]
     assert finding["severity"] == "note"
 
@@ -374,7 +374,7 @@ def test_images_that_no_document_is_about_tell_what_would_do_better(tmp_path: Pa
     results = run(tmp_path, data_for(tmp_path / "data", other_weights / "tiny-other.bin"), about=False)
     (found,) = results.attributions
     assert (found.against, found.outcome, found.factors) == ("nothing", "named", ("weights file",))
-    assert "One factor does better otherwise: the weights file, with tiny-other.bin" in found.text
+    assert "One factor is better with another value: the weights file, with tiny-other.bin" in found.text
     assert [one.outcome for one in results.verdicts] == [Outcome.NOT_MEASURED] * 2
     assert results.exit_status == 0
     content, page = written(results, tmp_path)

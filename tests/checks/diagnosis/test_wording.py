@@ -180,9 +180,9 @@ def test_what_holds_is_told_with_what_would_hold_too() -> None:
     ]
     text = sound(holding(run(), WHOLE, [*left, *REFUTED, UNTRIED]))
     assert text.startswith("the documented top1 (39,791 of 50,000 images)")
-    assert f"As far as 500 images tell, they would too with 2 of {2 + len(REFUTED)} swaps" in text
+    assert f"On 500 images, the counts could not detect 2 of {2 + len(REFUTED)} swaps" in text
     assert "decoder (OpenCV instead of PIL; no effect was seen)" in text
-    assert "filter (bilinear instead of bicubic; about 12,000 images could tell)" in text
+    assert "filter (bilinear instead of bicubic; about 12,000 images would decide)" in text
 
 
 def test_where_no_swap_would_hold_that_is_said() -> None:
@@ -242,7 +242,7 @@ def test_the_value_that_does_best_is_told() -> None:
 def test_several_factors_that_do_better_are_all_told() -> None:
     swaps = [better("channel order", "BGR instead of RGB", 60), better("scale", "not divided by 255", 55, 1e-5)]
     text = undocumented("ambiguous", *swaps, factors=("channel order", "scale"))
-    assert "500 images cannot tell which most" in text
+    assert "500 images cannot show which most" in text
     assert "channel order (BGR instead of RGB: of 500 images 60 are" in text
     assert "scale (not divided by 255: of 500 images 55 are" in text
 
@@ -294,7 +294,8 @@ def test_several_factors_that_do_are_all_told() -> None:
 def test_factors_that_only_together_make_sources_equal_are_listed() -> None:
     text = compared("together", DIFFERS, ALL, factors=("filter", "decoder"))
     assert (
-        "No one factor is the cause: filter, decoder together, taken over from mmcls==0.25.0, make them equal" in text
+        "No single factor is the cause: filter, decoder together, taken over from mmcls==0.25.0, make them equal"
+        in text
     )
     assert text.endswith("(logits differ by 2.0e-06)")
     weights = Agreement("weights", "those of mmcls", "fits", 64, 64, 4.5e-6)
@@ -307,18 +308,18 @@ def test_factors_that_only_together_make_sources_equal_are_listed() -> None:
 def test_a_step_that_is_not_known_is_told_where_the_preprocessing_is_the_cause() -> None:
     text = compared("together", ALL, unknown=("resize", "crop"))
     assert text.endswith("; how the resize and crop step is done is not known")
-    assert "No one factor is the cause: preprocessing together" in text
+    assert "No single factor is the cause: preprocessing together" in text
 
 
-UNSURE = "weights or network differ; run --checks numerics to find out whether the networks compute one function"
+UNSURE = "weights or network differ; run --checks numerics to find out whether the networks compute the same function"
 
 
 @pytest.mark.parametrize(
     ("same_function", "says"),
     [
         (None, UNSURE),
-        (True, "by the numerics the networks are one function"),
-        (False, "by the numerics the networks are different functions"),
+        (True, "the numerics check found that the networks run the same function"),
+        (False, "the numerics check found that the networks run different functions"),
     ],
 )
 def test_what_is_unexplained_is_told_with_what_came_nearest(same_function: bool | None, says: str) -> None:

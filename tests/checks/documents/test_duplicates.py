@@ -35,7 +35,7 @@ def test_nothing_is_repeated_in_a_table_of_different_figures() -> None:
 def test_a_row_that_stands_twice_with_the_same_figures_is_a_note() -> None:
     (found,) = repeated(column("60.123", "70.457", "60.123", m3="M-1"))
     assert (found.kind, found.severity) == ("duplicated_row", "note")
-    assert found.text == "M-1 stands in line 5 and again, with the same figures, in line 7."
+    assert found.text == "M-1 has rows in lines 5 and 7 with the same figures."
     assert found.row == row(3, "M-1")
 
 

@@ -83,7 +83,7 @@ def test_counts_of_upstream_that_have_changed_places_are_said_to_have(
 ) -> None:
     monkeypatch.setenv("FAKE_DOCUMENTS", json.dumps([["tiny", "52.4", "76.2", "49.009K", "97.152K"], *PUBLISHED[1:]]))
     (finding,) = [one for one in run(tmp_path, TINY).findings if one.kind == "upstream_contradicted"]
-    assert finding.text.count("FLOPs and parameters of the row have changed places") == 2
+    assert finding.text.count("FLOPs and parameters of the row are exchanged") == 2
     assert "flops of tiny in line 1, 49.009 K" in finding.text
 
 
@@ -115,7 +115,7 @@ def test_agreement_with_any_of_several_documents_is_agreement(tmp_path: Path) ->
 def test_a_file_about_no_source_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "results.csv"
     other.write_text("model,top1\nvgg16,71.6\nvgg19,72.4\n")
-    with pytest.raises(InputError, match="its models are those of none of fake"):
+    with pytest.raises(InputError, match="its models belong to none of fake"):
         run(tmp_path, TINY, upstream=(other,))
     with pytest.raises(InputError, match="cannot read"):
         run(tmp_path, TINY, upstream=(tmp_path / "missing.csv",))

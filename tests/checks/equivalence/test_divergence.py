@@ -87,10 +87,10 @@ def test_an_activation_that_one_runs_alone(tmp_path: Path) -> None:
     b.then("Conv2d", 3 * b.value, "next")
     found = first(a, b)
     assert found is not None
-    assert (found.layer_b, found.why) == ("act", "ReLU is run by the second alone")
+    assert (found.layer_b, found.why) == ("act", "ReLU is run by the second only")
     found = first(b, a)
     assert found is not None
-    assert (found.layer_a, found.why) == ("act", "ReLU is run by the first alone")
+    assert (found.layer_a, found.why) == ("act", "ReLU is run by the first only")
 
 
 def test_layers_that_one_runs_once_more(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_layers_that_one_runs_once_more(tmp_path: Path) -> None:
     found = first(*nets)
     assert found is not None
     assert found.layer_b == "again"
-    assert found.why == "Conv2d, ReLU are run once more by the second alone"
+    assert found.why == "Conv2d, ReLU are run once more by the second only"
 
 
 def test_the_same_inputs_in_another_order(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_the_same_attributes_with_other_parameters(values: Array, tmp_path: Path
     assert found is not None
     assert found.layer_a == "conv"
     assert "its parameters, or an attribute that is not recorded, differ" in found.why
-    assert ("another bias" in found.why) == (values[0, 0, 0, 0] == IMAGE[0, 0, 0, 0])
+    assert ("a different bias" in found.why) == (values[0, 0, 0, 0] == IMAGE[0, 0, 0, 0])
 
 
 def test_reshaping_in_between_is_no_difference(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_the_image_changed_before_the_first_layer(tmp_path: Path) -> None:
     found = first(a, b)
     assert found is not None
     assert (found.layer_a, found.kind_b) == ("conv", "flip")
-    assert found.why == "the first reads the image itself, the second what flip (axes 1) gives"
+    assert found.why == "the first reads the image itself, the second the output of flip (axes 1)"
 
 
 def test_what_overflows_is_said(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_what_overflows_is_said(tmp_path: Path) -> None:
     b = Chain(tmp_path / "b").then("Conv2d", np.full_like(IMAGE, np.inf), "conv")
     found = first(a, b)
     assert found is not None
-    assert found.why.endswith("what the second gives is not finite")
+    assert found.why.endswith("the output of the second is not finite")
     assert found.difference == float("inf")
     assert relative(b.value, b.value) == float("inf")
 

@@ -114,7 +114,7 @@ def test_an_entry_that_no_operation_uses_is_named() -> None:
     a, b = straight("a"), straight("a")
     b.shapes["relative_position_table"] = (7, 7)
     said = complaint(a, b)
-    assert "1 entries of the state take part in no recorded operation" in said
+    assert "1 entries of the state are used by no recorded operation" in said
     assert "relative_position_table" in said
 
 

@@ -71,7 +71,7 @@ def test_an_operation_that_one_of_them_runs_is_named(tmp_path: Path, images: Ima
     assert pair.divergence is not None
     assert pair.divergence.layer_b == "port.clip"
     assert "ReLU" in pair.divergence.why
-    assert "second alone" in pair.divergence.why
+    assert "second only" in pair.divergence.why
     assert pair.inventories[1]["ReLU"] == 1
     assert exit_status([], 0, [pair]) == 1
     (finding,) = pair_findings([pair])

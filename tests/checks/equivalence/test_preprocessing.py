@@ -176,7 +176,7 @@ def test_what_is_no_number_is_apart(tmp_path: Path) -> None:
 
 def test_images_of_one_source_alone_are_an_error(tmp_path: Path) -> None:
     more, fewer = Source().prepared(tmp_path / "a", 4), Source().prepared(tmp_path / "b", 2)
-    with pytest.raises(ValueError, match=r"2.jpg was prepared by a but not by b; 2 images"):
+    with pytest.raises(ValueError, match=r"2.jpg was prepared by a but not by b; 2 such images"):
         compare("a", "b", "net", more, fewer)
     with pytest.raises(ValueError, match=r"2.jpg was prepared by b but not by a; 2 images"):
         compare("a", "b", "net", fewer, more)
@@ -219,12 +219,12 @@ def shifted(resized: np.ndarray, _: int) -> np.ndarray:
             lambda image, _: resize(image, 17, image.shape[1] * 17 // 30),
             "the short side is not floor(16 / 0.887) = 18. The largest difference (pixels) is 1, in 0.jpg: 17 pixels.",
         ),
-        ("resize", lambda image, _: resize(image, SHORT, SHORT), "the resize makes a square of what is none"),
+        ("resize", lambda image, _: resize(image, SHORT, SHORT), "the resize makes images square"),
         ("resize", lambda image, _: resize(image, SHORT, 30), "the resize does not keep the aspect ratio"),
         ("crop", shifted, "the crop is not the centre"),
         ("crop", shifted, " pixels from the left and 2 from the top, the centre at "),
-        ("crop", lambda it, _: cut(it, 1, 4) ^ 1, "the crop is no part of the resized image"),
-        ("crop", lambda *_: np.zeros((30, 30, 3), np.uint8), "the crop is larger than what it is taken from"),
+        ("crop", lambda it, _: cut(it, 1, 4) ^ 1, "the crop is not part of the resized image"),
+        ("crop", lambda *_: np.zeros((30, 30, 3), np.uint8), "the crop is larger than the resized image"),
         ("normalise", lambda crop, _: normalise(crop[..., ::-1]), "the channels are reversed (BGR)"),
         ("normalise", lambda crop, _: normalise(crop)[::-1], "the result is in reversed order (BGR)"),
         (
@@ -283,7 +283,7 @@ def test_a_grey_image_does_not_tell_the_orders_apart(tmp_path: Path) -> None:
 
 def test_a_short_side_that_only_the_list_of_the_page_gives(tmp_path: Path) -> None:
     (found,) = checked(tmp_path, {"ratio": 0.8, "short_side": {"16": 18}})
-    assert "floor(16 / 0.8) = 20, though 18 is what the page states for 16 next to its formula." in found.text
+    assert "floor(16 / 0.8) = 20, although the page also states 18 for 16." in found.text
     (found,) = checked(tmp_path, {"short_side": {"16": 17}})
     assert "the short side is not 17. " in found.text
 

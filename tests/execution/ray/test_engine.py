@@ -390,7 +390,7 @@ def test_a_node_with_other_code_fails_the_networks_and_not_the_run(
     assert runs == [None, None]
     assert [failure.model for failure in one.failures] == ["tiny", "twin"]
     for failure in one.failures:
-        assert "would measure with something else than the rest: another release of the harness" in failure.message
+        assert "would measure with other code or packages than the rest: another release of the" in failure.message
 
 
 # --- what nodes need and have
@@ -516,7 +516,7 @@ def test_a_node_makes_the_environment_that_it_lacks(monkeypatch: pytest.MonkeyPa
     assert prepared == []
     assert ray_node._here(lacking, code) == installed()
     assert prepared == [VERSION]
-    with pytest.raises(MeasurementError, match=r"something else than the rest: numpy==1\.0\. Install"):
+    with pytest.raises(MeasurementError, match=r"other code or packages than the rest: numpy==1\.0\. Install"):
         ray_node._here(dataclasses.replace(lacking, packages=("numpy==1.0",)), code)
 
 

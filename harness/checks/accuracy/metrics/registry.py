@@ -41,7 +41,7 @@ def registered() -> tuple[RunMetric, ...]:
     found: list[RunMetric] = [metric for module in modules for metric in getattr(module, "METRICS", ())]
     repeated = {metric.name for metric in found if sum(other.name == metric.name for other in found) > 1}
     if repeated:
-        raise ValueError(f"more than one metric is named {', '.join(sorted(repeated))}; give each a name of its own")
+        raise ValueError(f"more than one metric is named {', '.join(sorted(repeated))}; give each a different name")
     return tuple(sorted(found, key=lambda metric: metric.judge is None))
 
 

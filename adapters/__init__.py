@@ -1,5 +1,5 @@
 """One module per source. Frameworks are imported in this package and nowhere else.
 
-Importing the package itself imports no framework: the harness reads the files beside the modules
+Importing the package itself imports no framework: the harness reads the files next to the modules
 and runs the modules in the source's own environment.
 """

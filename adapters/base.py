@@ -1,6 +1,6 @@
 """The contract between the harness and a source of models.
 
-A source is one module, `<source>.py`, with a class `Adapter`, and the requirement files beside it
+A source is one module, `<source>.py`, with a class `Adapter`, and the requirement files next to it
 (see CONTRIBUTING). The module runs in the source's own environment; nothing here imports a framework.
 
 `Adapter` and its networks may inherit AdapterClass and Network, or be plain classes with the same methods. A method
@@ -57,7 +57,7 @@ class Network(Protocol):
     def preprocessing_steps(self, image: bytes) -> Steps:
         """The result of each of STEPS, by the source's own code.
 
-        decode, resize and crop are (H, W, 3) uint8 RGB, whatever the order the source holds them in; normalise is
+        decode, resize and crop are (H, W, 3) uint8 RGB, in whichever order the source holds them; normalise is
         what preprocess() gives. Raises UndecodableImage.
         """
         ...
@@ -71,7 +71,7 @@ class Network(Protocol):
 
         One of {"factor": "epsilon", "value": 0.001} (of every batch normalisation),
         {"factor": "activation", "from": "ReLU", "to": "LeakyReLU", "negative_slope": 0.01} (every call of that kind,
-        in the common terms of LayerCall.kind; negative_slope for LeakyReLU alone; "from" LeakyReLU matches whatever
+        in the common terms of LayerCall.kind; negative_slope for LeakyReLU alone; "from" LeakyReLU matches any
         slope), and {"factor": "precision", "value": "bf16" | "fp16"} (mixed precision as the framework's autocast
         does it). No other network is altered, and alterations that hold at once all apply.
         Raises NotImplementedError for what the source cannot alter, saying what.
@@ -90,7 +90,7 @@ class Network(Protocol):
         Optional. With it, evaluations run as fast as the framework can, and --precision bf16 is possible.
         """
         if precision != "fp32":
-            raise NotImplementedError(f"precision {precision}: the adapter runs its networks in fp32 alone")
+            raise NotImplementedError(f"precision {precision}: the adapter runs its networks only in fp32")
         return Inference("native", self.forward)
 
     def export(self, runtime: Runtime, folder: Path) -> Path:
@@ -113,8 +113,8 @@ class Network(Protocol):
     def trace(self, batch: Array, emit: Callable[[LayerCall], None], values: bool = True) -> None:
         """Calls `emit` with each operation of one forward pass, in execution order; without values no output is kept.
 
-        What `emit` raises ends the pass and goes on. An adapter of the former contract, whose trace(batch, values)
-        yields the operations, is still accepted in this release.
+        An exception of `emit` ends the pass and is raised. An adapter of the former contract, whose
+        trace(batch, values) yields the operations, is still accepted in this release.
         """
         ...
 
@@ -157,8 +157,8 @@ class AdapterClass(Protocol):
     def aliases(self) -> Mapping[str, str]:
         """Other names by which documents mean a model -> the name that build() takes for it; never ambiguous.
 
-        What is no model of its own but has weights of its own stands for itself; weights that are published for a
-        model besides others are named after a dot: model.weights.
+        A name that is not a separate model but has its own weights stands for itself; further weights published for a
+        model are named after a dot: model.weights.
 
         Optional. With it, rows that use such names are measured.
         """
@@ -169,7 +169,7 @@ class AdapterClass(Protocol):
         ...
 
     def documents(self) -> Sequence[Document]:
-        """What the package says of its own models.
+        """What the package says about its own models.
 
         Optional. With it, a page's figures are compared with the package's own, and `parity documents` writes the
         package's own page.
@@ -196,7 +196,7 @@ class AdapterClass(Protocol):
         ...
 
     def outline(self, model: str) -> Network:
-        """The network that build() gives, to be counted alone: without values where the framework can do without.
+        """The network that build() gives, to be counted alone: without values where the framework allows it.
 
         Fewer counters may count it.
 

@@ -1,4 +1,4 @@
-"""What adapters share, whatever their framework: fitting a state, alterations, slices. NumPy alone."""
+"""What adapters of all frameworks share: fitting a state, alterations, slices. NumPy alone."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def slice_attributes(shape: Sequence[int], index: Any) -> dict[str, Any]:
 
 
 class Alterations:
-    """What one network's forward pass is altered by at present; see Network.altered.
+    """The present alterations of one network's forward pass; see Network.altered.
 
-    They are applied for the length of each forward pass alone, so that another network may run in between.
+    They are applied only during each forward pass, so that another network may run in between.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ def deviation(expected: Array, given: Array) -> float:
 
 
 def differences(expected: Mapping[str, Sequence[int]], given: Mapping[str, Sequence[int]]) -> list[str]:
-    """What keeps a state from fitting, as readable lines: missing, unexpected, wrong shape.
+    """Why a state does not fit, as readable lines: missing, unexpected, wrong shape.
 
     Both arguments map entry names to shapes.
     """

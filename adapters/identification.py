@@ -27,7 +27,7 @@ from harness.adapters.recipe import (
     same_values,
 )
 
-#: std of pixels scaled to 0..1 is above this, and that of pixels which were not, taken for such, below
+#: std of pixels scaled to 0..1 is above this; that of pixels 0..255, if read as scaled, is below
 _LEAST_STD = 1e-2
 
 _PIL_FILTERS = ("bilinear", "bicubic", "lanczos", "box", "hamming", "nearest")
@@ -36,9 +36,9 @@ _PIL_POINT_FILTERS = ("bilinear", "bicubic")
 
 
 def identify(images: Sequence[bytes], results: Sequence[Steps], said: Preprocessing) -> tuple[Recipe, dict[str, str]]:
-    """The parameters with which each step gives the source's results for all of these images, and where none do why.
+    """The parameters with which each step gives the source's results for all of these images; where none do, why.
 
-    Where several do (two decoders often give the same pixels), those that fit what the source says of itself.
+    Where several do (two decoders often give the same pixels), those that fit the description by the source.
     """
     identified: dict[str, Parameters | None] = {}
     reasons: dict[str, str] = {}
@@ -60,7 +60,7 @@ def _decode(images: Sequence[bytes], results: Sequence[Steps], said: Preprocessi
         parameters: dict[str, Any] = {"library": library, "orientation": orientation, "channels": channels}
         if _gives(functools.partial(decode, **parameters), images, results, "decode"):
             return parameters
-    raise NotIdentified(f"the decoded pixels are those of neither of {' and '.join(order) or 'the missing libraries'}")
+    raise NotIdentified(f"the decoded pixels are not those of {' or '.join(order) or 'the missing libraries'}")
 
 
 def _resize(_images: Sequence[bytes], results: Sequence[Steps], said: Preprocessing) -> Parameters:
@@ -91,7 +91,7 @@ def _resize(_images: Sequence[bytes], results: Sequence[Steps], said: Preprocess
 
 
 def _resamplings(said: str) -> Iterator[tuple[str, str, bool]]:
-    """Library, filter and whether it is antialiased; what the source says of itself first."""
+    """Library, filter and whether it is antialiased; what the source itself says first."""
     found: list[tuple[str, str, bool]] = []
     if "PIL" in libraries():
         found += [("PIL", kind, True) for kind in _PIL_FILTERS]
@@ -105,10 +105,10 @@ def _resamplings(said: str) -> Iterator[tuple[str, str, bool]]:
 def _crop(_images: Sequence[bytes], results: Sequence[Steps], _said: Preprocessing) -> Parameters:
     sizes = {one["crop"].shape[:2] for one in results}
     if len(sizes) != 1 or len(set(next(iter(sizes)))) != 1:
-        raise NotIdentified("the crop is no square of one size")
+        raise NotIdentified("the crop is not a square of one size")
     size = next(iter(sizes))[0]
     if any(min(one["resize"].shape[:2]) < size for one in results):
-        raise NotIdentified(f"the crop of {size} pixels is larger than what it is taken from")
+        raise NotIdentified(f"the crop of {size} pixels is larger than the resized image")
     resized = [one["resize"] for one in results]
     for offset in OFFSETS:
         if _gives(functools.partial(crop, size=size, offset=offset), resized, results, "crop"):
@@ -126,7 +126,7 @@ def _normalise(_images: Sequence[bytes], results: Sequence[Steps], _said: Prepro
         lines = [_line(entered[:, channel], values[:, channel]) for channel in range(3)]
         if all(lines):
             slopes, shifts = (np.array(part) for part in zip(*(line for line in lines if line), strict=True))
-            # (pixel / scale - mean) / std: the scale is told by the size of std
+            # (pixel / scale - mean) / std: the size of std shows the scale
             scale = 255.0 if (1 / (255 * np.abs(slopes)) > _LEAST_STD).all() else 1.0
             std = 1 / (scale * slopes)
             mean = -shifts * std
@@ -134,11 +134,11 @@ def _normalise(_images: Sequence[bytes], results: Sequence[Steps], _said: Prepro
             parameters |= {"mean": _short(mean), "std": _short(std)}
             if all(same_values(normalise(one["crop"], **parameters), one["normalise"]) for one in results):
                 return parameters
-    raise NotIdentified("the normalised values are no scaled and shifted pixels, in either order of the channels")
+    raise NotIdentified("the normalised values are not scaled and shifted pixels, in either order of the channels")
 
 
 def _line(pixels: Numbers, values: Numbers) -> tuple[float, float] | None:
-    """Slope and shift of values = slope x pixels + shift; None where they are on no line, or pixels are all alike."""
+    """Slope and shift of values = slope x pixels + shift; None if they are not on a line, or all pixels are equal."""
     low, high = int(pixels.argmin()), int(pixels.argmax())
     if pixels[low] == pixels[high] or values[low] == values[high]:
         return None

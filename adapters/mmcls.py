@@ -29,7 +29,7 @@ _STEPS = {"LoadImageFromFile": "decode", "Resize": "resize", "CenterCrop": "crop
 class Adapter(AdapterClass):
     """See harness.adapters.base.AdapterClass.
 
-    A model goes by the stem of its configuration file. Where just one ImageNet configuration builds a backbone,
+    The name of a model is the stem of its configuration file. Where just one ImageNet configuration builds a backbone,
     documents may also mean it by that backbone's type and depth, because a file name can say something else
     (configs/cspnet/cspdarknet50_8xb32_in1k.py builds CSPDarkNet of depth 53). The name in the metafile means it, too.
     """
@@ -144,7 +144,7 @@ class MmclsNetwork(TorchNetwork):
 
 
 def _field(node: yaml.Node | None, *names: str) -> Any:
-    """What stands under these keys: the items of a list, the text of a scalar, else the node; empty if missing."""
+    """The value under these keys: the items of a list, the text of a scalar, else the node; empty if missing."""
     for name in names:
         entries = node.value if isinstance(node, yaml.MappingNode) else ()
         node = next((value for key, value in entries if key.value == name), None)
@@ -208,7 +208,7 @@ def _preparation(pipeline: Sequence[Mapping[str, Any]], input_size: int | None):
                 if name := _STEPS.get(type(step).__name__):
                     results[name] = held["img"][:, :, ::-1]  # BGR until it is normalised, which works on a copy
         except (OSError, AttributeError, ValueError, SyntaxError) as error:
-            # mmcv.imfrombytes answers None for what OpenCV cannot decode
+            # mmcv.imfrombytes returns None for what OpenCV cannot decode
             raise UndecodableImage(f"mmcv: {error}") from error
         results.setdefault("resize", results.get("crop"))
         results.setdefault("crop", results["resize"])

@@ -41,7 +41,7 @@ class Adapter(AdapterClass):
         )
 
     def aliases(self) -> Mapping[str, str]:
-        """Distilled weights of a network are documented under its name and a suffix, and are no model of their own."""
+        """Distilled weights of a network are documented under its name and a suffix, and are not separate models."""
         return {f"{model}{DISTILLED}": f"{model}{DISTILLED}" for model in self.models()}
 
     def checkpoint_url(self, model: str) -> str | None:
@@ -52,7 +52,7 @@ class Adapter(AdapterClass):
         return url.replace("_pretrained", "_ssld_pretrained") if url and name != model else url
 
     def _builder(self, model: str) -> str:
-        """The function that builds a model or the one whose distilled weights are meant; some have one of their own."""
+        """The function that builds a model or the one whose distilled weights are meant; some have their own."""
         offered = self.models()
         name = model if model in offered else model.removesuffix(DISTILLED)
         if name not in offered:
@@ -107,7 +107,7 @@ def _preparation(model: str, input_size: int | None) -> tuple[Preprocessing, Cal
                     held = operator(held)
                 results[name] = held  # no operator changes an array that it was given
         except (TypeError, AttributeError, AssertionError, ValueError) as error:
-            # cv2.imdecode answers None for what it cannot decode
+            # cv2.imdecode returns None for what it cannot decode
             raise UndecodableImage(f"OpenCV: {error}") from error
         return {**results, "normalise": np.asarray(held, dtype=np.float32)}
 

@@ -1,4 +1,4 @@
-"""Frameworks print, warn and log as they work; none of it belongs into a measurement."""
+"""Frameworks print, warn and log as they work; none of it belongs in a measurement."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """How images are prepared, as parameters of known operations, applied with one of them changed.
 
-A source's own code decides what its images look like; these operations are never used in its place. They answer
-what would have come out had the source done one thing otherwise, which takes the same operations with one parameter
-changed, and so first the parameters that the source has: those whose result equals the source's bit for bit.
-Pillow and OpenCV are both optional; what an environment lacks cannot be tried in it.
+A source's own code decides what its images look like; these operations are never used in its place. They compute
+what the result would be if the source did one thing differently. That takes the same operations with one parameter
+changed, and so first the source's own parameters: those whose result equals the source's bit for bit.
+Pillow and OpenCV are both optional; a library that an environment does not have cannot be tried in it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Parameters = Mapping[str, Any]
 #: step -> its parameters; None where no known operation gives the source's result
 Recipe = Mapping[str, Parameters | None]
 
-#: Largest difference of normalised values that is no difference. Sources scale, shift and divide in orders of their
-#: own, which float32 rounds differently by up to 7e-7; one step of a pixel value is 0.017.
+#: Largest difference of normalised values that counts as none. Sources scale, shift and divide in different
+#: orders, which float32 rounds differently by up to 7e-7; one step of a pixel value is 0.017.
 NORMALISE_ROUNDING = 1e-5
 OPENCV_FILTERS = {
     "bilinear": "INTER_LINEAR",
@@ -157,7 +157,7 @@ _OPERATIONS: Mapping[str, Callable[..., Numbers]] = {
 
 
 def prepare(image: bytes, own: Steps, recipe: Recipe, changed: Mapping[str, Parameters]) -> Numbers | None:
-    """What the network would have been given had the source done the `changed` steps with those parameters.
+    """The input of the network if the source did the `changed` steps with those parameters.
 
     `own` is what it did, `recipe` how; the steps before the first changed one are its own. None where the result
     is the source's own, so that nothing has to be computed again.
@@ -171,7 +171,7 @@ def prepare(image: bytes, own: Steps, recipe: Recipe, changed: Mapping[str, Para
         if parameters is None:
             raise NotIdentified(f"how the source does the {step} step is not known")
         held = _OPERATIONS[step](held, **parameters)
-        # a result that is the source's own stays so; normalised values differ by rounding, which is no change
+        # a result that is the source's own stays so; normalised values differ by rounding, which does not count
         if index >= last and index < len(STEPS) - 1 and np.array_equal(held, own[step]):
             return None
     assert isinstance(held, np.ndarray)

@@ -13,13 +13,13 @@ Array = npt.NDArray[np.float32]
 
 #: what every source does to an image, in this order
 STEPS = ("decode", "resize", "crop", "normalise")
-#: step -> its result; (H, W, 3) uint8 RGB but for the last, which is (3, H, W) float32
+#: step -> its result; (H, W, 3) uint8 RGB except the last, which is (3, H, W) float32
 Steps = Mapping[str, npt.NDArray[Any]]
 
 #: How checkpoint entries find their place: by name, or by position where the file uses other names.
 Match = Literal["name", "order"]
 
-#: What a network computes in; bf16 is mixed precision, as whatever runs the network does it.
+#: What a network computes in; bf16 is mixed precision, as the runtime does it.
 Precision = Literal["fp32", "bf16"]
 
 #: What runs a network: the source's own framework, or another to which the source's own network was converted.
@@ -69,7 +69,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Inference:
-    """A network, in the state that it had, as something runs it. One that is changed afterwards asks for another."""
+    """A network, in the state that it had, as a runtime runs it. A network that changes afterwards needs a new one."""
 
     engine: str  #: what runs it, in words, e.g. "torch 2.14.1, channels_last" or "OpenVINO 2026.4.1"
     forward: Callable[[Array], Array]  #: (N, 3, H, W) float32 -> (N, classes) float32 logits, for any N >= 1

@@ -116,11 +116,11 @@ def load(file: Path, runtime: Runtime, precision: Precision) -> Inference:
 
 def _require(runtime: Runtime, precision: Precision) -> None:
     if (runtime, precision) == ("onnxruntime", "bf16"):
-        raise NotImplementedError("precision bf16: ONNX Runtime computes convolutions in fp32 alone on the CPU")
+        raise NotImplementedError("precision bf16: ONNX Runtime computes convolutions only in fp32 on the CPU")
 
 
 def threads() -> int:
-    """How many threads a forward pass may have, as for any library that heeds OMP_NUM_THREADS."""
+    """How many threads a forward pass may have, as for any library that uses OMP_NUM_THREADS."""
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(asked) if asked.isdecimal() and int(asked) else len(os.sched_getaffinity(0))
 
@@ -142,7 +142,7 @@ def _openvino(file: Path, precision: Precision) -> Inference:
     compiled = core.compile_model(str(file), "CPU", options)
 
     def forward(batch: Array) -> Array:
-        # read where it lies, while the results are copied out of memory that the next call overwrites
+        # read in place, while the results are copied out of memory that the next call overwrites
         results = compiled(np.ascontiguousarray(batch), share_inputs=True, share_outputs=False)
         return np.asarray(results[0], np.float32)
 

@@ -1,6 +1,6 @@
 """What makes adapters of other packages work: the contract's defaults, and the names of the former release.
 
-`complete` gives a plain class the optional methods that it lacks, and accepts a trace() that yields.
+`complete` gives a plain class the optional methods that it does not have, and accepts a trace() that yields.
 `accept_old_imports` lets a package that still says `from adapters.base import ...` find the modules of
 harness.adapters.
 """
@@ -131,7 +131,7 @@ class OldImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(fullname, self, origin=present)
 
     def _another_package(self, module: str) -> bool:
-        """Whether `adapters` is somebody else's package, which is installed beside the source."""
+        """Whether `adapters` is another package, which is installed next to the source."""
         if module:
             return getattr(sys.modules.get(_FORMER), "__name__", "") != _PRESENT
         others = (finder for finder in sys.meta_path if finder is not self)
@@ -153,7 +153,7 @@ class OldImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if not self.used:
             return ""
         changes = ", ".join(f"`{old}` to `{new}`" for old, new in sorted(self.used.items()))
-        return f"change the imports of {changes}; the former names work in this release alone"
+        return f"change the imports of {changes}; the former names work only in this release"
 
 
 def accept_old_imports(module: str) -> OldImports:

@@ -17,7 +17,7 @@ from torchvision import transforms
 
 #: where timm's own load_state_dict looks for the weights in a training checkpoint, in its order
 STATE_KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")
-#: how the class name of a transform begins -> the step that it ends; newer versions have classes of their own
+#: how the class name of a transform begins -> the step that it ends; newer versions have their own classes
 _STEPS = {"Resize": "resize", "CenterCrop": "crop", "Normalize": "normalise"}
 
 

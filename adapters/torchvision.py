@@ -21,7 +21,7 @@ from torchvision.transforms._presets import ImageClassification
 #: where the package's training reference puts the weights in its checkpoints, and where a marked stand-in has them
 STATE_KEYS = ("model", "state_dict")
 _HEADING = ("Weight", "Acc@1", "Acc@5", "GFLOPS", "Params", "Input size")
-#: what references/classification/presets.py does where a model has no published weights to say otherwise
+#: what references/classification/presets.py does where a model has no published weights that define it
 _PLAIN = {"crop_size": 224, "resize_size": 256}
 #: What a builder sets by itself where it is asked for weights, and which changes the function or what it is made of;
 #: the initialisation is named because the builder warns where it is not.
@@ -45,7 +45,7 @@ class Adapter(AdapterClass):
         return torchvision.models.list_models(module=torchvision.models)
 
     def aliases(self) -> Mapping[str, str]:
-        """Weights are documented by names of their own, and are no model of their own."""
+        """Weights are documented under separate names, and are not separate models."""
         found: dict[str, str] = {}
         for model in self.models():
             for weights in torchvision.models.get_model_weights(model):
@@ -116,7 +116,7 @@ def _name(model: str, weights: Any) -> str:
 def _published(name: str) -> tuple[str, Any]:
     """The builder of a model or of weights that are named, and the weights.
 
-    Of a model the first that were published, which are those that its documents speak of unless they say another
+    Of a model the first that were published, which are those that its documents mean unless they give another
     name; None where there are none. Raises KeyError for an unknown name.
     """
     for model in torchvision.models.list_models(module=torchvision.models):

@@ -18,7 +18,7 @@ from paddle import _C_ops, _legacy_C_ops
 
 #: activation -> what computes it. Taken when this module is imported, so that none of them is a wrapped one.
 _ACTIVATIONS: Mapping[str, Callable[..., paddle.Tensor]] = {
-    "Identity": paddle.clone,  # a tensor of its own as of any other, because the network may change it in place
+    "Identity": paddle.clone,  # a new tensor as from any other, because the network may change it in place
     "ReLU": _C_ops.relu,
     "ReLU6": _C_ops.relu6,
     "LeakyReLU": _C_ops.leaky_relu,
@@ -88,7 +88,7 @@ def _autocast(value: str) -> Callable[[], contextlib.AbstractContextManager[None
         raise NotImplementedError(f"precision {value}: Paddle's autocast is used for {' and '.join(_PRECISIONS)}")
     dtype, supported = _PRECISIONS[value]
     device = paddle.get_device()
-    # auto_cast itself only warns that it has no effect, and the CPU is said to have bfloat16, which it has elsewhere
+    # auto_cast only warns that it has no effect, and the CPU is said to have bfloat16, which it has elsewhere
     if device == "cpu" or not supported():
         raise NotImplementedError(f"precision {value} on {device}: Paddle's autocast has no effect there")
     return functools.partial(paddle.amp.auto_cast, dtype=dtype, level="O1")

@@ -51,7 +51,7 @@ def _openvino(module: paddle.nn.Layer, size: int, folder: Path) -> Path:
 
     file = folder / "network.xml"
     reasons = []
-    # OpenVINO itself reads programs of the old kind alone, in which not every network can be saved
+    # OpenVINO itself reads only programs of the old kind, in which not every network can be saved
     for make in (lambda made: save(module, size, made, ".pdmodel"), lambda made: _onnx(module, size, made)):
         with tempfile.TemporaryDirectory(prefix="parity-paddle-") as made:
             try:

@@ -1,6 +1,6 @@
 """A Paddle network as paddle.inference runs it: saved as a program, which is optimised and run without Python.
 
-As a script it tries a saved program and writes what comes out: the engine can end the process that it runs in.
+As a script it tries a saved program and writes the results, because the engine can end the process that it runs in.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def fastest(
 ) -> Inference:
     """The network, for images of `size` pixels; `plain` is its forward pass as Paddle runs it at once.
 
-    Raises NotImplementedError, with what came of every try, for a precision other than fp32 that cannot be had.
+    Raises NotImplementedError, with the result of every try, for a precision other than fp32 that is not available.
     """
     device = paddle.get_device()
     expected = {"batch": plain(example), "one": plain(example[:1])}
@@ -64,7 +64,7 @@ def fastest(
 
 
 def save(module: paddle.nn.Layer, size: int, folder: Path, suffix: str) -> Path:
-    """Writes the network as a program, for any number of images of `size` pixels, and its weights beside it.
+    """Writes the network as a program, for any number of images of `size` pixels, and its weights next to it.
 
     Raises NotImplementedError where it cannot be written as a program of this kind.
     """
@@ -107,7 +107,7 @@ def load(program: Path, precision: Precision, device: str) -> Callable[[Array], 
 
 
 def _tried(program: Path, precision: Precision, device: str, example: Array) -> Mapping[str, Array]:
-    """Logits of the batch and of its first image alone, from a process of its own."""
+    """Logits of the batch and of its first image alone, from a separate process."""
     images, logits = program.with_name("example.npy"), program.with_name("logits.npz")
     np.save(images, example)
     here = str(Path(str(harness.__file__)).parent.parent)
@@ -139,7 +139,7 @@ def _check(expected: Mapping[str, Array], given: Mapping[str, Array], precision:
     if not apart < (ROUNDING if precision == "fp32" else _BF16):
         raise NotImplementedError(f"its logits differ by {apart:.2g} of their range")
     if precision != "fp32" and apart < ROUNDING:
-        raise NotImplementedError("it computes in fp32 all the same")
+        raise NotImplementedError("it still computes in fp32")
 
 
 def reason(error: BaseException) -> str:

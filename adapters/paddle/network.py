@@ -177,7 +177,7 @@ class PaddleNetwork(Network):
     def _classifier(self) -> nn.Linear:
         linears = self._linears()
         if not linears:
-            raise NotImplementedError(f"{type(self.module).__name__} has no linear layer to end in")
+            raise NotImplementedError(f"{type(self.module).__name__} has no final linear layer")
         return linears[-1]
 
     def set_classifier(self, weight: Array, bias: Array) -> None:
@@ -226,7 +226,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def load_checkpoint(network: PaddleNetwork, checkpoint: Path, match: Match) -> None:
-    """Raises CheckpointError for a file that is no state dict or does not fit the network."""
+    """Raises CheckpointError for a file that is not a state dict or does not fit the network."""
     state = safe_pickle.arrays(safe_pickle.load(checkpoint))
     if not state:
         raise CheckpointError(f"{checkpoint}: no arrays in it; expected a state dict")
@@ -241,7 +241,7 @@ def stand_in_mark(checkpoint: Path) -> str | None:
 
 @contextlib.contextmanager
 def _buffers_kept(module: nn.Layer) -> Iterator[None]:
-    """Removes what `paddle.flops` leaves in every layer: buffers with its sums, which are no part of the network."""
+    """Removes what `paddle.flops` leaves in every layer: buffers with its sums, which are not part of the network."""
     held = [(layer, set(layer._buffers)) for layer in module.sublayers(include_self=True)]
     try:
         yield

@@ -1,7 +1,7 @@
 """Reads the pickled dictionaries of arrays that Paddle writes, without executing what else a pickle can hold.
 
-None of NumPy's own functions is handed to the file: with them it could name an address in memory as an object. What
-rebuilds arrays are the functions below, which take plain numbers alone.
+NumPy's own functions are not given to the file: with them it could name an address in memory as an object. Arrays are
+rebuilt by the functions below, which take only plain numbers.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _values(raw: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
 
 def _reconstruct(kind: Any, *_: Any) -> _Array:
     if kind is not _NDARRAY:
-        raise pickle.UnpicklingError("it holds an array of a kind of its own")
+        raise pickle.UnpicklingError("it holds an array of an unknown kind")
     return _Array()
 
 

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 #: activation -> what computes it; LeakyReLU takes its slope
 _ACTIVATIONS: Mapping[str, Callable[..., torch.Tensor]] = {
-    "Identity": torch.clone,  # a tensor of its own as of any other, because the network may change it in place
+    "Identity": torch.clone,  # a new tensor as from any other, because the network may change it in place
     "ReLU": functional.relu,
     "ReLU6": functional.relu6,
     "LeakyReLU": functional.leaky_relu,

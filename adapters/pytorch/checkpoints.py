@@ -18,7 +18,7 @@ STAND_IN = "parity_stand_in"
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """A .pth file as written, with tensors and plain values alone; code in it is never run.
 
-    Raises CheckpointError for a file that is no checkpoint or holds anything else.
+    Raises CheckpointError for a file that is not a checkpoint or holds anything else.
     """
     try:
         _intact(path)
@@ -42,7 +42,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _intact(path: Path) -> None:
-    """Raises ValueError for an archive of which a part is not what it was written as, which PyTorch does not check."""
+    """Raises ValueError for an archive with a damaged part, which PyTorch does not check."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():

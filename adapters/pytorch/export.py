@@ -15,7 +15,7 @@ Exporter = Callable[[nn.Module, int, Path], Path]
 
 
 def _images(size: int) -> torch.Tensor:
-    """What the network is traced on: random, because of zeros a network may take another way; and more than one
+    """What the network is traced on: random, because a network may treat zeros differently; and more than one
     image, because a tracer takes a size of one for a constant."""
     return torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
 

@@ -63,7 +63,7 @@ def _ways(
         with quiet(), torch.no_grad():
             return torch.jit.freeze(torch.jit.trace(channels_last(), images, check_trace=False))
 
-    # autocast is no part of a trace, and elsewhere than on the CPU kernels are fused and compiled as it runs
+    # autocast is not part of a trace, and on other devices than the CPU kernels are fused and compiled as it runs
     if device == "cpu" and precision == "fp32":
         yield "channels_last, traced and frozen", frozen
     yield "channels_last", channels_last

@@ -213,7 +213,7 @@ class TorchNetwork(Network):
         if not linears:
             if optional:
                 return None
-            raise NotImplementedError(f"{type(self.module).__name__} has no linear layer to end in")
+            raise NotImplementedError(f"{type(self.module).__name__} has no final linear layer")
         return linears[-1]
 
     def set_classifier(self, weight: Array, bias: Array) -> None:
@@ -273,5 +273,5 @@ def outline(adapter: Any, model: str) -> TorchNetwork:
             return network
     except KeyError:
         raise
-    except Exception:  # many a constructor, and some forward passes, look at values
+    except Exception:  # many constructors, and some forward passes, look at values
         return adapter().build(model)

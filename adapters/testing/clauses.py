@@ -71,7 +71,7 @@ def _state(s: Subject) -> None:
     names = list(state)
     wrong = {name: state[name] for name in names[2:]}
     wrong[names[2]] = np.zeros((1, 2, 3), np.float32)
-    complaint = _raises(CheckpointError, "load_state() of a state that lacks two", lambda: network.load_state(wrong))
+    complaint = _raises(CheckpointError, "load_state() without two entries", lambda: network.load_state(wrong))
     expect(names[0] in complaint, "CheckpointError of load_state()", complaint, f"the missing entry {names[0]} in it")
     network.load_state(state)
     expect(s.same(network), "load_state(state())", "other logits", "those of the network whose state it is")
@@ -199,7 +199,7 @@ def _independent_steps(s: Subject) -> None:
 
 
 def _undecodable(s: Subject) -> None:
-    _raises(UndecodableImage, "preprocess() of what is no image", lambda: s.network.preprocess(b"\xff\xd8 no image"))
+    _raises(UndecodableImage, "preprocess() of no image", lambda: s.network.preprocess(b"\xff\xd8 no image"))
 
 
 def _raises(kind: type[Exception], called: str, call: Callable[[], object]) -> str:

@@ -56,7 +56,7 @@ def _tools() -> Iterator[Diagnosis]:
 
 def _table(preview: Preview) -> Iterator[Diagnosis]:
     for problem in preview.planned.table.problems:
-        yield Diagnosis("bad", "table", str(problem), "the run ends with exit status 2 for it")
+        yield Diagnosis("bad", "table", str(problem), "the run ends with exit status 2 because of it")
     if not preview.planned.targets:
         yield Diagnosis("bad", "table", "no row names a source that has an adapter", "name a source with --sources")
 

@@ -62,7 +62,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", help="a source, with a release unless the default is meant, as in mmcls==0.23.1")
+    parser.add_argument("source", help="a source, with a release (mmcls==0.23.1) unless the default release is wanted")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, in Markdown")
 
 

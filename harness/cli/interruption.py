@@ -69,7 +69,7 @@ def _say(text: str) -> None:
 
 @contextlib.contextmanager
 def raising() -> Iterator[None]:
-    """In here the first signal raises KeyboardInterrupt, and later ones do not disturb the clean-up."""
+    """Within it the first signal raises KeyboardInterrupt, and later ones do not disturb the clean-up."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread receives signals
         return

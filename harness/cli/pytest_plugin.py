@@ -1,4 +1,4 @@
-"""pytest's face of the harness: options, one test per documented cell, and outcomes translated; nothing is judged here.
+"""The harness in pytest: options, one test per documented cell, and outcomes translated; nothing is judged here.
 
 A module gets its tests by having a function that takes `parity_cell`:
 
@@ -184,7 +184,7 @@ def _parametrize_comparisons(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m and -k choose among the tests
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where a table is given and no test of the repository is about its cells, they are tests all the same.
+    """Adds the tests of the cells where a table is given and no test of the repository is about them.
 
     A comparison that was not asked for is not a test; pytest would show it as skipped.
     """

@@ -29,7 +29,7 @@ examples:
   python -m harness.run --checks numerics --data imagenet/val   do two sources run the same function?
   python -m harness.run --data imagenet/val --why          why does an accuracy differ?
   python -m harness.run --data imagenet/val --runtime openvino  the same predictions, faster
-  python -m harness.run --data imagenet/val --stop-early   no more images than it takes to refute a row
+  python -m harness.run --data imagenet/val --stop-early   no more images than decide a row
   python -m harness.run --engine ray --data s3://bucket/val --store s3://bucket/store   many machines
   python -m harness.run --table README.md --checks static  another table, or a folder or pattern of files with tables
   python -m harness.run --table README.md --checks static --fix    copies with the cells corrected, in OUT/fixed
@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Everything that can be asked of a run, and how it is shown."""
+    """All options of a run, and of its output."""
     add_options(parser.add_argument)
     parser.add_argument("--quiet", "-q", action="store_true", help="print errors only")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and measure nothing")

@@ -1,4 +1,4 @@
-"""How a command begins: before anything else is imported, so that nothing can be put in its place or be interrupted."""
+"""The start of a command, before other imports, so that no file can replace a module and no signal hits an import."""
 
 import os
 import sys
@@ -24,9 +24,9 @@ def parity() -> None:
 
 
 def forget_working_folder() -> None:
-    """Has nothing more imported from the folder that `python -m` was started in, which may be anybody's.
+    """Stops imports from the folder that `python -m` was started in, which may belong to others.
 
-    What Python itself imports before this it looks for there; only `parity` and `python -P -m harness.run` never do.
+    Python itself searches that folder for its earlier imports, except with `parity` and `python -P -m harness.run`.
     """
     if not sys.flags.safe_path and sys.path and sys.path[0] in ("", os.getcwd()):  # noqa: PTH109 - see above
         del sys.path[0]

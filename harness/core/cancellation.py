@@ -2,8 +2,8 @@
 
 The main thread does nothing but wait (`interruptible`), so that a signal never interrupts other code; the
 run itself is another thread. What belongs to a run knows its cancellation as `current()`: processes are started by
-`Cancellation.start` and ended by `cancel`, several things are done at once by `side_by_side`, and whatever else waits
-calls `check` or `sleep`. Standard library alone.
+`Cancellation.start` and ended by `cancel`, several things are done at once by `side_by_side`, and other code that
+waits calls `check` or `sleep`. Standard library alone.
 """
 
 from __future__ import annotations

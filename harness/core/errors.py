@@ -40,7 +40,7 @@ class StoreError(HarnessError, OSError):
 
 @contextmanager
 def readable(path: Path | str) -> Iterator[None]:
-    """Turns an OSError about `path`, or whatever goes wrong with a URL, into an InputError that names it."""
+    """Turns an OSError about `path`, or any failure of a URL, into an InputError that names it."""
     try:
         yield
     except OSError as error:

@@ -145,7 +145,7 @@ class Certificate:
     margin: float  #: what the deciding gaps of an image have to exceed
     rerun: int  #: images whose gaps do not, so that the native network decided
     confident: int  #: images that both ran whose gaps do; "sure" in report.json
-    differing: int  #: of these, how many the native network decides otherwise
+    differing: int  #: of these, how many the native network decides differently
     fallback: str | None  #: why the native network decided on every image; None where it did not have to
     top1_count: int | None  #: right by the faster network alone, none of them run again; None where it is not known
     top5_count: int | None

@@ -1,4 +1,4 @@
-"""Digests of code: what a stored measurement or answer depends on besides what was measured.
+"""Digests of code: what a stored measurement or answer depends on in addition to what was measured.
 
 They cover whole packages, never a list of files, so that no change of the deciding code is overlooked.
 """

@@ -45,7 +45,7 @@ def find(
     """The checkpoint of one model of one source.
 
     `weights` is "auto" (what the table's data declares, else what the source publishes, brought into
-    `cache`) or a folder of the user's, where the first of these is taken, upper and lower case alike:
+    `cache`) or a folder of the user's, where the first of these is taken, without regard to case:
 
     1. the declared or official file, by its base name,
     2. `<model>` in the sub-folder `<source>`; `<source>-<model>`; `<model>`: each with one of SUFFIXES,
@@ -53,7 +53,7 @@ def find(
 
     `<model>` is the source's own name or the documented one.
 
-    Raises InputError where `weights` is no readable folder, and MeasurementError where there is no
+    Raises InputError where `weights` is not a readable folder, and MeasurementError where there is no
     checkpoint, several fit equally well, or its digest is not the one that its name carries.
     """
     if weights != "auto":

@@ -59,8 +59,8 @@ def download(url: str, folder: Path, progress: Progress | None = None) -> Path:
     """The file behind an http, https or file URL, as `folder/<its name>`.
 
     A file that is there already is not asked for again, unless its name carries a SHA-256 prefix that
-    its content does not have. An interrupted download is continued by the next call, and nothing stands
-    under the final name before it is complete and checked. Calls for the same file wait for each other.
+    its content does not have. An interrupted download is continued by the next call, and no file
+    has the final name before it is complete and checked. Calls for the same file wait for each other.
 
     Raises MeasurementError, with the URL, the cause and what to do, where the file cannot be downloaded.
     """

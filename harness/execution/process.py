@@ -193,7 +193,7 @@ def _tell(process: subprocess.Popen[str], line: str) -> None:
 def make_path(spec: SourceSpec, path: Path, packages: Sequence[str] = IN_WORKERS) -> None:
     """Makes the folder of what can be imported in a worker: parts of the harness, the adapters and the source's own.
 
-    The harness's own libraries are not there, whatever environment they are installed in.
+    The harness's own libraries are not there, in whichever environment they are installed.
     """
     root = Path(str(harness.__file__)).parent
     (path / root.name).mkdir(parents=True)

@@ -55,7 +55,7 @@ class SourceSpec:
         files: list[Path] = []
         for folder in dict.fromkeys((self.folder, ADAPTERS)):  # others' adapters build on those here
             files += sorted(folder.rglob("*.py")) + sorted(folder.rglob("*.toml"))
-        if "." in self.module and self.folder != ADAPTERS:  # and on whatever is in their own package
+        if "." in self.module and self.folder != ADAPTERS:  # and on anything in their own package
             files += sorted(path for path in self.package.rglob("*") if path.is_file() and path.suffix != ".pyc")
         for path in files:
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")

@@ -2,8 +2,8 @@
 
 A correction is kept only if the copy, read again, has the corrected figure in its cell and the same claims everywhere
 else. That is not certain beforehand: one figure can change how its column or its row is read (its unit, its padding, a
-row that becomes a heading between rows). So all corrections are tried at once, and where the copy then reads otherwise
-than intended, each half of them, and so on, until only the corrections that spoil the reading are left out.
+row that becomes a heading between rows). So all corrections are tried at once, and where the copy then does not read
+as intended, each half of them, and so on, until only the corrections that spoil the reading are left out.
 """
 
 from __future__ import annotations

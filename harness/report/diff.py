@@ -200,7 +200,7 @@ def _change(name: str, kind: Kind, before: Entry | None, after: Entry | None) ->
     if before is None or after is None:
         one = before or after or {}
         is_bad = one.get("severity") == "error" or one.get("outcome") in _BAD.get(name, ())
-        # a removed row is no improvement, a removed finding is
+        # a removed row is not an improvement, a removed finding is
         gone: Direction = "better" if name == "findings" else "changed"
         return Change("changed" if not is_bad else "worse" if before is None else gone, before, after)
     fields = tuple(field for field in kind.compared if before.get(field) != after.get(field))
@@ -210,7 +210,7 @@ def _change(name: str, kind: Kind, before: Entry | None, after: Entry | None) ->
     ranks = [order.index(one["outcome"]) if one.get("outcome") in order else len(order) for one in (before, after)]
     direction: Direction = "worse" if ranks[1] > ranks[0] else "better" if ranks[1] < ranks[0] else "changed"
     if direction == "better" and after.get("outcome") in _UNDECIDED:
-        direction = "changed"  # a cell that is no longer measured is no improvement
+        direction = "changed"  # a cell that is no longer measured is not an improvement
     return Change(direction, before, after, fields)
 
 

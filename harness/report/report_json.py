@@ -143,7 +143,7 @@ def _from(out: Path, predictions: str) -> str:
 
 
 def metric_entries(run: Run) -> dict[str, dict[str, Any]]:
-    """Every registered metric of a run; the value is None where the stored predictions do not tell it."""
+    """Every registered metric of a run; the value is None where the stored predictions do not give it."""
     return {
         metric.name: {
             "value": run.metrics.get(metric.name),

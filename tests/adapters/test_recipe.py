@@ -85,12 +85,12 @@ UNKNOWN = {
     "short side by the image": ("resize", "the short side is not one size but 109, 110, 111 pixels"),
     "long side by the image": ("resize", "pixels become"),
     "lower right corner": ("crop", "neither in the centre nor in the upper left corner"),
-    "crop that is no square": ("crop", "no square of one size"),
-    "crop by the image": ("crop", "no square of one size"),
-    "squared": ("normalise", "no scaled and shifted pixels"),
-    "contrast by the image": ("normalise", "no scaled and shifted pixels"),
+    "crop that is no square": ("crop", "not a square of one size"),
+    "crop by the image": ("crop", "not a square of one size"),
+    "squared": ("normalise", "not scaled and shifted pixels"),
+    "contrast by the image": ("normalise", "not scaled and shifted pixels"),
     "not finite": ("normalise", "not finite"),
-    "one value": ("normalise", "no scaled and shifted pixels"),
+    "one value": ("normalise", "not scaled and shifted pixels"),
 }
 #: the least number of images that a swap is to change, of those that the script makes
 CHANGES = {"EXIF": 8, "OpenCV decoder": 2, "PIL decoder": 2}

@@ -104,7 +104,7 @@ def test_a_plain_class_gets_the_methods_that_it_lacks(monkeypatch: pytest.Monkey
     batch = np.zeros((1, 3, 8, 8), np.float32)
     assert np.array_equal(network.inference("fp32", batch).forward(batch), network.forward(batch))
     for call, text in (
-        (lambda: network.inference("bf16", batch), "runs its networks in fp32 alone"),
+        (lambda: network.inference("bf16", batch), "runs its networks only in fp32"),
         (lambda: network.altered({"factor": "epsilon"}), "cannot alter its networks"),
         (lambda: network.export("openvino", tmp_path), "cannot export its networks"),
     ):

@@ -179,7 +179,7 @@ def test_what_cannot_be_had_is_said(tmp_path: Path) -> None:
 
     folder = tmp_path / "network"
     for network, runtime, precision, why in (
-        (completed(Plain()), "native", "bf16", "precision bf16: the adapter runs its networks in fp32 alone"),
+        (completed(Plain()), "native", "bf16", "precision bf16: the adapter runs its networks only in fp32"),
         (completed(Plain()), "openvino", "fp32", "runtime openvino: the adapter cannot export its networks"),
         (Network(), "onnxruntime", "bf16", "precision bf16: ONNX Runtime"),
         (Network(), "tensorrt", "fp32", "runtime tensorrt: known are native, openvino, onnxruntime"),

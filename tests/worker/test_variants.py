@@ -105,7 +105,7 @@ def test_what_no_known_operation_gives_is_told_with_the_reason(tmp_path: Path) -
     told = identified(tmp_path, contents(5))
     assert told["recipe"] == {**OWN, "decode": None, "resize": None}
     assert told["reasons"].keys() == {"decode", "resize"}
-    assert told["reasons"]["decode"] == "the decoded pixels are those of neither of the missing libraries"
+    assert told["reasons"]["decode"] == "the decoded pixels are not those of the missing libraries"
     assert told["libraries"] == []
 
 
@@ -194,7 +194,7 @@ def off_centre(steps: Steps) -> dict[str, Any]:
 
 
 UNKNOWN: dict[str, tuple[Planted, str, str]] = {
-    "squared": (normalised(lambda x: (x / 255.0) ** 2), "normalise", "no scaled and shifted pixels"),
+    "squared": (normalised(lambda x: (x / 255.0) ** 2), "normalise", "not scaled and shifted pixels"),
     "not finite": (normalised(lambda x: np.where(x > 200, np.nan, x)), "normalise", "not finite"),
     "another number of values": (normalised(lambda x: x[:, ::2]), "normalise", "not one per pixel"),
     "off the centre": (off_centre, "crop", "neither in the centre nor in the upper left corner"),

@@ -1,4 +1,4 @@
-"""FLOPs and parameters judged column by column, since the rows of a table are counted alike."""
+"""FLOPs and parameters judged column by column, since the rows of a table are counted in the same way."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def judge_static(claims: Sequence[tuple[Claim, Source]], statics: Mapping[tuple[
 
 
 def _counts_alike(column: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    """Whether two columns are about the same metric of the same source, whatever the table."""
+    """Whether two columns are about the same metric of the same source, in any table."""
     return (column[0], *column[3:]) == (other[0], *other[3:])
 
 

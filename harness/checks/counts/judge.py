@@ -1,7 +1,7 @@
 """FLOPs and parameter counts: which convention, if any, reproduces the documented figures of a source.
 
 With many conventions and few printed digits something always matches, so an explanation is accepted only if a
-wrong figure would hardly have matched by chance; and since a table counts one way for a source, its rows are
+wrong figure is unlikely to match by chance; and since a table counts one way for a source, its rows are
 judged together.
 """
 

@@ -13,7 +13,7 @@ from harness.execution.environments import Installed
 from harness.execution.session import Session
 from harness.plan.plan import Plan
 
-#: the resolution at which most tables count, whatever the row says
+#: the resolution at which most tables count, even if the row says another
 COMMON_SIZE = 224
 #: other resolutions of published ImageNet networks, tried where nothing else gives a figure
 OTHER_SIZES = (128, 160, 192, 240, 256, 260, 280, 288, 299, 300, 320, 331, 352, 380, 384, 416, 448, 456, 512, 528, 600)

@@ -40,7 +40,7 @@ def best_convention(
     """The convention that explains most of the open rows, better than chance; the plainest of equals.
 
     `texts` are what each convention prints for each row; `known_conventions` are texts of conventions that are known
-    from other tables, so that finding one of them is no search.
+    from other tables, so that finding one of them is not a search.
     """
     departures = [convention.departures for convention in conventions]
     best: Explanation | None = None

@@ -37,7 +37,7 @@ def least_logit_differences(both: pd.DataFrame) -> list[npt.NDArray[np.float64]]
     """For each image |a - b| of every class that one of the two lists among its best.
 
     The other's logit of a class that it does not list is at most its last one, so that they differ at least by what
-    the class stands above that; by nothing where a tie at the end of the lists was broken differently.
+    the class is above that; by nothing where a tie at the end of the lists was broken differently.
     """
     columns = (both[name].to_list() for name in ("classes_a", "logits_a", "classes_b", "logits_b"))
     found = []

@@ -50,7 +50,7 @@ class Variant:
     factor: str
     text: str  #: "BGR instead of RGB"
     task: Mapping[str, Any] = field(default_factory=dict)  #: see varying; empty where the predictions stay the same
-    label: str | None = None  #: how labels are read otherwise: "+1", "-1" or "order"
+    label: str | None = None  #: how labels are read differently: "+1", "-1" or "order"
 
     @property
     def name(self) -> tuple[str, str]:

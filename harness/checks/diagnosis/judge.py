@@ -45,7 +45,7 @@ def scored(predictions: pd.DataFrame, labels: Mapping[str, int]) -> pd.DataFrame
 
 
 def other_labels(how: str, labels: Mapping[str, int], predictions: pd.DataFrame) -> dict[str, int]:
-    """The labels read otherwise: "+1", "-1", or "order", the order of the classes inferred from the predictions.
+    """The labels read differently: "+1", "-1", or "order", the order of the classes inferred from the predictions.
 
     For "order" each label gets the class that its images are taken for, no two labels the same, so that as many
     images as can be are right (linear assignment). The images of a fold get it from those of the other folds, so

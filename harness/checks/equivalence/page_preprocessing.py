@@ -141,7 +141,7 @@ def _otherwise_normalised(crop: Numbers, normalised: Numbers, mean: Numbers, std
         "pixels are scaled by 255 but not normalised": unit,
         "there is no normalisation": pixels,
     }
-    # float32 rounds large values by more; on a grey image all orders of channels are alike
+    # float32 rounds large values by more; on a grey image all orders of channels are equal
     rounding = {what: NORMALISE_ROUNDING * max(1.0, float(np.abs(other).max())) for what, other in others.items()}
     what = " or ".join(what for what, other in others.items() if off(other) <= rounding[what])
     detail = "this fits where mean and std as claimed do not" if what else _fitted(unit, normalised)

@@ -60,7 +60,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, labels: Mapping[str, int], margin:
     Near ties. The margin of a decision is the logit of the best class minus that of the second. Where no logit
     differs by more than d between the two sources, only a margin of at most 2 d can be overturned: the best class
     loses d, another gains d. With d taken from the flipped image itself this would say nothing, since every flip
-    has then a margin of at most 2 d, however wrong it is (the order could not have changed otherwise). So d is
+    then has a margin of at most 2 d, however wrong it is (else the order could not have changed). So d is
     what the sources usually differ by where they agree: the 95th percentile over the images that did not flip
     and the classes that both list. A flip is a near tie when at least one source decided it by no more than 2 d;
     `largest_margin_of_a_flip` is, over all flips, the largest of these smaller margins.

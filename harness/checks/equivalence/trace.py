@@ -1,6 +1,6 @@
 """A recorded forward pass on disk: what ran, in which order, on which inputs, and, where kept, every output.
 
-    calls.jsonl         one operation per line, the fields of harness.adapters.base.LayerCall but for the output
+    calls.jsonl         one operation per line, the fields of harness.adapters.base.LayerCall except the output
     values/<index>.npy  the output of that operation, float32
 
 Values are read one at a time, so that a trace is never held whole.
@@ -67,7 +67,7 @@ class Trace:
     def layers(self) -> tuple[Layer, ...]:
         """Every layer once, at its first execution.
 
-        A framework that adds a bias in a call of its own gives the same layers as one that does not.
+        A framework that adds a bias in a separate call gives the same layers as one that does not.
         """
         found: dict[int, Layer] = {}
         seen: set[frozenset[str]] = set()

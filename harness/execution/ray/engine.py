@@ -2,7 +2,7 @@
 
 Every task stores what it predicts batch by batch, as a run on one machine does. Where the store is shared, a node that
 dies loses at most a batch of each network; where it is not, its whole part, which Ray has another node do again.
-Whatever comes back is stored here, too.
+All results that come back are stored here, too.
 """
 
 from __future__ import annotations

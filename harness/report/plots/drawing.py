@@ -59,7 +59,7 @@ def plot(name: str, title: str, caption: str, figure: Figure) -> Plot:
     buffer = io.StringIO()
     # ids are the same in every report and differ between figures
     with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": name}):
-        warnings.simplefilter("ignore")  # for characters that matplotlib's font lacks and the reader's has
+        warnings.simplefilter("ignore")  # for characters that are missing in matplotlib's font but not in the reader's
         figure.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
     svg = re.sub(r"(id=\"|url\(#|href=\"#)", rf"\1{name}-", buffer.getvalue())
     return Plot(name, title, caption, clean(svg))

@@ -78,7 +78,7 @@ def margins(results: Results) -> Plot | None:
     figure.legend(handles, texts, loc="outside lower center", ncols=3)
     caption = (
         "Margin between the best and the second class, the smaller of the two sources'. Images right of the dashed "
-        "line flip although both sources were confident; they are no near ties."
+        "line flip although both sources were confident; they are not near ties."
     )
     caption += stand_in_note([run for two, *_ in drawn for run in (two.a, two.b)])
     return plot("margins", "Margins of flipped images", caption, figure)

@@ -1,4 +1,4 @@
-// Sorts, filters and searches the table. Without it the page is whole: cells open by themselves.
+// Sorts, filters and searches the table. The page works without it: cells open without a script.
 "use strict";
 const table = document.getElementById("cells");
 const body = table.tBodies[0];
@@ -35,7 +35,7 @@ function sort(column, button) {
   const empty = (one) => typeof one === "number" && Number.isNaN(one);
   rows.sort((a, b) => {
     const [x, y] = [value(a), value(b)];
-    if (empty(x) || empty(y)) return empty(x) - empty(y); // what has no figure comes last either way
+    if (empty(x) || empty(y)) return empty(x) - empty(y); // rows without a figure are last in both directions
     return descending ? before(y, x) : before(x, y);
   });
   body.append(...rows);

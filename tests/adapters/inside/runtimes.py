@@ -189,7 +189,7 @@ if source == "ppcls":
         (1 + 10 * ROUNDING, "fp32", "of their range"),
         (np.nan, "fp32", "differ by inf of their range"),
         (2, "bf16", "of their range"),
-        (1, "bf16", "it computes in fp32 all the same"),
+        (1, "bf16", "it still computes in fp32"),
     ):
 
         def altered(*_arguments: Any, factor: float = factor) -> dict[str, Array]:

@@ -8,7 +8,7 @@ To add a metric, add one module to this package and one test of it:
 3. a tuple `METRICS` of `RunMetric` with name, title, unit (which may be empty), direction, these two functions, the
    number of decimals that the report shows and one sentence of wording.
 
-The report (run table, report.html, `runs[].metrics` of report.json) shows whatever is registered. A metric that
+The report (run table, report.html, `runs[].metrics` of report.json) shows all that are registered. A metric that
 documents claim also needs a `judge` and an entry in `harness.core.records.Metric`.
 """
 

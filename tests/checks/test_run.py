@@ -681,7 +681,7 @@ def test_a_checkpoint_that_is_not_the_official_one_is_told(
         return [found.text for found in results.findings if found.kind == "not_the_official_file"]
 
     (text,) = official("0" * 8)
-    assert "its SHA-256 begins with 00000000" in text
+    assert "whose SHA-256 begins with 00000000" in text
     assert official(hashlib.sha256((checkpoints / "tiny.bin").read_bytes()).hexdigest()[:8]) == []
 
 

@@ -189,7 +189,7 @@ def findings(compared: Iterable[UpstreamComparison], judged: Iterable[Claim]) ->
             at = f" at {one.owner.row.input_size} pixels" if one.owner.row.input_size else ""
             text += f" It is {what[one.status]} {one.owner.own}{at} ({one.owner.row.place})."
         if one.same_row:
-            text += " The row's other accuracy is upstream's, so both are about the same weights."
+            text += " The row's other accuracy is upstream's, so the row is about the same weights."
         found.append(
             Finding(
                 f"upstream_{one.status}",

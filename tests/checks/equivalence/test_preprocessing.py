@@ -178,7 +178,7 @@ def test_images_of_one_source_alone_are_an_error(tmp_path: Path) -> None:
     more, fewer = Source().prepared(tmp_path / "a", 4), Source().prepared(tmp_path / "b", 2)
     with pytest.raises(ValueError, match=r"2.jpg was prepared by a but not by b; 2 such images"):
         compare("a", "b", "net", more, fewer)
-    with pytest.raises(ValueError, match=r"2.jpg was prepared by b but not by a; 2 images"):
+    with pytest.raises(ValueError, match=r"2.jpg was prepared by b but not by a; 2 such images"):
         compare("a", "b", "net", fewer, more)
     with pytest.raises(ValueError, match="no image"):
         compare("a", "b", "net", {}, {})

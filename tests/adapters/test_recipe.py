@@ -80,7 +80,7 @@ DEFECTS: dict[str, tuple[str, Told]] = {
 }
 #: what no known operation gives -> its step and what is to be said of it
 UNKNOWN = {
-    "gamma when decoded": ("decode", "those of neither of PIL and OpenCV"),
+    "gamma when decoded": ("decode", "not those of PIL or OpenCV"),
     "blurred": ("resize", "no known filter of PIL or OpenCV gives these pixels"),
     "short side by the image": ("resize", "the short side is not one size but 109, 110, 111 pixels"),
     "long side by the image": ("resize", "pixels become"),

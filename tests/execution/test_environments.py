@@ -130,7 +130,7 @@ def test_a_source_without_a_pinned_requirement(
 @pytest.mark.parametrize("module", ["zoo_that_is_gone", "zoo_that_is_gone.adapter"])
 def test_an_entry_point_that_names_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     registered(tmp_path, monkeypatch, module)
-    with pytest.raises(InputError, match=f"source zoo: its entry point names {module}, which is no module"):
+    with pytest.raises(InputError, match=f"source zoo: its entry point names {module}, which is not a module"):
         sources()["zoo"]
     assert "zoo" in sources()
 

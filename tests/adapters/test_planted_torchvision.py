@@ -99,7 +99,7 @@ PLANTED: tuple[tuple[str, Slip, str], ...] = (
     ("copied from another row", copies("googlenet", PARAMS, "mobilenet_v3_large"), "mobilenet_v3_large"),
     ("of a network that has no row", writes("resnext50_32x4d", PARAMS, "88.791"), "resnext101_32x8d"),
     ("exchanged", exchanges("efficientnet_b0", MACS, PARAMS), "are exchanged"),
-    ("an odd number of thousandths", writes("alexnet", TOP1, "56.523"), "no whole number of 50,000 images"),
+    ("an odd number of thousandths", writes("alexnet", TOP1, "56.523"), "is not a whole number of 50,000 images"),
     ("exchanged", exchanges("squeezenet1_0", TOP1, TOP5), "below its top1"),
     ("two digits swapped", swaps_digits("resnet18", TOP1, 3), "upstream has 69.758"),
     ("copied from another row", copies("resnet34", TOP1, "googlenet"), "upstream has 73.314"),

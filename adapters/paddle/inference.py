@@ -52,7 +52,7 @@ def fastest(
         with tempfile.TemporaryDirectory(prefix="parity-paddle-") as folder:
             try:
                 program = save(module, size, Path(folder), suffix)
-                _check(expected, _tried(program, precision, device, example), precision)
+                _check(expected, tried_program(program, precision, device, example), precision)
                 forward = load(program, precision, device)
                 return Inference(", ".join([f"paddle {paddle.__version__}", name, *rounded]), forward)
             except NotImplementedError as error:
@@ -106,7 +106,7 @@ def load(program: Path, precision: Precision, device: str) -> Callable[[Array], 
     return forward
 
 
-def _tried(program: Path, precision: Precision, device: str, example: Array) -> Mapping[str, Array]:
+def tried_program(program: Path, precision: Precision, device: str, example: Array) -> Mapping[str, Array]:
     """Logits of the batch and of its first image alone, from a separate process."""
     images, logits = program.with_name("example.npy"), program.with_name("logits.npz")
     np.save(images, example)

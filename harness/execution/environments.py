@@ -53,7 +53,7 @@ class Installed:
 
 
 @dataclass(frozen=True)
-class _Recipe:
+class EnvironmentPlan:
     """How an environment is made, and where it is once it has been."""
 
     folder: Path
@@ -69,7 +69,7 @@ class _Recipe:
         return (self.folder / "complete").is_file()
 
 
-def _recipe(spec: SourceSpec, version: str, runtime: str) -> _Recipe:
+def environment_plan(spec: SourceSpec, version: str, runtime: str) -> EnvironmentPlan:
     requirements = spec.requirements(version)
     name = f"{spec.name}-{version}"
     if runtime != "native":
@@ -93,12 +93,12 @@ def _recipe(spec: SourceSpec, version: str, runtime: str) -> _Recipe:
     settings = installer.settings()
     parts += [backend, settings] if settings else [backend]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    return _Recipe(cache() / "environments" / f"{name}-{key}", requirements, tuple(options))
+    return EnvironmentPlan(cache() / "environments" / f"{name}-{key}", requirements, tuple(options))
 
 
 def is_prepared(spec: SourceSpec, version: str, runtime: str = "native") -> bool:
     """Whether the environment is there already. Raises MeasurementError where there can be none."""
-    return _recipe(spec, version, runtime).complete
+    return environment_plan(spec, version, runtime).complete
 
 
 def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installed:
@@ -107,36 +107,36 @@ def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installe
     Raises MeasurementError that says which requirement could not be installed.
     """
     source = Source(spec.name, version)
-    recipe = _recipe(spec, version, runtime)
-    with _locked(recipe.folder.with_suffix(".lock")):
+    wanted = environment_plan(spec, version, runtime)
+    with _locked(wanted.folder.with_suffix(".lock")):
         try:
-            if not recipe.complete:
-                _make(source, recipe)
-            python_version, *packages = (recipe.folder / "complete").read_text(encoding="utf-8").split("\n")
+            if not wanted.complete:
+                _make(source, wanted)
+            python_version, *packages = (wanted.folder / "complete").read_text(encoding="utf-8").split("\n")
         except OSError as error:
             raise MeasurementError(
-                f"the environment of {source} could not be written to {recipe.folder}: {error}. "
+                f"the environment of {source} could not be written to {wanted.folder}: {error}. "
                 "Make room or give write permission, or set PARITY_CACHE to another folder"
             ) from error
     return Installed(
         spec,
         source,
-        recipe.python,
+        wanted.python,
         tuple(line for line in packages if line),
         python_version,
         runtime,
-        named_packages(recipe.requirements),
+        named_packages(wanted.requirements),
     )
 
 
-def _make(source: Source, recipe: _Recipe) -> None:
+def _make(source: Source, wanted: EnvironmentPlan) -> None:
     """Makes the environment; it is complete once the file `complete` is there, which comes last."""
-    folder, python = recipe.folder, str(recipe.python)
+    folder, python = wanted.folder, str(wanted.python)
     shutil.rmtree(folder, ignore_errors=True)
     _uv(source, "venv", "--quiet", "--no-project", "--python", PYTHON, str(folder))
     asked = folder / "requirements.txt"
-    asked.write_text(recipe.requirements, encoding="utf-8")
-    _uv(source, "pip", "install", "--quiet", "--python", python, "--requirements", str(asked), *recipe.options)
+    asked.write_text(wanted.requirements, encoding="utf-8")
+    _uv(source, "pip", "install", "--quiet", "--python", python, "--requirements", str(asked), *wanted.options)
     frozen = _uv(source, "pip", "freeze", "--quiet", "--python", python)
     write_whole(folder / "complete", f"{_python_version(folder)}\n{frozen}".encode())
 

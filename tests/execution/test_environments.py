@@ -237,7 +237,7 @@ def test_an_environment_is_prepared_once_it_is_complete(tmp_path: Path, monkeypa
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path))
     spec = registry.sources()["timm"]
     assert not environments.is_prepared(spec, "0.6.5")
-    folder = environments._recipe(spec, "0.6.5", "native").folder
+    folder = environments.environment_plan(spec, "0.6.5", "native").folder
     folder.mkdir(parents=True)
     assert not environments.is_prepared(spec, "0.6.5")
     (folder / "complete").write_text("3.11\n")

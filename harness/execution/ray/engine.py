@@ -121,7 +121,7 @@ class _Driver:
 
     def run(self, order: Sequence[ImageRef]) -> None:
         """Returns once every work is done or has failed."""
-        parts = _split(self._works, self._cluster.slots * _PARTS)
+        parts = split(self._works, self._cluster.slots * _PARTS)
         try:
             while parts or self._running:
                 while parts and len(self._running) < _AHEAD * self._cluster.slots:
@@ -198,7 +198,7 @@ def _keep(predictions: Predictions, event: RunEvent) -> None:
         predictions.save_network(network_entry(event))
 
 
-def _split(works: Sequence[Work], parts: int) -> list[list[tuple[int, list[Sequence[int]]]]]:
+def split(works: Sequence[Work], parts: int) -> list[list[tuple[int, list[Sequence[int]]]]]:
     """The works' batches by where in the order they begin, so that the works of a part share the decoding."""
     starts = sorted({batch[0] for work in works for batch in work.batches})
     size = max(1, min(BLOCK, -(-len(starts) // parts)))

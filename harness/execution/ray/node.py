@@ -47,7 +47,7 @@ class _Ended(BaseException):
 
 
 #: one worker, kept for the next part of the same source that comes to this process
-_kept: dict[str, Worker] = {}
+kept_workers: dict[str, Worker] = {}
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def run_part(part: Part, *checkpoints: _Bytes) -> list[tuple[int, RunEvent | Sai
                 raise _Ended
 
         perform(
-            _worker(_here(part.installed, part.code), part.device, part.threads, part.log),
+            _worker(found_here(part.installed, part.code), part.device, part.threads, part.log),
             [left[index] for index in indices],
             part.refs,
             handle,
@@ -127,7 +127,7 @@ def _left(work: Work, refs: Mapping[int, ImageRef], held: contextlib.ExitStack) 
     return dataclasses.replace(work, predictions=predictions, batches=lacking), events
 
 
-def _here(installed: Installed, code: str) -> Installed:
+def found_here(installed: Installed, code: str) -> Installed:
     """The source's environment on this node: the same one where the cache is shared, else one made in the same way.
 
     Raises MeasurementError where it differs from that of the run.
@@ -148,14 +148,15 @@ def _here(installed: Installed, code: str) -> Installed:
 
 def _worker(installed: Installed, device: str, threads: int, log: Path) -> Worker:
     key = f"{installed.python} {installed.spec.module} {device} {threads}"
-    if key not in _kept:
-        for other in _kept.values():
+    if key not in kept_workers:
+        for other in kept_workers.values():
             other.__exit__(None)
-        _kept.clear()
+        kept_workers.clear()
         # a failure quotes the end of the log; the file itself is on that node only
         folder = environments.cache() / "logs"
-        _kept[key] = Worker(installed, folder / f"{log.stem}-{uuid.uuid4().hex[:8]}{log.suffix}", device, threads)
-    return _kept[key]
+        name = f"{log.stem}-{uuid.uuid4().hex[:8]}{log.suffix}"
+        kept_workers[key] = Worker(installed, folder / name, device, threads)
+    return kept_workers[key]
 
 
 def _checkpoint(content: _Bytes, work: Work) -> Path:

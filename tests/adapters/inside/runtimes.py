@@ -172,7 +172,7 @@ if source == "ppcls":
     assert "paddle.inference with oneDNN" in first.engine
     assert "eager" not in first.engine
     plain(leaky(), "paddle.inference with oneDNN")
-    tried, interpreter = inference._tried, sys.executable
+    tried, interpreter = inference.tried_program, sys.executable
     for script, words in (
         ("echo first >&2; echo the reason >&2; exit 1", "it failed: the reason"),
         ("exit 1", "it failed: it said nothing"),
@@ -195,12 +195,12 @@ if source == "ppcls":
         def altered(*_arguments: Any, factor: float = factor) -> dict[str, Array]:
             return {"batch": network.forward(images) * factor, "one": network.forward(images[:1])}
 
-        inference._tried = altered
+        inference.tried_program = altered
         if precision == "fp32":
             plain(network, words)
         else:
             assert words in refused(lambda: network.inference("bf16", images))
-    inference._tried = tried
+    inference.tried_program = tried
 else:
     import torch
     from harness.adapters.pytorch.network import TorchNetwork

@@ -456,7 +456,7 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "node"))
     monkeypatch.setenv("FAKE_FORWARDS", str(tmp_path / "forwards"))
     yield
-    for worker in ray_node._kept.values():
+    for worker in ray_node.kept_workers.values():
         worker.__exit__(None)
 
 
@@ -512,12 +512,12 @@ def test_a_node_makes_the_environment_that_it_lacks(monkeypatch: pytest.MonkeyPa
     prepared = use_fakes(monkeypatch)
     code = code_of(SPEC)
     lacking = dataclasses.replace(installed(), python=tmp_path / "python")
-    assert ray_node._here(installed(), code) == installed()
+    assert ray_node.found_here(installed(), code) == installed()
     assert prepared == []
-    assert ray_node._here(lacking, code) == installed()
+    assert ray_node.found_here(lacking, code) == installed()
     assert prepared == [VERSION]
     with pytest.raises(MeasurementError, match=r"other code or packages than the rest: numpy==1\.0\. Install"):
-        ray_node._here(dataclasses.replace(lacking, packages=("numpy==1.0",)), code)
+        ray_node.found_here(dataclasses.replace(lacking, packages=("numpy==1.0",)), code)
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -532,9 +532,9 @@ def test_the_code_of_a_node_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path
     )
     monkeypatch.setattr(registry, "sources", lambda: {"fake": own})
     monkeypatch.setattr(environments, "prepare", lambda *_: dataclasses.replace(asked_for, spec=own))
-    assert ray_node._here(asked_for, code_of(own)).spec.folder == tmp_path
+    assert ray_node.found_here(asked_for, code_of(own)).spec.folder == tmp_path
     with pytest.raises(MeasurementError, match="another release of the harness or of the adapters"):
-        ray_node._here(asked_for, code_of(SPEC))
+        ray_node.found_here(asked_for, code_of(SPEC))
 
 
 # --- how the work is split
@@ -565,7 +565,7 @@ def grid(images: int, size: int) -> list[range]:
 )
 def test_every_batch_is_in_one_part(batches: list[Any], parts: int) -> None:
     works = works_of(*batches)
-    found = ray_engine._split(works, parts)
+    found = ray_engine.split(works, parts)
     for index, one in enumerate(works):
         given = [batch for part in found for position, some in part if position == index for batch in some]
         assert given == list(one.batches)
@@ -579,7 +579,7 @@ def test_every_batch_is_in_one_part(batches: list[Any], parts: int) -> None:
 
 
 def test_networks_that_share_images_are_in_the_same_part() -> None:
-    found = ray_engine._split(works_of(grid(400, 4), grid(400, 4), grid(200, 4)), 10)
+    found = ray_engine.split(works_of(grid(400, 4), grid(400, 4), grid(200, 4)), 10)
     assert len(found) == 10
     for part in found:
         shares = {index: [tuple(batch) for batch in some] for index, some in part}
@@ -588,7 +588,7 @@ def test_networks_that_share_images_are_in_the_same_part() -> None:
 
 
 def test_scattered_images_do_not_come_one_by_one() -> None:
-    found = ray_engine._split(works_of([[n] for n in range(0, 50_000, 25)]), 32)
+    found = ray_engine.split(works_of([[n] for n in range(0, 50_000, 25)]), 32)
     assert len(found) == 2000 / BLOCK
 
 

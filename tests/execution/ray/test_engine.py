@@ -452,7 +452,7 @@ def test_checkpoints_travel_by_content_and_are_verified_where_they_arrive(tmp_pa
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """This process as a node of its own."""
-    monkeypatch.setattr(ray_node, "_kept", {})
+    monkeypatch.setattr(ray_node, "kept_workers", {})
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "node"))
     monkeypatch.setenv("FAKE_FORWARDS", str(tmp_path / "forwards"))
     yield

@@ -6,6 +6,9 @@
     predictions/<key>/network.json   how the network was built: preprocessing, input size
     predictions/<key>/*.parquet      one row per image, appended batch by batch
 
+A run resumes from it: `cached` gives what is stored, so that it is not measured again, and of an evaluation only the
+batches are run that `PredictionTable.missing_batches` (checks/accuracy/scores.py) finds no predictions of.
+
 A key is a digest of its identity: source, packages, code, model, checkpoint, preprocessing size, device and the
 bytes of the images. A change of one of these changes the key, so nothing is ever reused wrongly.
 

@@ -1,4 +1,4 @@
-"""Runs inside a worker: every preprocessing step's result."""
+"""Runs inside a worker: the result of every preprocessing step, to compare sources; evaluation is in `batches`."""
 
 from __future__ import annotations
 

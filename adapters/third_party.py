@@ -51,6 +51,11 @@ def complete(adapter: Any) -> Any:
     return adapter if isinstance(adapter, _Adapter) else _Adapter(adapter)
 
 
+def uncompleted(completed: Any) -> Any:
+    """The adapter or network as its author wrote it."""
+    return completed._own if isinstance(completed, _Completed) else completed
+
+
 class _Completed:
     """An object, and the contract's own methods where it has none."""
 

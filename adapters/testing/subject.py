@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness.adapters.base import Array
-from harness.adapters.third_party import complete
+from harness.adapters.base import OPTIONAL_OF_ADAPTER, OPTIONAL_OF_NETWORK, AdapterClass, Array, Network
+from harness.adapters.third_party import complete, uncompleted
 
 #: RGB of the picture red.png
 COLOUR = (200, 120, 40)
@@ -18,9 +19,24 @@ class Broken(Exception):
     """A clause does not hold; the message says what was called, what came back and what was expected."""
 
 
+class Skipped(Exception):
+    """A clause cannot be tried; the message says why and what would have it tried."""
+
+
 def expect(holds: object, called: str, got: object, expected: str) -> None:
     if not holds:
         raise Broken(f"{called}: got {str(got)[:300]}, expected {expected}")
+
+
+def raises(kind: type[Exception], called: str, call: Callable[[], object]) -> str:
+    """The message of the exception of this kind, which `call` has to raise."""
+    try:
+        got = call()
+    except kind as error:
+        return str(error)
+    except Exception as error:
+        raise Broken(f"{called}: raised {type(error).__name__}: {error}, expected {kind.__name__}") from error
+    raise Broken(f"{called}: got {type(got).__name__}, expected that it raises {kind.__name__}")
 
 
 class Subject:
@@ -35,8 +51,19 @@ class Subject:
     def build(self, **options: Any) -> Any:
         return self.adapter.build(self.model, **options)
 
+    def need(self, method: str) -> None:
+        """Raises Skipped where an optional method is the contract's own."""
+        if method in OPTIONAL_OF_ADAPTER:
+            whose, own, contract = "Adapter", uncompleted(self.adapter), getattr(AdapterClass, method)
+        else:
+            assert method in OPTIONAL_OF_NETWORK
+            whose, own, contract = "the network", uncompleted(self.network), getattr(Network, method)
+        if not hasattr(own, method) or getattr(type(own), method, None) is contract:
+            raise Skipped(f"{whose} has no method {method}() of its own, which is optional")
+
     @cached_property
     def network(self) -> Any:
+        """With the weights of seed 1; no clause changes it."""
         return self.build(seed=1)
 
     @cached_property

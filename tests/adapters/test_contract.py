@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from harness.adapters.testing.asked import outcomes
 from harness.adapters.testing.clauses import CLAUSES
-from harness.adapters.testing.plugin import results
 
 from harness.execution.environments import Installed
 
@@ -39,4 +39,8 @@ def test_adapter_holds_its_contract(
 
 @pytest.mark.parametrize(("source", "model"), NETWORKS, ids=["-".join(pair) for pair in NETWORKS])
 def test_the_suite_for_other_packages_passes(source: str, model: str, installed: Callable[[str], Installed]) -> None:
-    assert results(installed(source), model) == dict.fromkeys(CLAUSES)
+    found = outcomes(installed(source), model)
+    assert list(found) == list(CLAUSES)
+    assert not {clause: outcome.why for clause, outcome in found.items() if outcome.kind == "broken"}
+    skipped = {clause for clause, outcome in found.items() if outcome.kind == "skipped"}
+    assert skipped <= {"documents", "outline", "export"}, "what may be missing, and what needs another runtime"

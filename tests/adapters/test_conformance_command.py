@@ -135,7 +135,7 @@ def test_an_unknown_source_is_told_once_with_the_nearest(run: Run) -> None:
 
 def test_an_unknown_version_names_the_option_that_was_given(run: Run, spec: SourceSpec) -> None:
     text = told(run("--source", "zoo==new", "--models", "colours4"))
-    assert text == f"--source: 'zoo==new' is no version; expected something like zoo=={spec.default_version}"
+    assert text == f"--source: 'zoo==new' is not a version; expected something like zoo=={spec.default_version}"
 
 
 def test_unknown_models_are_told_once_with_the_nearest(run: Run) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
 from harness.dataset.remote import fetched
 from harness.execution.environments import Installed
-from harness.execution.predictions import Predictions
+from harness.execution.predictions import BuiltNetwork, Predictions
 from harness.execution.process import Worker
-from harness.worker import protocol
 from harness.worker.images import ImageRef
 from harness.worker.protocol import Event, Failed, NetworkBuilt, Predicted, RunEvent, RunFailed
 from harness.worker.tasks import Evaluate, EvaluationRun, NetworkSpec
@@ -112,11 +110,9 @@ def perform(
             say(f"{death} It is started again.")
 
 
-def network_entry(event: NetworkBuilt) -> dict[str, Any]:
+def built_network(event: NetworkBuilt) -> BuiltNetwork:
     """How the network was built, as it is stored with its predictions."""
-    entry: dict[str, Any] = json.loads(protocol.encode(event))
-    del entry["run"]
-    return entry
+    return BuiltNetwork(event.input_size, event.preprocessing, event.stand_in, event.engine)
 
 
 def full_logits(event: Predicted) -> list[bytes | None]:
@@ -193,7 +189,7 @@ class _Runs:
         index = self._running[event.run]
         predictions = self._works[index].predictions
         if isinstance(event, NetworkBuilt):
-            predictions.save_network(network_entry(event))
+            predictions.save_network(built_network(event))
         elif isinstance(event, Predicted):
             self.got_on = True
             done = {name for name, *_ in (*event.rows, *event.undecodable)}

@@ -8,6 +8,7 @@ import json
 import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from harness.adapters.base import Preprocessing
+from harness.core import codec
 from harness.core.errors import storing
 from harness.core.files import write_whole
 from harness.core.paths import Location
@@ -28,6 +31,16 @@ SCHEMA = pa.schema(
 )
 #: what is stored; read only where it is asked for, and null where only the best classes were stored
 FULL_LOGITS = pa.field("full_logits", pa.large_binary())
+
+
+@dataclass(frozen=True)
+class BuiltNetwork:
+    """How the network that made predictions was built, network.json of their folder."""
+
+    input_size: int  #: pixels
+    preprocessing: Preprocessing
+    stand_in: str | None  #: how its checkpoint was made up; None for real weights
+    engine: str  #: what runs it; "" where that is its own forward()
 
 
 def identity_key(identity: Mapping[str, Any]) -> str:
@@ -110,14 +123,20 @@ class Predictions:
         repeated = pc.equal(names[1:], names[:-1]).to_numpy()
         return table.filter(pa.array(~np.append(False, repeated))) if len(table) else table
 
-    def network(self) -> dict[str, Any] | None:
-        """How the network that made these predictions was built; None where it was never built."""
-        content: dict[str, Any] | None = read_json(self.folder / "network.json")
-        return content
+    def network(self) -> BuiltNetwork | None:
+        """How the network that made these predictions was built; None where it never was."""
+        path = self.folder / "network.json"
+        content = read_json(path)
+        try:
+            return None if content is None else codec.decode(BuiltNetwork, content)
+        except codec.CodecError as error:
+            set_aside(path, error)
+            return None
 
-    def save_network(self, network: Mapping[str, Any]) -> None:
+    def save_network(self, network: BuiltNetwork) -> None:
         if self.network() != network:
-            write_whole(self.folder / "network.json", json.dumps(network, indent=1).encode())
+            content = json.dumps(network, indent=1, default=codec.plain)
+            write_whole(self.folder / "network.json", content.encode())
 
     def compact(self) -> None:
         """One file instead of one per batch. Interrupted halfway it leaves rows twice, which read() ignores."""

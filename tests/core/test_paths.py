@@ -16,6 +16,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from builders import BUILT
 from fakes import (
     CUT_JPEG,
     VERSION,
@@ -379,12 +380,12 @@ def test_what_others_store_is_seen_at_once(tmp_path: Path, remote: Remote) -> No
     assert [row[0] for row in predicted(mine)] == ["a.jpg"]
     elsewhere = Store(tmp_path / "theirs").predictions({"kind": "predictions"})
     elsewhere.append([("b.jpg", *ROW[1:])], [])
-    elsewhere.save_network({"engine": "theirs"})
+    elsewhere.save_network(BUILT)
     for path in elsewhere.folder.iterdir():
         if path.name != "identity.json":
             remote.put(f"store/predictions/{elsewhere.folder.name}/{path.name}", path.read_bytes())
     assert [row[0] for row in predicted(mine)] == ["a.jpg", "b.jpg"]
-    assert mine.network() == {"engine": "theirs"}
+    assert mine.network() == BUILT
     assert mine.batch(["b.jpg"]) is not None
     mine.compact()
     assert [row[0] for row in predicted(mine)] == ["a.jpg", "b.jpg"]

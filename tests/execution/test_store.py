@@ -1,5 +1,6 @@
 """What is on disk, found again by what it is a measurement of, whatever interrupted the writing."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -12,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from builders import BUILT
 
 from harness.core.errors import InputError
 from harness.execution.predictions import Predictions, identity_key
@@ -171,7 +173,7 @@ def test_writing_interrupted_leaves_what_was_there(predictions: Predictions, mon
         for write in (
             lambda: predictions.append([row("b.jpg", 2)], []),
             predictions.compact,
-            lambda: predictions.save_network({"input_size": 8}),
+            lambda: predictions.save_network(BUILT),
         ):
             with pytest.raises(KeyboardInterrupt):
                 write()
@@ -309,7 +311,7 @@ def test_damaged_words_are_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFi
     store = Store(tmp_path)
     store.save(IDENTITY, [1, 2])
     predictions = store.predictions(IDENTITY)
-    predictions.save_network({"input_size": 8})
+    predictions.save_network(BUILT)
     for path in tmp_path.rglob("*.json"):
         path.write_bytes(b"")
     assert store.cached(IDENTITY) is None
@@ -336,12 +338,13 @@ def test_what_cannot_be_read_is_not_taken_for_damaged(
 
 
 def test_how_a_network_was_built_is_kept(predictions: Predictions) -> None:
+    larger = dataclasses.replace(BUILT, input_size=16)
     assert predictions.network() is None
-    predictions.save_network({"input_size": 8})
-    predictions.save_network({"input_size": 16})
-    assert predictions.network() == {"input_size": 16}
+    predictions.save_network(BUILT)
+    predictions.save_network(larger)
+    assert predictions.network() == larger
     before = (predictions.folder / "network.json").stat().st_ino
-    predictions.save_network({"input_size": 16})
+    predictions.save_network(larger)
     assert (predictions.folder / "network.json").stat().st_ino == before, "nothing is written about nothing new"
 
 
@@ -389,3 +392,15 @@ def test_a_store_of_another_release_is_said_once_and_not_read(tmp_path: Path, ca
     (tmp_path / "format.json").write_text('{"format": 1}')
     Store(tmp_path)
     assert len(caplog.records) == 2
+
+
+def test_how_it_was_built_is_read_only_where_every_field_fits(
+    predictions: Predictions, caplog: pytest.LogCaptureFixture
+) -> None:
+    predictions.save_network(BUILT)
+    path = predictions.folder / "network.json"
+    path.write_text(path.read_text().replace('"engine"', '"engin"'))
+    assert predictions.network() is None
+    assert "BuiltNetwork has no field engin" in caplog.text
+    predictions.save_network(BUILT)
+    assert predictions.network() == BUILT

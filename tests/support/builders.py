@@ -9,6 +9,7 @@ from harness.adapters.base import Parameters, Preprocessing
 from harness.checks.counts.matching import Measured
 from harness.core.causes import Stated
 from harness.core.records import UNITS, CheckpointUsed, Claim, Metric, Outcome, Row, Run, Source, Static, Verdict
+from harness.execution.predictions import BuiltNetwork
 
 TIMM = Source("timm", "0.6.5")
 #: counters as they differ on real networks: by under 2 %, and by no constant
@@ -17,6 +18,7 @@ COUNTERS = {"plain": 1.0, "thop": 1.0071, "fvcore": 1.0043, "ptflops": 1.0107, "
 
 #: how a typical source prepares images
 PREPROCESSING = Preprocessing("PIL, RGB", 256, 224, "PIL bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+BUILT = BuiltNetwork(224, PREPROCESSING, None, "native")
 
 
 def row(number: int = 1, model: str = "network", input_size: int | None = 256, source: Source = TIMM) -> Row:

@@ -164,7 +164,7 @@ class CertifiedEvaluation(NetworkEvaluation):
         return Certificate(
             runtime=self._session.runtime,
             precision=self._session.precision,
-            engine=(fast.predictions.network() or {}).get("engine", ""),
+            engine=fast_network.engine if (fast_network := fast.predictions.network()) else "",
             cross_checked=found.images,
             deviation=found.largest,
             relative=found.relative,

@@ -10,10 +10,9 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from harness.adapters.base import Precision, Preprocessing, Runtime
+from harness.adapters.base import Precision, Runtime
 from harness.checks.accuracy.metrics import registry
 from harness.checks.accuracy.scores import PredictionTable
-from harness.core import codec
 from harness.core.records import Certificate, CheckpointUsed, Run
 from harness.dataset.image_set import ImageSet
 from harness.dataset.labels import label_shift
@@ -189,7 +188,8 @@ class NetworkEvaluation:
         return self._run(errors, self._decided_predictions())
 
     def _run(self, errors: Mapping[str, str], predictions: Predictions) -> Run:
-        network = self.main.predictions.network() or {}
+        network = self.main.predictions.network()
+        assert network is not None, "what has predictions was built"
         checkpoint = self.evaluation.checkpoint
         scored, top1, top5 = self.counts(self.seen)
         runtime, precision = self._reported_how()
@@ -198,12 +198,12 @@ class NetworkEvaluation:
             model=self.evaluation.model,
             documented_model=self.evaluation.documented_model,
             input_size=self.evaluation.size,
-            preprocessing=codec.decode(Preprocessing, network["preprocessing"]),
+            preprocessing=network.preprocessing,
             checkpoint=CheckpointUsed(
                 checkpoint.file,
                 checkpoint.sha256,
                 checkpoint.verified,
-                network["stand_in"],
+                network.stand_in,
                 checkpoint.origin,
                 checkpoint.match,
             ),
@@ -215,7 +215,7 @@ class NetworkEvaluation:
             measured_now=int(self.main.done.sum()) - self.main.stored_before,
             label_note=self._label_note(),
             predictions=str(predictions.folder),
-            engine=network.get("engine", ""),
+            engine=network.engine,
             runtime=runtime,
             precision=precision,
             planned=len(self._order),

@@ -21,7 +21,7 @@ from ray.experimental import internal_kv
 from harness.core import cancellation
 from harness.core.errors import InputError, MeasurementError
 from harness.execution.cache_keys import code_of
-from harness.execution.engine import BLOCK, Handle, Work, full_logits, network_entry
+from harness.execution.engine import BLOCK, Handle, Work, built_network, full_logits
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
 from harness.execution.ray.cluster import connect, shares
@@ -195,7 +195,7 @@ def _keep(predictions: Predictions, event: RunEvent) -> None:
     if isinstance(event, Predicted):
         predictions.store(event.rows, event.undecodable, full_logits(event))
     elif isinstance(event, NetworkBuilt):
-        predictions.save_network(network_entry(event))
+        predictions.save_network(built_network(event))
 
 
 def split(works: Sequence[Work], parts: int) -> list[list[tuple[int, list[Sequence[int]]]]]:

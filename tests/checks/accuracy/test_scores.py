@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import BUILT
 
 from harness.checks.accuracy.scores import PredictionTable, Row
 from harness.execution.predictions import Predictions
@@ -35,7 +36,7 @@ def stored(folder: Path, rows: Sequence[Row] = (), broken: Broken = (), known: b
     """The table of a store that got these."""
     predictions = Store(folder).predictions({"kind": "predictions"})
     if known:
-        predictions.save_network({"engine": "native"})
+        predictions.save_network(BUILT)
     for one in rows:
         predictions.append([(one[0], list(one[1]), list(one[2]))], [])
     for one in broken:

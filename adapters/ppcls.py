@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -36,8 +37,8 @@ class Adapter(AdapterClass):
     def models(self) -> Sequence[str]:
         return sorted(
             name
-            for name in dir(backbone)
-            if name[0].isupper() and callable(getattr(backbone, name)) and not isinstance(getattr(backbone, name), type)
+            for name, one in vars(backbone).items()
+            if inspect.isfunction(one) and (name[0].isupper() or "pretrained" in inspect.signature(one).parameters)
         )
 
     def aliases(self) -> Mapping[str, str]:

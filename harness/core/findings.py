@@ -112,6 +112,11 @@ KINDS: Mapping[str, FindingKind] = {
             _ERROR,
             "No whole number of images gives the documented accuracy.",
         ),
+        FindingKind(
+            "inferred_source",
+            _NOTE,
+            "A table names no source, and its rows are checked against the one that its links or its names say.",
+        ),
         FindingKind("labels", _ERROR, "The predictions suggest that the labels of the images are wrong or permuted."),
         FindingKind(
             "may_be_copied",
@@ -122,6 +127,16 @@ KINDS: Mapping[str, FindingKind] = {
             "no_correspondence",
             _ERROR,
             "The weights of a model cannot be moved from one source to another, so the two cannot be compared.",
+        ),
+        FindingKind(
+            "name_of_another_release",
+            _WARNING,
+            "The release that a row is checked with has no model of its name, and another release has.",
+        ),
+        FindingKind(
+            "no_source",
+            _WARNING,
+            "A table names no source, and none can be told from its links and its names, so its rows are not checked.",
         ),
         FindingKind("no_model_table", _NOTE, "A table in the document is not about models and was not read."),
         FindingKind(
@@ -158,7 +173,11 @@ KINDS: Mapping[str, FindingKind] = {
             "stale_gap", _ERROR, "A difference of two sources that is listed as known is not the one that was measured."
         ),
         FindingKind("top5_below_top1", _ERROR, "The documented top-5 accuracy is below the top-1 accuracy."),
-        FindingKind("unread_column", _NOTE, "A column that seems to hold accuracies or counts could not be read."),
+        FindingKind(
+            "unread_column",
+            _NOTE,
+            "A column that seems to hold accuracies or counts, or a part of a cell, was not read.",
+        ),
         FindingKind("unreadable", _ERROR, "A cell or a row of the table could not be read."),
         FindingKind(
             "upstream_contradicted",

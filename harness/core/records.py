@@ -45,6 +45,10 @@ class Row:
     model: str  #: as documented
     input_size: int | None  #: pixels, square; None where the table does not say
     table: int = 0  #: 1-based line of the heading of its table in that file
+    section: tuple[str, ...] = field(default=(), compare=False)  #: headings of the page above it, the outermost first
+    links: tuple[str, ...] = field(default=(), compare=False)  #: addresses in its cells
+    printed: str = field(default="", compare=False)  #: what the document calls it, where `model` is from a link
+    variant: str = field(default="", compare=False)  #: what it says of the data that the weights were trained on before
 
     @property
     def documented_source(self) -> str:
@@ -70,6 +74,9 @@ class Claim:
     multiply_adds: bool = False  #: the heading says MACs, so that one multiply-add counts as one
     column: int = 0  #: 0-based position of its cell in the row
     counted_at: int | None = None  #: pixels that the heading or the cell says the figure is of; None is the input size
+    is_error: bool = False  #: printed as the share of wrong predictions; `text` and `value` are what is left to 100
+    line: int = 0  #: 1-based line of its cell
+    part: str = ""  #: what the cell says of the figure beside others: "train", "deploy", "error"
 
     @property
     def digits(self) -> int:

@@ -17,8 +17,9 @@ from harness.core.errors import InputError
 from harness.core.records import UNITS, Claim
 from harness.report import corrected_copies
 from harness.report.corrected_copies import corrected, write
-from harness.tables import markdown, numbers, readers
+from harness.tables import numbers, readers
 from harness.tables.claims import Table, claims_of, read_table
+from harness.tables.formats import markdown
 
 
 def table_of(text: str, file: str = "table.md") -> Table:

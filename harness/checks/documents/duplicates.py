@@ -31,10 +31,10 @@ def repeated(claims: Iterable[Claim]) -> list[Finding]:
 
 
 def _rows(group: _Group) -> Iterator[Finding]:
-    """A model that has two rows at one input size, of one release."""
-    seen: dict[tuple[str, int | None, str | None], Row] = {}
+    """A model that has two rows at one input size, of one release, with weights trained on the same data."""
+    seen: dict[tuple[str, int | None, str | None, str], Row] = {}
     for row, cells in group.items():
-        first = seen.setdefault((folded(row.model), row.input_size, row.version), row)
+        first = seen.setdefault((folded(row.model), row.input_size, row.version, folded(row.variant)), row)
         if first is row:
             continue
         lines = {"lines": [first.line, row.line]}

@@ -77,7 +77,7 @@ _LINES = 5
 
 def _whose(plan: Plan) -> Iterator[Text]:
     """Which sources have to be given, and which were told from the pages."""
-    asked = [Text(f"? {one}", style="yellow") for one in plan.without_source]
+    asked = [Text(f"? {one.where}: {one.text}", style="yellow") for one in plan.without_source]
     told = [Text(f"{shown_line(one.file, one.line)}: {one.text}") for one in plan.inferred]
     for lines in (asked, told):
         yield from lines[:_LINES]

@@ -25,7 +25,7 @@ _ACCURACY = f"""
 #: kind of column -> the words that mean it, and the words that are neutral
 _WORDS: Mapping[str, tuple[str, str]] = {
     "model": (
-        "model models name names network networks net architecture arch method weight weights "
+        "model models name names network networks net architecture arch method weight weights 方法 "
         "模型 模型名称 模型名 网络 名称 モデル 모델 modelo modell modèle модель",
         "of the structure id 结构",
     ),
@@ -46,7 +46,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "count number num no total of model 模型 总 数",
     ),
     "input_size": (
-        "input resolution res size crop 输入 输入尺寸 输入大小 分辨率 尺寸 大小 解像度",
+        "input resolution reso res size crop 输入 输入尺寸 输入大小 分辨率 尺寸 大小 解像度",
         "image img val validation eval test infer inference pixels px 图像 图片 像素",
     ),
     "pretraining": (

@@ -21,6 +21,10 @@ ABOUT_MODELS = re.compile(
     r"top-?\s?[15]\b|\bacc|\berr|flops|\bmacs|gmac|m-?adds|param|精度|准确率|错误率|计算量|参数", re.IGNORECASE
 )
 _BYTES = re.compile(r"\d\s*[kmg]i?b\b", re.IGNORECASE)
+#: what formulas have around the letters of a name
+_MATHS = re.compile(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}|[$^{}]")
+#: words in headings of columns that may name models where no other column does, or where that does not tell rows apart
+_MAY_NAME = re.compile(r"backbone|encoder|variant|checkpoint|config", re.IGNORECASE)
 _SINGLE = ("model", "source", "input_size", "pretraining")
 
 
@@ -51,7 +55,7 @@ def layout_of(raw: RawTable) -> tuple[Layout | None, list[Problem]]:
         return None, []
     columns, claimed, problems = _columns(raw, read)
     notes: list[str] = []
-    if "model" not in columns and (position := _names(raw, read)) is not None:
+    if (position := _names(raw, read, columns.get("model"))) is not None:
         columns["model"] = (position, Column("model", raw.heading[position].text))
         notes.append(f"Column {raw.heading[position].text!r} is read as the names of the models")
     if "model" not in columns or not claimed:
@@ -142,20 +146,38 @@ def _is_share(text: str) -> bool:
     return number is not None and not number.suffix and 0 < number.value <= 1
 
 
-def _names(raw: RawTable, read: Sequence[tuple[Column, ...]]) -> int | None:
-    """The first column, if its cells are names and no heading says that it is anything else."""
-    if not read or read[0] or not any(column.kind in METRICS for said in read for column in said):
-        return None
-    filled = [cell.text for cell in _cells(raw, 0) if not numbers.is_blank(cell.text)]
-    names = [text for text in filled if re.search(r"[^\W\d_]", text) and not _is_figure(text)]
-    figures_there = [
-        bool(_is_figure(cells[position].text))
+def _names(raw: RawTable, read: Sequence[tuple[Column, ...]], known: tuple[int, Column] | None) -> int | None:
+    """The column that names the models, where no heading says so or where the one that does has a name twice.
+
+    Else the first column, if its cells are names and no heading says that it is anything else.
+    """
+    others = [
+        position
         for position, said in enumerate(read)
-        for _, cells in raw.rows
-        if any(column.kind in METRICS for column in said) and position < len(cells) and cells[position].text
+        if (said and said[0].kind == "model") or (not said and _MAY_NAME.search(raw.heading[position].text))
     ]
-    has_figures = 2 * sum(figures_there) > len(figures_there)
-    return 0 if has_figures and 2 * len(names) > len(filled) else None
+    apart = [position for position in others if _tells_apart(raw, position)]
+    if known is not None:
+        return apart[0] if apart and known[0] not in apart else None
+    metrics = [position for position, said in enumerate(read) if any(column.kind in METRICS for column in said)]
+    figures_there = [_is_figure(cell.text) for position in metrics for cell in _cells(raw, position) if cell.text]
+    if 2 * sum(figures_there) <= len(figures_there):
+        return None
+    first = [0] if read and not read[0] and _are_names(raw, 0) else []
+    return next(iter([*apart, *first]), None)
+
+
+def _are_names(raw: RawTable, position: int) -> bool:
+    """Whether most cells of a column hold letters and are no figures."""
+    filled = [cell.text for cell in _cells(raw, position) if not numbers.is_blank(cell.text)]
+    names = [text for text in filled if re.search(r"[^\W\d_]", text) and not _is_figure(text)]
+    return bool(names) and 2 * len(names) > len(filled)
+
+
+def _tells_apart(raw: RawTable, position: int) -> bool:
+    """Whether a column has another name in each row, and not only links to something."""
+    names = [model_name(cell) for cell in _cells(raw, position) if not numbers.is_blank(cell.text)]
+    return len(set(names)) == len(names) == len(raw.rows) and _are_names(raw, position)
 
 
 def _is_figure(text: str) -> bool:
@@ -230,4 +252,5 @@ def is_section(layout: Layout, cells: Sequence[Cell]) -> bool:
 
 def model_name(cell: Cell) -> str:
     """The name in a cell without markup and footnotes."""
-    return without_notes(plain(cell.text))
+    text = _MATHS.sub(lambda part: part[1] or "", cell.text) if "$" in cell.text else cell.text
+    return without_notes(plain(text))

@@ -100,7 +100,7 @@ def _decimals(number: Decimal) -> int:
 
 def read_pixels(text: str) -> int | None:
     """The side of the square that a cell says, e.g. 224, 224x224, (3, 224, 224) or 224 px; None for anything else."""
-    shown = _PIXELS.sub("", _CROP.sub("", plain(text).lower()))
+    shown = _PIXELS.sub("", _CROP.sub("", plain(text).lower().replace("$", "")))
     # a superscript 2 is removed like a footnote mark
     numbers = re.split(r"\s*[x×*,]\s*", re.sub(r"[\[\](){}]", "", without_notes(shown)).strip())
     sides = [number for number in numbers if len(numbers) < 3 or number not in ("1", "3")]

@@ -13,6 +13,8 @@ from harness.tables.cells import Cell, RawTable
 
 #: headings of the second column of a table that has a figure in each row
 _VALUE = ("value", "values", "result", "results", "figure", "figures", "number", "值", "数值", "指标值")
+#: parts of a set of images, which are no models
+_PARTS = {"", "train", "training", "val", "valid", "validation", "test", "testing", "eval"}
 _UNIT_ALONE = re.compile(r"[(\[]?\s*(?:[%kmgbt]|10\^\d+)\s*[)\]]?", re.IGNORECASE)
 #: what a page's title says around the name of its model
 _TITLE = re.compile(r"^(?:model\s*card\s*(?:for|of|:)|model\s*:)\s*", re.IGNORECASE)
@@ -95,6 +97,8 @@ def _has_models_as_columns(raw: RawTable) -> bool:
     """Whether the first column names metrics and the heading none."""
     if len(raw.heading) < 2 or any(_names_a_metric(cell.text) for cell in raw.heading[1:]):
         return False
+    if {plain(cell.text).lower() for cell in raw.heading[1:]} <= _PARTS:
+        return False  # of the images
     first = [cells[0].text for _, cells in raw.rows if cells]
     return any(_names_a_metric(text) for text in first) and any(cell.text for cell in raw.heading[1:])
 

@@ -226,6 +226,27 @@ def test_the_first_column_names_the_models_where_its_heading_does_not_say_so(tmp
     assert read.rows[0].links == ("x/y.tgz",)
 
 
+def test_the_column_that_tells_rows_apart_names_the_models(tmp_path: Path) -> None:
+    read = page(
+        tmp_path,
+        "| Id | Backbone | Arch | Top-1 |\n|--|--|--|--|\n"
+        "| B1 | `resnet50` | CNN | 77.7 |\n| B2 | vgg16 | CNN | 71.6 |\n",
+    )
+    assert said(read.claims) == ["resnet50 top1 77.7%", "vgg16 top1 71.6%"]
+    twice = page(tmp_path, "| Model | Config | Top-1 |\n|--|--|--|\n| a | [x](y) | 77.7 |\n| a | [x](z) | 71.6 |\n")
+    assert [row.model for row in twice.rows] == ["a", "a"]
+
+
+def test_parts_of_the_images_are_no_models(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no model table"):
+        page(tmp_path, "| Metric | Train | Test |\n|--|--|--|\n| Acc@1 | 95.1 | 81.2 |\n")
+
+
+def test_formulas_in_names_and_sizes_are_read(tmp_path: Path) -> None:
+    read = page(tmp_path, "| model | Reso | acc@1 |\n|--|--|--|\n| $\\text{ViT}^3\\text{-T}$ | $224^2$ | 76.5 |\n")
+    assert [(row.model, row.input_size) for row in read.rows] == [("ViT3-T", 224)]
+
+
 def test_tables_of_sections_about_other_tasks_are_told_and_passed_over(tmp_path: Path) -> None:
     body = "| Model | Accuracy | MParams |\n|--|--|--|\n| a | 71.3%/90.1% | 25.9 |\n"
     read = page(tmp_path, f"# Zoo\n\n## Classification\n\n{body}\n## Semantic segmentation\n\n{body}")

@@ -140,7 +140,7 @@ class Evaluator:
             "top1": after[1] - before[1],
             "top5": after[2] - before[2],
             "best": best[start:stop].tolist(),
-            "engine": (fast.predictions.network() or {}).get("engine", ""),
+            "engine": built.engine if (built := fast.predictions.network()) else "",
             "natively": int(natively[start:stop].sum()) if certified else 0,
             "checked": sum(start <= position < stop for position in checks) if certified else 0,
             "certificate": dataclasses.asdict(result.certificate) if result and result.certificate else None,

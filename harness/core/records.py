@@ -45,6 +45,8 @@ class Row:
     model: str  #: as documented
     input_size: int | None  #: pixels, square; None where the table does not say
     table: int = 0  #: 1-based line of the heading of its table in that file
+    section: tuple[str, ...] = field(default=(), compare=False)  #: headings of the page above it, the outermost first
+    links: tuple[str, ...] = field(default=(), compare=False)  #: addresses in its cells
 
     @property
     def documented_source(self) -> str:
@@ -54,6 +56,18 @@ class Row:
     @property
     def place(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class ImagesMeant:
+    """The images that a documented percentage is of."""
+
+    name: str  #: of a set in reference/image_sets.toml, or of several that it may be
+    images: int | None  #: that the percentage counts; None where that is not known
+    told_by: str  #: what says so: "the heading 'CIFAR-10'", "the figures"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.images:,} images)" if self.images else self.name
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,8 @@ class Claim:
     multiply_adds: bool = False  #: the heading says MACs, so that one multiply-add counts as one
     column: int = 0  #: 0-based position of its cell in the row
     counted_at: int | None = None  #: pixels that the heading or the cell says the figure is of; None is the input size
+    is_error: bool = False  #: printed as the share of wrong predictions; `text` and `value` are what is left to 100
+    measured_on: ImagesMeant | None = None  #: of a percentage; None where nothing tells, and ImageNet val is meant
 
     @property
     def digits(self) -> int:

@@ -20,6 +20,7 @@ from harness.tables import headings, numbers, readers
 from harness.tables.cells import Cell, Problem, RawTable
 from harness.tables.layout import ABOUT_MODELS, Layout, is_section, layout_of, model_name
 from harness.tables.numbers import Number
+from harness.tables.percentages.settle import settled
 
 __all__ = ["Problem", "Table", "claims_of", "read_table", "read_tables"]
 
@@ -43,6 +44,8 @@ class Table:
     passed_over: tuple[Problem, ...] = ()  #: tables that are not about models, by their headings
     assumed: tuple[Problem, ...] = ()  #: columns without a unit, and the unit in which they are read
     unread: tuple[Problem, ...] = ()  #: columns that seem to hold accuracies or counts and are not read
+    #: figures beside those that are checked: the error beside an accuracy, another form of the network
+    asides: tuple[Claim, ...] = ()
 
 
 def read_table(path: Path) -> Table:
@@ -115,7 +118,7 @@ def _understood(raw: RawTable, layout: Layout, doubled: Sequence[Problem], befor
     return Table(
         (raw.file,),
         tuple(rows),
-        tuple(claims),
+        tuple(settled(claims)),
         tuple(problems),
         assumed=tuple(
             Problem(raw.file, raw.line, f"Column {layout.columns[metric][1].text!r} says no unit; it is read in {unit}")

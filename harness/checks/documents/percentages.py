@@ -64,9 +64,9 @@ def _impossible(claim: Claim, meant: Mapping[grid.Meaning, float], probability: 
     shown = {count: _printed(claim, text) for count, text in grid.nearest(claim.text, images).items()}
     named = " and ".join(f"{text} ({count:,} images)" for count, text in shown.items())
     text = (
-        f"The documented {what(claim)} of {claim.row.model}, {kinds.printed(claim)}, is not a whole number of {images:,} "
-        f"images{_of_set(claim, images)} (one image is {_short(100 / images)} points). The nearest possible are "
-        f"{named}. "
+        f"The documented {what(claim)} of {claim.row.model}, {kinds.printed(claim)}, is not a whole number of "
+        f"{images:,} images{_of_set(claim, images)} (one image is {_short(100 / images)} points). The nearest possible "
+        f"are {named}. "
     )
     if probability >= CERTAIN:
         text += "A digit is wrong, or it was measured on other images or averaged."

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from harness.core.findings import Finding
 from harness.core.model_names import folded
 from harness.core.records import Claim, Metric
-from harness.tables.percentages.image_sets import VAL, rates
+from harness.tables.percentages.image_sets import VAL, rates, slips
 
 #: Probability from which a difference is said: below, the tables are probably about other weights.
 LIKELIER_THAN_NOT = 0.5
@@ -79,7 +79,7 @@ def _between(first: Mapping[_What, Claim], second: Mapping[_What, Claim]) -> Ite
 
 def _slip(edit: bool, shared: int, apart: int, edited: int) -> float:
     """The probability that a difference is a slip of the pen, given how the other rows differ."""
-    slip = 2 * rates()["impossible_figures"].estimate
+    slip = 2 * slips()  # in either
     by_edit = rates()["one_edit"].estimate
     otherwise = (apart - 0.5) / shared
     other_edits = (edited - edit + 0.5) / apart

@@ -19,7 +19,7 @@ from harness.checks.documents.percentages import WORTH_SAYING
 from harness.core.findings import Finding, Severity, Suspect
 from harness.core.records import Claim, Metric, Row
 from harness.tables.percentages import kinds
-from harness.tables.percentages.image_sets import rates
+from harness.tables.percentages.image_sets import slips
 from harness.tables.percentages.settle import CERTAIN
 
 #: three to five digits between two signs: 0604 and 7613 are 6.04 and 76.13 %
@@ -90,7 +90,7 @@ def _chance(named: Sequence[_Named], as_error: bool) -> float:
 
 def _odd_ones(named: Sequence[_Named], as_error: bool) -> Iterator[Finding]:
     odd = [one for one in named if not one.agrees(as_error)]
-    slip = 2 * rates()["impossible_figures"].estimate  # in the cell or in the name
+    slip = 2 * slips()  # in the cell or in the name
     elsewhere = (len(odd) - 0.5) / len(named)  # weights that were replaced or evaluated again
     probability = slip / (slip + elsewhere)
     for one in odd:

@@ -49,9 +49,14 @@ def _counts(claims: Sequence[Claim]) -> list[Finding]:
         rows.setdefault(claim.row, {})[claim.metric] = claim
     ratios = {row: ratio for row, cells in rows.items() if (ratio := _flops_per_parameter(row, cells)) is not None}
     found: list[Finding] = []
+    namesakes: dict[tuple[str, str], dict[Row, float]] = {}
+    for row, ratio in ratios.items():
+        namesakes.setdefault((row.file, folded(row.model)), {})[row] = ratio
     for row, cells in rows.items():
         if row in ratios:
-            found += _out_of_bounds(row, cells, ratios[row]) or _off_its_namesakes(row, cells, ratios)
+            found += _out_of_bounds(row, cells, ratios[row]) or _off_its_namesakes(
+                row, cells, namesakes[row.file, folded(row.model)]
+            )
     return found
 
 
@@ -94,10 +99,7 @@ def _off_its_namesakes(row: Row, cells: dict[Metric, Claim], ratios: dict[Row, f
     namesakes = {
         other: ratio
         for other, ratio in ratios.items()
-        if other != row
-        and (other.file, folded(other.model)) == (row.file, folded(row.model))
-        and _is_known(other, ratio)
-        and (other.input_size is None) == (row.input_size is None)
+        if other != row and _is_known(other, ratio) and (other.input_size is None) == (row.input_size is None)
     }
     factors = [max(ratio / ratios[row], ratios[row] / ratio) for ratio in namesakes.values()]
     if not factors or min(factors) <= NAMESAKES_DIFFER:

@@ -63,15 +63,22 @@ def nearest(text: str, images: int) -> dict[int, str]:
 
 @lru_cache(maxsize=1024)
 def density(meaning: Meaning, decimals: int) -> float:
-    """The share of all figures with so many decimals that are possible; 1 where every one is."""
-    if meaning.images is None:
+    """The share of the figures with so many decimals, the last one not 0, that are possible; 1 where every one is."""
+    if meaning.images is None or not decimals:
         return 1.0
     spacing = Fraction(100 * 10 ** min(decimals, _MOST_DECIMALS), meaning.images)
-    below, above = meaning.window
-    # after so many images the distances to the printed figures repeat, each multiple of 1 / period once
+    below, above = (Fraction(twentieths, 20) for twentieths in meaning.window)
+    if spacing <= below + above:
+        return 1.0
+    every, ending_in_0 = _share(spacing, below, above), _share(spacing / 10, below / 10, above / 10)
+    return float((10 * every - ending_in_0) / 9)
+
+
+def _share(spacing: Fraction, below: Fraction, above: Fraction) -> Fraction:
+    """The share of whole numbers that lie near a multiple of the spacing."""
+    # after so many multiples the distances repeat, and each multiple of 1 / period is one of them once
     period = spacing.denominator
-    within = below * period // 20 + above * period // 20 + 1
-    return float(min(Fraction(1), within / (spacing * period)))
+    return (int(below * period) + int(above * period) + 1) / (spacing * period)
 
 
 @lru_cache(maxsize=256)
@@ -104,8 +111,10 @@ def posterior(figures: Iterable[str], prior: Mapping[Meaning, float]) -> dict[Me
         weight = log(share)
         for text, times in counted.items():
             within = density(meaning, len(_digits(text)[1]))
-            if within < 1:
-                weight += times * (log((1 - wrong) / within) if possible(text, meaning) else log(wrong / (1 - within)))
+            if possible(text, meaning):
+                weight += times * log((1 - wrong) / within if within < 1 else 1)
+            else:
+                weight += times * log(wrong / (1 - within))
         weights[meaning] = weight
     highest = max(weights.values())
     relative = {meaning: exp(weight - highest) for meaning, weight in weights.items()}

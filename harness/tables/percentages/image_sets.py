@@ -60,6 +60,11 @@ def rates() -> Mapping[str, Rate]:
     return {name: Rate(*counted) for name, counted in _content()["rates"].items()}
 
 
+def slips() -> float:
+    """The probability that a printed figure is wrong: half of the wrong last digits of ImageNet val are impossible."""
+    return 2 * rates()["impossible_figures"].estimate
+
+
 @lru_cache(maxsize=1)
 def _content() -> dict[str, list[dict[str, object]]]:
     return tomllib.loads((REFERENCE / "image_sets.toml").read_text(encoding="utf-8"))  # type: ignore[return-value]

@@ -39,7 +39,7 @@ class _Named:
 
     def value(self, as_error: bool) -> float:
         """Percent of right images that the digits stand for."""
-        read = int(self.digits) / 10 ** (len(self.digits) - 2)
+        read = float(f"{self.digits[:2]}.{self.digits[2:]}")
         return 100 - read if as_error else read
 
     def agrees(self, as_error: bool, other: Claim | None = None) -> bool:
@@ -100,8 +100,7 @@ def _odd_ones(named: Sequence[_Named], as_error: bool) -> Iterator[Finding]:
 
 def _finding(one: _Named, as_error: bool, agreeing: int, probability: float) -> Finding:
     claim = one.claim
-    decimals = len(one.digits) - 2
-    read = f"{int(one.digits) / 10**decimals:.{decimals}f}"
+    read = f"{int(one.digits[:2])}.{one.digits[2:]}"
     said = f"{claim.metric} error" if as_error else claim.metric
     text = (
         f"The documented {claim.metric}{' error' if claim.is_error else ''} of {claim.row.model} is "

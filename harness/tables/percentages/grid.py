@@ -41,7 +41,7 @@ def possible(text: str, meaning: Meaning) -> bool:
     whole, decimals = _digits(text)
     steps = int(whole + decimals)
     # exactly: twentieths of the last digit, of a count times 100 / images
-    scale, unit = 20 * meaning.images * steps, 2000 * 10 ** len(decimals)
+    scale, unit = 20 * meaning.images * steps, 2000 * int("1" + "0" * len(decimals))
     below, above = meaning.window
     least = -((below * meaning.images - scale) // unit)
     most = (scale + above * meaning.images) // unit
@@ -66,7 +66,7 @@ def density(meaning: Meaning, decimals: int) -> float:
     """The share of the figures with so many decimals, the last one not 0, that are possible; 1 where every one is."""
     if meaning.images is None or not decimals:
         return 1.0
-    spacing = Fraction(100 * 10 ** min(decimals, _MOST_DECIMALS), meaning.images)
+    spacing = Fraction(int("100" + "0" * min(decimals, _MOST_DECIMALS)), meaning.images)
     below, above = (Fraction(twentieths, 20) for twentieths in meaning.window)
     if spacing <= below + above:
         return 1.0

@@ -52,11 +52,11 @@ def test_among_a_few_it_is_a_warning() -> None:
     assert found.severity == "warning"
 
 
-def test_names_that_differ_in_many_rows_are_of_other_weights() -> None:
+def test_where_names_differ_in_many_rows_no_cell_is_an_error() -> None:
     claims = table(40)
     for place in range(1, 38, 2):
         claims = typed(claims, place, f"{claims[place].value + 0.5:.2f}")
-    assert contradicting(claims) == []
+    assert {found.severity for found in contradicting(claims)} <= {"warning"}, "they may be of other weights"
 
 
 def test_digits_that_are_no_accuracy_say_nothing() -> None:

@@ -71,7 +71,7 @@ def density(meaning: Meaning, decimals: int) -> float:
     if spacing <= below + above:
         return 1.0
     every, ending_in_0 = _share(spacing, below, above), _share(spacing / 10, below / 10, above / 10)
-    return float((10 * every - ending_in_0) / 9)
+    return float(10 * every - ending_in_0) / 9
 
 
 def _share(spacing: Fraction, below: Fraction, above: Fraction) -> Fraction:
@@ -84,9 +84,10 @@ def _share(spacing: Fraction, below: Fraction, above: Fraction) -> Fraction:
 @lru_cache(maxsize=256)
 def ending_in_zeros(images: int, decimals: int, zeros: int) -> float:
     """The share of the numbers of images whose percentage, rounded to so many decimals, ends in so many zeros."""
-    unit = 100 * 10**decimals
+    unit = int("100" + "0" * decimals)
     rounded = ((2 * unit * count + images) // (2 * images) for count in range(images))
-    return sum(steps % 10**zeros == 0 for steps in rounded) / images
+    whole = int("1" + "0" * zeros)
+    return sum(steps % whole == 0 for steps in rounded) / images
 
 
 def meanings(named: Iterable[int | None]) -> dict[Meaning, float]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from scipy import stats
 
-from harness.checks.counts.matching import CHANCE_ACCEPTED
+from harness.checks.documents.copies import CHANCE
 from harness.checks.documents.percentages import WORTH_SAYING
 from harness.core.findings import Finding, Severity, Suspect
 from harness.core.records import Claim, Metric, Row
@@ -65,7 +65,7 @@ def _of_table(claims: Sequence[Claim]) -> Iterator[Finding]:
             _Named(claim, *digits[claim.row][place]) for claim in claims if claim.metric == metric and digits[claim.row]
         ]
         chance = _chance(named, as_error) * len(looks)
-        if chance <= CHANCE_ACCEPTED and (best is None or chance < best[0]):
+        if chance <= CHANCE and (best is None or chance < best[0]):
             best = chance, as_error, named
     if best is not None:
         yield from _odd_ones(best[2], best[1])

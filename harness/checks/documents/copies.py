@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.checks.counts.matching import CHANCE_ACCEPTED, ONE_IMAGE
+from harness.checks.counts.matching import ONE_IMAGE
 from harness.checks.documents import coincidence
 from harness.core.findings import Finding
 from harness.core.model_names import folded
@@ -17,7 +17,7 @@ from harness.core.records import Claim, Metric, Row
 from harness.tables.percentages import kinds
 
 #: Probability that a table in which every figure is right is accused of any copy.
-CHANCE = CHANCE_ACCEPTED
+CHANCE = 0.01
 
 _Group = Mapping[Row, Mapping[Metric, Claim]]
 _LOOKS: tuple[tuple[Metric, ...], ...] = (("top1", "top5"), ("top1",), ("top5",))

@@ -86,7 +86,7 @@ def claims_of(tables: Sequence[RawTable]) -> Table:
             what = " | ".join(cell.text for cell in raw.heading if cell.text)
             read.append(Table((), (), (), (), passed_over=(Problem(raw.file, raw.line, what),)))
         else:
-            read.append(_understood(raw, layout, doubled, before))
+            read.append(_settled(_understood(raw, layout, doubled, before)))
             before += len(raw.rows)
     return Table(
         tuple(dict.fromkeys(raw.file for raw in tables)),
@@ -96,7 +96,15 @@ def claims_of(tables: Sequence[RawTable]) -> Table:
         tuple(other for table in read for other in table.passed_over),
         tuple(column for table in read for column in table.assumed),
         tuple(column for table in read for column in table.unread),
+        tuple(claim for table in read for claim in table.asides),
     )
+
+
+def _settled(table: Table) -> Table:
+    """The same table with its percentages, and those beside them, as what they are of."""
+    every = settled([*table.claims, *table.asides])
+    count = len(table.claims)
+    return replace(table, claims=tuple(every[:count]), asides=tuple(every[count:]))
 
 
 def _understood(raw: RawTable, layout: Layout, doubled: Sequence[Problem], before: int) -> Table:
@@ -118,7 +126,7 @@ def _understood(raw: RawTable, layout: Layout, doubled: Sequence[Problem], befor
     return Table(
         (raw.file,),
         tuple(rows),
-        tuple(settled(claims)),
+        tuple(claims),
         tuple(problems),
         assumed=tuple(
             Problem(raw.file, raw.line, f"Column {layout.columns[metric][1].text!r} says no unit; it is read in {unit}")

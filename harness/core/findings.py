@@ -41,6 +41,11 @@ KINDS: Mapping[str, FindingKind] = {
     kind.name: kind
     for kind in (
         FindingKind(
+            "accuracy_and_error",
+            _ERROR,
+            "A documented accuracy and the error that stands beside it do not make 100 % together.",
+        ),
+        FindingKind(
             "another_release",
             _WARNING,
             "The release that the table names cannot be installed, so its rows are checked against another release.",
@@ -51,6 +56,12 @@ KINDS: Mapping[str, FindingKind] = {
             ("warning", "note"),
             "The diagnosis of a different accuracy: the factors that explain it, or those that were tried; a note "
             "where there was nothing to explain.",
+        ),
+        FindingKind(
+            "checkpoint_name",
+            ("error", "warning"),
+            "The name of a row's file says another accuracy than the row, where the names of the other rows agree; a "
+            "warning where too few do to tell a slip from a file that was replaced.",
         ),
         FindingKind(
             "constant_ratio",
@@ -90,6 +101,11 @@ KINDS: Mapping[str, FindingKind] = {
             "difference is listed as known.",
         ),
         FindingKind(
+            "differs_between_tables",
+            _WARNING,
+            "A figure of one model differs between two tables that agree in their other rows.",
+        ),
+        FindingKind(
             "duplicated_row",
             ("warning", "note"),
             "One model has two rows at one input size; a note where the figures are the same.",
@@ -109,8 +125,9 @@ KINDS: Mapping[str, FindingKind] = {
         FindingKind("head_claim", _WARNING, "The page describes another classification head than the network has."),
         FindingKind(
             "impossible_percentage",
-            _ERROR,
-            "No whole number of images gives the documented accuracy.",
+            ("error", "warning"),
+            "No whole number of images gives the documented accuracy; a warning where the table has too few figures "
+            "to tell which images they are of.",
         ),
         FindingKind(
             "inferred_source",
@@ -172,7 +189,11 @@ KINDS: Mapping[str, FindingKind] = {
         FindingKind(
             "stale_gap", _ERROR, "A difference of two sources that is listed as known is not the one that was measured."
         ),
-        FindingKind("top5_below_top1", _ERROR, "The documented top-5 accuracy is below the top-1 accuracy."),
+        FindingKind(
+            "top5_below_top1",
+            ("error", "warning"),
+            "The documented top-5 accuracy is below the top-1 accuracy; a warning where the figures may be errors.",
+        ),
         FindingKind(
             "unread_column",
             _NOTE,

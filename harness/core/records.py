@@ -61,6 +61,18 @@ class Row:
 
 
 @dataclass(frozen=True)
+class ImagesMeant:
+    """The images that a documented percentage is of."""
+
+    name: str  #: of a set in reference/image_sets.toml, or of several that it may be
+    images: int | None  #: that the percentage counts; None where that is not known
+    told_by: str  #: what says so: "the heading 'CIFAR-10'", "the figures"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.images:,} images)" if self.images else self.name
+
+
+@dataclass(frozen=True)
 class Claim:
     """One documented number. For top1 and top5 the value is in percent, for flops and params a count."""
 
@@ -77,6 +89,7 @@ class Claim:
     is_error: bool = False  #: printed as the share of wrong predictions; `text` and `value` are what is left to 100
     line: int = 0  #: 1-based line of its cell
     part: str = ""  #: what the cell says of the figure beside others: "train", "deploy", "error"
+    measured_on: ImagesMeant | None = None  #: of a percentage; None where nothing tells, and ImageNet val is meant
 
     @property
     def digits(self) -> int:

@@ -17,6 +17,8 @@ from harness.core.causes import RIGHT_ELSEWHERE, OtherNetwork, last
 from harness.core.evidence import ConventionMatch, NoMatch
 from harness.core.paths import shown_line
 from harness.core.records import Claim, Outcome, Verdict
+from harness.tables.percentages import kinds
+from harness.tables.percentages.image_sets import VAL
 
 SIGNS = {
     Outcome.REPRODUCED: "✓",
@@ -37,8 +39,13 @@ def outcome_words(outcome: str) -> str:
 
 
 def figure(claim: Claim) -> str:
-    """The documented figure with its unit."""
-    return f"{claim.text} {claim.unit}".rstrip()
+    """The documented figure with its unit; of a percentage, whether it is printed as an error, and of which images."""
+    text = f"{claim.text} {claim.unit}".rstrip()
+    if claim.is_error:
+        text += f" (an error of {kinds.printed(claim)} {claim.unit})"
+    if claim.measured_on is not None and claim.measured_on.name != VAL:
+        text += f" of {claim.measured_on.name}"
+    return text
 
 
 def measured(verdict: Verdict) -> str:

@@ -15,6 +15,7 @@ from harness.core.records import Claim, Row
 from harness.tables import files, numbers, readers, values
 from harness.tables.cells import Cell, Problem, RawTable
 from harness.tables.layout import Layout, is_section, layout_of, model_name
+from harness.tables.percentages.settle import settled
 from harness.tables.sources import sources_in
 
 __all__ = ["Problem", "Table", "claims_of", "read_table", "read_tables"]
@@ -78,7 +79,7 @@ def claims_of(tables: Sequence[RawTable]) -> Table:
             what = " | ".join(cell.text for cell in raw.heading if cell.text)
             read.append(Table((), (), (), (), passed_over=(Problem(raw.file, raw.line, what),)))
         else:
-            read.append(_understood(raw, layout, doubled, before))
+            read.append(_settled(_understood(raw, layout, doubled, before)))
             before += len(raw.rows)
     links = dict.fromkeys((raw.file, link) for raw in tables for link in raw.links)
     return Table(
@@ -92,6 +93,13 @@ def claims_of(tables: Sequence[RawTable]) -> Table:
         tuple(claim for table in read for claim in table.asides),
         tuple(links),
     )
+
+
+def _settled(table: Table) -> Table:
+    """The same table with its percentages, and those beside them, as what they are of."""
+    every = settled([*table.claims, *table.asides])
+    count = len(table.claims)
+    return replace(table, claims=tuple(every[:count]), asides=tuple(every[count:]))
 
 
 def _understood(raw: RawTable, layout: Layout, doubled: Sequence[Problem], before: int) -> Table:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.checks.counts.run import Built
-from harness.checks.documents import duplicates, upstream, upstream_documents
+from harness.checks.documents import across_tables, checkpoint_names, duplicates, upstream, upstream_documents
 from harness.checks.documents.page_claims import page_findings
 from harness.checks.documents.plausibility import impossible_figures
 from harness.checks.documents.upstream import Published, UpstreamComparison
@@ -65,7 +65,12 @@ def findings(
         ),
         page=tuple(page_findings(planned, built)),
         reading=tuple(_reading_notes(planned)),
-        figures=(*impossible_figures(planned, images), *duplicates.repeated(planned.table.claims)),
+        figures=(
+            *impossible_figures(planned, images),
+            *duplicates.repeated(planned.table.claims),
+            *checkpoint_names.contradicting(planned.table.claims),
+            *across_tables.differing(planned.table.claims),
+        ),
     )
 
 

@@ -29,6 +29,7 @@ _UNBROKEN = 100_000
 STYLES = {
     Outcome.REPRODUCED: "green",
     Outcome.EXPLAINED: "cyan",
+    Outcome.DOUBTFUL: "yellow",
     Outcome.CONTRADICTED: "bold red",
     Outcome.KNOWN_GAP: "yellow",
     Outcome.NOT_MEASURED: "dim",
@@ -71,7 +72,7 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
 def _errors(results: Results) -> Iterator[Text]:
     """What is wrong, cell by cell, then pair by pair, then what could not be measured or read."""
     for verdict in results.verdicts:
-        if verdict.outcome is Outcome.CONTRADICTED:
+        if verdict.outcome in (Outcome.CONTRADICTED, Outcome.DOUBTFUL):
             yield Text(f"{SIGNS[verdict.outcome]} {line(verdict)}", style=STYLES[verdict.outcome])
     for claim, texts in results.wrong.items():
         where = shown_line(claim.row.file, claim.row.line)

@@ -71,6 +71,31 @@ KINDS: Mapping[str, FindingKind] = {
                 "top5": "top-5 accuracy",
             }.items()
         ),
+        *(
+            FindingKind(
+                f"doubtful_{metric}",
+                _WARNING,
+                f"A documented {figure} that may be wrong or right; of the `entries` of a report alone.",
+            )
+            for metric, figure in {"flops": "FLOPs figure", "params": "parameter count"}.items()
+        ),
+        FindingKind(
+            "column_unit",
+            _ERROR,
+            "All figures of a column are right in another unit than that of its heading.",
+        ),
+        FindingKind(
+            "column_quantity",
+            _ERROR,
+            "All figures of a column are another quantity: FLOPs of a batch of images, or bytes of parameters.",
+        ),
+        FindingKind("exchanged_rows", _ERROR, "Counts of two rows are exchanged."),
+        FindingKind("exchanged_columns", _ERROR, "FLOPs and parameters of one or more rows are exchanged."),
+        FindingKind(
+            "counted_at_other_size",
+            _WARNING,
+            "All FLOPs of a source in a table were counted at another input size than its rows say.",
+        ),
         FindingKind(
             "counter_overlooks",
             _WARNING,

@@ -26,6 +26,7 @@ class Outcome(StrEnum):
 
     REPRODUCED = "reproduced"
     EXPLAINED = "explained"
+    DOUBTFUL = "doubtful"
     CONTRADICTED = "contradicted"
     KNOWN_GAP = "known_gap"
     NOT_MEASURED = "not_measured"
@@ -260,7 +261,7 @@ class Verdict:
 
     @property
     def expected(self) -> str | None:
-        """What a contradicted count should say, as the document would print it; None where it cannot be determined."""
+        """What a contradicted or doubtful count should say, as the document would print it; None where nobody knows."""
         if misprint := last(self.causes, RIGHT_ELSEWHERE):
             return misprint.expected
         return self.basis.expected if isinstance(self.basis, NoMatch) else None

@@ -21,6 +21,7 @@ from harness.core.records import Claim, Outcome, Verdict
 SIGNS = {
     Outcome.REPRODUCED: "✓",
     Outcome.EXPLAINED: "≈",
+    Outcome.DOUBTFUL: "?",
     Outcome.CONTRADICTED: "✗",
     Outcome.KNOWN_GAP: "⚑",
     Outcome.NOT_MEASURED: "–",
@@ -140,7 +141,7 @@ def _support(cells: Sequence[Verdict]) -> str:
     text = (
         f"This explains {digits} {'or more ' if len(cells) > 1 else ''}printed digits in "
         f"{f'each of {rows} rows' if rows != 1 else 'one row'} of the source, with {first.conventions_tried} "
-        f"different figures tried; a wrong figure would match by chance with probability {first.chance:.0e}."
+        f"conventions weighed; the probability that it is wrong all the same is {first.wrong:.1e}."
     )
     others = first.explained_as_well_by
     return f"{text} The same figures come from: {'; '.join(others[:3])}." if others else text
@@ -159,7 +160,7 @@ def _coincidence(verdict: Verdict) -> str:
 
 def _nearest(verdict: Verdict) -> str:
     nearest = verdict.basis.nearest if isinstance(verdict.basis, NoMatch) else ()
-    is_wrong = verdict.outcome in (Outcome.CONTRADICTED, Outcome.KNOWN_GAP)
+    is_wrong = verdict.outcome in (Outcome.CONTRADICTED, Outcome.DOUBTFUL, Outcome.KNOWN_GAP)
     if not is_wrong or not nearest or last(verdict.causes, RIGHT_ELSEWHERE) is not None:
         return ""
     return f"The nearest figure of its own network is {nearest[0].value} ({nearest[0].convention})."
@@ -189,6 +190,8 @@ def _cells_summary(results: Results) -> str:
     if not checked:
         return f"None of the {len(results.verdicts)} documented cells could be checked.{regardless}"
     verdict = f"{wrong} of them {_is(wrong)} wrong" if wrong else "none of them is contradicted"
+    if doubtful := counts[Outcome.DOUBTFUL]:
+        verdict += f", {doubtful} {_is(doubtful)} doubtful"
     return f"{checked} of {len(results.verdicts)} documented cells were checked; {verdict}.{regardless}"
 
 

@@ -388,8 +388,10 @@ def test_the_command_line_writes_copies_and_says_which(
     assert command_line.main(arguments) == 0
     assert "Fixed: nothing" in capsys.readouterr().out
     assert not Path("parity-report/fixed/README.md").exists()
-    html = "<table><tr><th>model</th><th>source</th><th>params</th></tr>\n<tr><td>tiny</td><td>fake</td><td>49.809K"
-    Path("README.md").write_text(f"{html}</td></tr></table>\n")
+    cells = "<tr><td>tiny</td><td>fake</td><td>49.009K</td></tr>\n"
+    html = "<table><tr><th>model</th><th>source</th><th>params</th></tr>\n"
+    html += cells.replace("49.009", "49.809") + 2 * cells
+    Path("README.md").write_text(f"{html}</table>\n")
     assert command_line.main(arguments) == 1
     assert "README.md:2: tiny of fake==" in (out := capsys.readouterr().out)
     assert "params 49.809 K, could not be corrected to 49.009" in out

@@ -24,7 +24,9 @@ def test_a_kind_with_two_severities_takes_either() -> None:
 
 
 def test_an_unregistered_kind_is_an_error_that_names_it() -> None:
-    with pytest.raises(ValueError, match=r"unknown kind of finding 'planted': register it in harness.core.findings"):
+    with pytest.raises(
+        ValueError, match=r"unknown kind of finding 'planted': register it in harness.core.findings.kinds"
+    ):
         Finding("planted", "timm", "network", "Wrong.")
 
 

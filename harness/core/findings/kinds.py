@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from harness.core.records import Claim, Row
+from dataclasses import dataclass
+from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
 #: the most severe first
@@ -287,52 +285,10 @@ def reference_page() -> str:
         "# Findings\n\n"
         "Each entry of `findings` and of `entries` in [report.json](report-json.md) has a `kind` and a `severity`. "
         "An *error* in a row of the table makes the run fail; a *warning* is probably wrong and worth a look; a *note* "
-        "is information. These are all kinds. The page is generated from the list in `harness/core/findings.py`.\n\n"
-        + "\n".join(sections)
+        "is information. These are all kinds. The page is generated from the list in "
+        "`harness/core/findings/kinds.py`.\n\n" + "\n".join(sections)
     )
 
 
 def _severities(kind: FindingKind) -> str:
     return " or ".join(f"*{severity}*" for severity in kind.severities).capitalize() + "."
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A cell that a finding says is wrong, or may be."""
-
-    claim: Claim
-    corrected: str | None = None  #: as the document would print it, in its unit; None where it cannot be determined
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about a source, a model or a table that is worth reporting next to the cells.
-
-    Raises ValueError where the kind is not registered in harness.core.findings, or does not allow the severity.
-    """
-
-    kind: str  #: a name in harness.core.findings.KINDS
-    source: str
-    model: str
-    text: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    suspects: tuple[Suspect, ...] = ()
-    row: Row | None = None  #: where it is, if it is about a row
-    #: that of the kind where none is given
-    severity: Severity = None  # type: ignore[assignment]  # set when it is constructed
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "severity", severity_of(self.kind, self.severity))
-
-    @classmethod
-    def about_row(
-        cls,
-        kind: str,
-        row: Row,
-        text: str,
-        evidence: Mapping[str, Any],
-        suspects: tuple[Suspect, ...] = (),
-        severity: Severity | None = None,
-    ) -> Finding:
-        """A finding about a row as the document has it, for any requested release of its source."""
-        return cls(kind, row.documented_source, row.model, text, evidence, suspects, row, severity_of(kind, severity))

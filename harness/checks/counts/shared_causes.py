@@ -71,10 +71,11 @@ def _rows(column: _Column) -> Iterator[Finding]:
 
 
 def _size(column: _Column) -> Iterator[Finding]:
-    """A whole column at another size than its rows say: those that do not hold at their own."""
+    """A whole column at another size than its rows say: no figure of it that tells its size is of the row's own."""
     right = [v for v in column if v.outcome in (Outcome.REPRODUCED, Outcome.EXPLAINED)]
     other = [v for v in right if (counted := last(v.causes, CountedAs)) and counted.row_size is not None]
-    if len(other) > 1:
+    conventions = {v.convention for v in other}
+    if len(other) > 1 and len(conventions) == 1 and len(other) > len(right) / 2:
         sizes = sorted({v.claim.row.input_size for v in other if v.claim.row.input_size})
         said = " and ".join(map(str, sizes))
         text = f"{len(other)} FLOPs {_where(column)} are {other[0].convention}, although their rows say {said} pixels."

@@ -52,7 +52,7 @@ class Belief:
     stories: tuple[Story, ...]  #: the likeliest first
     figures: tuple[tuple[str, float], ...]  #: what should stand there if it is wrong, the likeliest first
     column: Convention  #: how its column is most likely counted
-    column_probability: float
+    column_probability: float  #: of it, and of others that would print the same in this cell where it prints another
 
 
 def believe(columns: Sequence[Sequence[Measured]], hypotheses: Hypotheses) -> list[list[Belief]]:
@@ -181,8 +181,16 @@ def _belief(column: Column, i: int, pairs: Sequence[tuple[int, int]], kept: Floa
         _right(column, i, pairs, share * own * ~faulty, float((share * mixed).sum())),
         *_stories(column, i, pairs, share, own),
         priors.printings()[best[0]].of(hypotheses.conventions[best[1]]),
-        float(kept[0]),
+        float(kept[0]) if column.matches[best[0], best[1], i] else _of_figure(column, i, pairs, kept),
     )
+
+
+def _of_figure(column: Column, i: int, pairs: Sequence[tuple[int, int]], kept: Floats) -> float:
+    """The probability of what the likeliest explanation would print in a cell: others may print the same there."""
+    item, ways = column.items[i], priors.printings()
+    values = [figure(ways[way].of(column.hypotheses.conventions[c]), item) for way, c in pairs]
+    texts = [None if value is None else item.claim.printed(value) for value in values]
+    return float(sum(weight for text, weight in zip(texts, kept, strict=True) if text == texts[0]))
 
 
 def _right(

@@ -41,7 +41,6 @@ OTHER: dict[str, Any] = {
     "fix": True,
     "gallery": True,
     "annotate": True,
-    "strict": True,
 }
 
 

@@ -15,7 +15,7 @@ def renamed(content: bytes, names: Iterable[str]) -> bytes | None:
     """The file with small and capital letters of each of the names exchanged; None where they are not found in it.
 
     The names keep their length, so that files of most formats stay whole: pickles, HDF5, safetensors, and archives of
-    such files or with a file for each entry, whose checksums are made anew.
+    such files or with a file for each entry, whose checksums are computed again.
     """
     asked = {name.encode() for name in names}
     if zipfile.is_zipfile(io.BytesIO(content)):

@@ -68,9 +68,9 @@ class SourceSpec:
 
 
 def named_packages(requirements: str) -> tuple[str, ...]:
-    """The packages that are pinned in the text of a requirement file, in its order."""
-    lines = (line.strip() for line in requirements.splitlines())
-    return tuple(dict.fromkeys(match[1] for line in lines if (match := _REQUIREMENT.match(line))))
+    """The packages that are pinned in the text of a requirement file, in its order, named as uv lists them."""
+    pins = (match[1] for line in requirements.splitlines() if (match := _REQUIREMENT.match(line.strip())))
+    return tuple(dict.fromkeys(re.sub(r"[-_.]+", "-", name).lower() for name in pins))
 
 
 class Sources(Mapping[str, SourceSpec]):

@@ -82,7 +82,7 @@ class Session:
 
     @contextmanager
     def optional(self) -> Iterator[list[Failure]]:
-        """For what nobody asked for: what fails in the block is collected here, and is no failure of the run."""
+        """For work that was not asked for: its failures are collected here, and are not failures of the run."""
         of_the_run, self.failures = self.failures, []
         try:
             yield self.failures

@@ -39,8 +39,8 @@ def count(
 ) -> dict[Source, dict[str, Static]]:
     """Counts of the networks that documented names mean, at the wanted sizes (pixels) and at their own.
 
-    Of those that are `traced` the operations, too. What fails is noted and left out. An `outline` is of networks that
-    nobody asked for: it is counted by fewer counters, which takes less time, and what fails is left out alone.
+    Of those that are `traced` the operations, too. What fails is noted and left out. An `outline` is of networks
+    that were not asked for: fewer counters count it, which takes less time, and what fails is not noted.
     """
     found: dict[Source, dict[str, Static]] = {source: {} for source in wanted}
     missing: dict[Source, list[Count]] = {}

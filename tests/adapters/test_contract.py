@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.adapters.testing.asked import outcomes
+from harness.adapters.testing.asked import outcomes, photos
 from harness.adapters.testing.clauses import CLAUSES
+from harness.adapters.testing.subject import COLOUR
 
 from harness.execution.environments import Installed
-
-Image = pytest.importorskip("PIL.Image", reason="Pillow makes the images")
 
 NETWORKS = [("timm", "resnet18"), ("mmcls", "resnet18_8xb32_in1k"), ("ppcls", "ResNet18"), ("torchvision", "resnet18")]
 
@@ -22,19 +21,14 @@ NETWORKS = [("timm", "resnet18"), ("mmcls", "resnet18_8xb32_in1k"), ("ppcls", "R
 def test_adapter_holds_its_contract(
     source: str, model: str, installed: Callable[[str], Installed], inside: Callable[..., str], tmp_path: Path
 ) -> None:
-    # a picture whose red is high and whose blue is low
-    pixels = np.zeros((300, 400, 3), np.uint8)
-    pixels[..., 0], pixels[..., 1], pixels[..., 2] = 200, 120, 40
-    Image.fromarray(pixels).save(tmp_path / "red.png")
-    noise = np.random.default_rng(0).integers(0, 256, pixels.shape, np.uint8)
-    Image.fromarray(noise).save(tmp_path / "noise.png")
+    photos(tmp_path)
     script = Path(__file__).parent / "inside" / "contract.py"
     printed = inside(
         installed(source), script, str(tmp_path / "red.png"), source, model, str(tmp_path), importable=True
     )
     red, green, blue = json.loads(printed.strip().splitlines()[-1])["means"]
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    assert np.allclose([red, green, blue], (np.array([200, 120, 40]) / 255 - mean) / std, atol=1e-4)
+    assert np.allclose([red, green, blue], (np.array(COLOUR) / 255 - mean) / std, atol=1e-4)
 
 
 @pytest.mark.parametrize(("source", "model"), NETWORKS, ids=["-".join(pair) for pair in NETWORKS])

@@ -24,6 +24,8 @@ ROOT = Path(mmcls.__file__).parent / ".mim"
 _HEADING = ("Name", "Top 1 Accuracy", "Top 5 Accuracy", "FLOPs", "Parameters")
 #: class name of a transform -> the step that it ends
 _STEPS = {"LoadImageFromFile": "decode", "Resize": "resize", "CenterCrop": "crop"}
+#: pixels of images that are not resized, those of CIFAR
+_OWN_SIZE = 32
 
 
 class Adapter(AdapterClass):
@@ -40,17 +42,26 @@ class Adapter(AdapterClass):
         self.device = device
 
     @cached_property
-    def _entries(self) -> Sequence[dict[str, Any]]:
-        """Every entry of a metafile with ImageNet results whose configuration is there."""
-        entries = []
+    def _all_entries(self) -> Sequence[dict[str, Any]]:
+        """Every entry of a metafile whose configuration is there."""
+        found = []
         for metafile in sorted(ROOT.glob("configs/*/metafile.yml")):
             for entry in yaml.safe_load(metafile.read_text(encoding="utf-8")).get("Models", []):
-                results = entry.get("Results") or []
-                on_imagenet = any("ImageNet-1k" in str(result.get("Dataset")) for result in results)
                 # the wheel's metafiles name a few configurations that the wheel does not carry
-                if on_imagenet and entry.get("Config") and (ROOT / entry["Config"]).is_file():
-                    entries.append(entry)
-        return entries
+                if entry.get("Config") and (ROOT / entry["Config"]).is_file():
+                    found.append(entry)
+        return found
+
+    @cached_property
+    def _entries(self) -> Sequence[dict[str, Any]]:
+        """Those with ImageNet results."""
+        return [entry for entry in self._all_entries if _is_on_imagenet(entry)]
+
+    @cached_property
+    def _others(self) -> Mapping[str, dict[str, Any]]:
+        """Stem of the configuration -> entry of a network for other images, which is meant by that name alone."""
+        others = {Path(entry["Config"]).stem: entry for entry in self._all_entries if not _is_on_imagenet(entry)}
+        return {stem: entry for stem, entry in others.items() if stem not in self._published}
 
     @cached_property
     def _published(self) -> Mapping[str, dict[str, Any]]:
@@ -71,6 +82,7 @@ class Adapter(AdapterClass):
         for entry in self._entries:
             stem = Path(entry["Config"]).stem
             found[str(entry["Name"])] = stem if entry is self._published[stem] else str(entry["Name"])
+        found |= {stem: stem for stem in self._others}
         return {alias: own for alias, own in found.items() if alias not in self._published}
 
     @staticmethod
@@ -95,7 +107,7 @@ class Adapter(AdapterClass):
 
     def _entry(self, model: str) -> dict[str, Any]:
         named = (entry for entry in self._entries if entry["Name"] == model)
-        entry = self._published.get(model) or next(named, None)
+        entry = self._published.get(model) or self._others.get(model) or next(named, None)
         if entry is None:
             raise KeyError(model)
         return entry
@@ -151,6 +163,10 @@ def _field(node: yaml.Node | None, *names: str) -> Any:
     return node.value if isinstance(node, yaml.ScalarNode | yaml.SequenceNode) else node or ""
 
 
+def _is_on_imagenet(entry: Mapping[str, Any]) -> bool:
+    return any("ImageNet-1k" in str(result.get("Dataset")) for result in entry.get("Results") or [])
+
+
 def _rows(entry: yaml.Node) -> Iterator[tuple[int, list[str]]]:
     """An entry of a metafile with results on ImageNet, as a line of a table."""
     for result in _field(entry, "Results"):
@@ -188,7 +204,8 @@ def _preparation(pipeline: Sequence[Mapping[str, Any]], input_size: int | None):
     crop = next((step for step in steps if step["type"] == "CenterCrop"), None)
     resize = next((step for step in steps if step["type"] == "Resize"), None)
     normalise = next(step for step in steps if step["type"] == "Normalize")
-    size = _side(crop["crop_size"] if crop else resize["size"])
+    sized = crop or resize
+    size = _side(sized["crop_size"] if crop else sized["size"]) if sized else _OWN_SIZE
     if input_size and input_size != size:
         if resize:
             side = input_size * _side(resize["size"]) // size
@@ -214,11 +231,11 @@ def _preparation(pipeline: Sequence[Mapping[str, Any]], input_size: int | None):
         results.setdefault("crop", results["resize"])
         return {**results, "normalise": np.asarray(held["img"], dtype=np.float32)}
 
-    resizing = resize or crop
+    resizing = resize or crop or {}
     channels = slice(None) if normalise.get("to_rgb", True) else slice(None, None, -1)
     description = Preprocessing(
         decoder="OpenCV, BGR, EXIF orientation applied",
-        short_side=_side(resize["size"]) if resize else size + crop.get("crop_padding", 32),
+        short_side=_side(resize["size"]) if resize else size + (crop.get("crop_padding", 32) if crop else 0),
         crop=size,
         resize=f"{resizing.get('backend', 'cv2')} {resizing.get('interpolation', 'bilinear')}",
         mean=tuple(round(value / 255, 6) for value in normalise["mean"][channels]),

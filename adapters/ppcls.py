@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import paddle
 from harness.adapters.base import AdapterClass, Match, Preprocessing, Steps, UndecodableImage
 from harness.adapters.paddle.network import PaddleNetwork, load_checkpoint, seeded, stand_in_mark, use_device
 from harness.adapters.quiet import quiet
@@ -18,11 +21,26 @@ _FOLDER = importlib.util.find_spec("paddleclas").submodule_search_locations[0]
 sys.path.insert(0, _FOLDER)
 with quiet():
     from ppcls.arch import backbone
+    from ppcls.arch.backbone.model_zoo import gvt
     from ppcls.data import preprocess as operators
 
 RECIPES = tomllib.loads(Path(__file__).with_name("ppcls_recipes.toml").read_text(encoding="utf-8"))
 DISTILLED = "_ssld"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class _FormerPaddle:
+    """Paddle as ppcls 2.4 knew it: each value of a range is an array of one dimension."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(paddle, name)
+
+    @staticmethod
+    def linspace(*args: Any) -> list[Any]:
+        return [value.reshape([1]) for value in paddle.linspace(*args)]
+
+
+gvt.paddle = _FormerPaddle()
 
 
 class Adapter(AdapterClass):
@@ -36,8 +54,8 @@ class Adapter(AdapterClass):
     def models(self) -> Sequence[str]:
         return sorted(
             name
-            for name in dir(backbone)
-            if name[0].isupper() and callable(getattr(backbone, name)) and not isinstance(getattr(backbone, name), type)
+            for name, one in vars(backbone).items()
+            if inspect.isfunction(one) and (name[0].isupper() or "pretrained" in inspect.signature(one).parameters)
         )
 
     def aliases(self) -> Mapping[str, str]:

@@ -54,5 +54,5 @@ def test_the_first_tier_leaves_out_what_is_slow(pytester: pytest.Pytester) -> No
     options = ("--collect-only", "-q", "-m", "slow", "-p", "no:cacheprovider", f"--rootdir={ROOT}")
     file = ROOT / "tests" / "checks" / "counts" / "test_judge.py"
     result = pytester.runpytest_subprocess("-c", ROOT / "pyproject.toml", *options, file)
-    result.stdout.fnmatch_lines(["*::test_random_flops_in_a_single_row_*"])
+    result.stdout.fnmatch_lines(["*::test_random_parameters_in_a_single_row_*"])
     result.stdout.no_fnmatch_line("*::test_planted*")

@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.core.causes import RIGHT_ELSEWHERE, NoConvention, last, words
+from harness.core.causes import Exchanged, NoConvention, last, words
 from harness.core.evidence import NoMatch
 from harness.core.findings import SEVERITIES, Finding, Severity
 from harness.core.records import Claim, Outcome, Verdict
 from harness.tables.claims import Table
 
 #: outcomes of cells about which the network itself was asked
-_MEASURED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.CONTRADICTED, Outcome.KNOWN_GAP)
+_MEASURED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.DOUBTFUL, Outcome.CONTRADICTED, Outcome.KNOWN_GAP)
+#: a correction is suggested if it is right with at least this probability
+LEAST_SUGGESTED = 0.95
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,13 @@ class Issue:
 
 
 def issues(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[Issue]:
-    """Contradicted cells and findings about cells, each cell once, with every cause that was found."""
+    """Contradicted and doubtful cells, and findings about cells, each cell once, with every cause that was found."""
     verdicts = list(verdicts)
     judged = {verdict.claim for verdict in verdicts if verdict.outcome in _MEASURED}
     found = [
-        _contradicted(verdict, [other for other in verdicts if other.claim == verdict.claim])
+        _of_verdict(verdict, [other for other in verdicts if other.claim == verdict.claim])
         for verdict in verdicts
-        if verdict.outcome is Outcome.CONTRADICTED
+        if verdict.outcome in (Outcome.CONTRADICTED, Outcome.DOUBTFUL)
     ]
     for finding in findings:
         if finding.kind == "flops_per_parameter" and all(suspect.claim in judged for suspect in finding.suspects):
@@ -59,27 +61,30 @@ def _rank(entry: Issue) -> int:
     return SEVERITIES.index(entry.severity)
 
 
-def _contradicted(verdict: Verdict, releases: Sequence[Verdict]) -> Issue:
+def _of_verdict(verdict: Verdict, releases: Sequence[Verdict]) -> Issue:
     """`releases` are the verdicts on the same cell, with each release that was asked."""
     claim = verdict.claim
+    is_wrong = verdict.outcome is Outcome.CONTRADICTED
     return Issue(
-        "error",
-        f"contradicted_{claim.metric}",
+        "error" if is_wrong else "warning",
+        f"{verdict.outcome}_{claim.metric}",
         claim.row.file,
         claim.row.line,
         str(verdict.source),
         claim.row.model,
         claim,
-        verdict.expected if _is_certain(verdict) and len({one.expected for one in releases}) == 1 else None,
+        verdict.expected
+        if is_wrong and _is_certain(verdict) and len({one.expected for one in releases}) == 1
+        else None,
         verdict.cause or words([NoConvention()]) or "",
     )
 
 
 def _is_certain(verdict: Verdict) -> bool:
-    """Whether the expected figure can be suggested: only other rows can show how a column counts FLOPs."""
-    if verdict.claim.metric != "flops" or last(verdict.causes, RIGHT_ELSEWHERE) is not None:
+    """Whether the expected figure can be suggested."""
+    if last(verdict.causes, Exchanged) is not None:
         return True
-    return isinstance(verdict.basis, NoMatch) and verdict.basis.expected_as_in_rows > 0
+    return isinstance(verdict.basis, NoMatch) and verdict.basis.expected_probability >= LEAST_SUGGESTED
 
 
 def issues_of(finding: Finding) -> list[Issue]:

@@ -93,20 +93,27 @@ class Results:
         """See exit_status(); a table of which no row is of a source that can be asked does not pass either."""
         nothing = bool(self.verdicts) and not self.plan.targets
         failures = len(self.failures) + len(self.problems) + nothing
-        return results.exit_status(self.verdicts, failures, self.pairs, self.findings)
+        return results.exit_status(self.verdicts, failures, self.pairs, self.findings, self.options.strict)
 
 
 def exit_status(
-    verdicts: Sequence[Verdict], failures: int, pairs: Sequence[PairResult] = (), findings: Iterable[Finding] = ()
+    verdicts: Sequence[Verdict],
+    failures: int,
+    pairs: Sequence[PairResult] = (),
+    findings: Iterable[Finding] = (),
+    strict: bool = False,
 ) -> int:
     """0: every cell holds, or was not asked for; 1: something is contradicted; 2: something could not be measured.
+
+    A doubtful cell counts as one that holds, or where it is `strict` as one that is contradicted.
 
     Two sources that document one model and run different functions contradict each other, and so does a row that
     cannot be true, regardless of measurement.
 
     A run without a single cell has proven nothing and does not pass.
     """
-    if any(verdict.outcome is Outcome.CONTRADICTED for verdict in verdicts):
+    failing = (Outcome.CONTRADICTED, Outcome.DOUBTFUL) if strict else (Outcome.CONTRADICTED,)
+    if any(verdict.outcome in failing for verdict in verdicts):
         return 1
     if wrong_by_themselves(findings):
         return 1

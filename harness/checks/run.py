@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.checks import not_measured, prepare
-from harness.checks.accuracy import demonstration
+from harness.checks.accuracy import demonstration, other_images
 from harness.checks.accuracy import run as accuracy
 from harness.checks.accuracy import verdicts as accuracy_verdicts
 from harness.checks.counts import findings as count_findings
@@ -129,6 +129,7 @@ def judge(measured: Measurements) -> list[Verdict]:
         measured.weights_source,
         measured.evaluation_failures,
         lambda row: accuracy.population(planned.page(row), options, measured.images),
+        lambda claim: other_images.reason(claim, planned.page(claim.row)),
     )
     judged = wording.with_causes(judged, measured.attributions)
     judged += not_measured.unmeasured(planned.claims(), judged, options, measured.failures)

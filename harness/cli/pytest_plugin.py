@@ -10,6 +10,7 @@ pytest loads this wherever the harness is installed, so that it imports what is 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "parity: checks one documented cell against the implementation")
 
 
+class DoubtfulCell(UserWarning):
+    """It cannot be decided whether a documented cell is right."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One documented cell and the run that judges it."""
@@ -55,6 +60,10 @@ class Cell:
         verdict = self._verdict()
         if verdict.outcome in (Outcome.CONTRADICTED, Outcome.ERROR):
             pytest.fail(line(verdict), pytrace=False)
+        if verdict.outcome is Outcome.DOUBTFUL:
+            if _results(self.config).options.strict:
+                pytest.fail(line(verdict), pytrace=False)
+            warnings.warn(DoubtfulCell(line(verdict)), stacklevel=1)
         if wrong := _results(self.config).wrong.get(self.claim):
             pytest.fail("\n".join(wrong), pytrace=False)
         if verdict.outcome is Outcome.NOT_MEASURED:

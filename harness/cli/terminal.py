@@ -18,6 +18,7 @@ from harness.cli.doctor import Diagnosis
 from harness.core.paths import shown_line
 from harness.core.records import METRICS, Outcome
 from harness.core.text import plural
+from harness.plan.plan import Plan
 from harness.plan.preview import Preview
 from harness.report import report_json
 from harness.report.corrected_copies import Copy
@@ -29,6 +30,7 @@ _UNBROKEN = 100_000
 STYLES = {
     Outcome.REPRODUCED: "green",
     Outcome.EXPLAINED: "cyan",
+    Outcome.DOUBTFUL: "yellow",
     Outcome.CONTRADICTED: "bold red",
     Outcome.KNOWN_GAP: "yellow",
     Outcome.NOT_MEASURED: "dim",
@@ -50,6 +52,8 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
     The outcomes are a table on a terminal and tab-separated lines elsewhere; `quiet` leaves them out.
     """
     console = console_for()
+    for text in _whose(results.plan):
+        console.print(text)
     if not quiet and sys.stdout.isatty():
         console.print(_outcomes(results))
     elif not quiet:
@@ -68,10 +72,24 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
     console.print(Text(f"Report: {report}, for a browser {report.with_suffix('.html')}"))
 
 
+#: lines about tables that name no source
+_LINES = 5
+
+
+def _whose(plan: Plan) -> Iterator[Text]:
+    """Which sources have to be given, and which were told from the pages."""
+    asked = [Text(f"? {one.where}: {one.text}", style="yellow") for one in plan.without_source]
+    told = [Text(f"{shown_line(one.file, one.line)}: {one.text}") for one in plan.inferred]
+    for lines in (asked, told):
+        yield from lines[:_LINES]
+        if len(lines) > _LINES:
+            yield Text(f"… and {plural(len(lines) - _LINES, 'table')} more")
+
+
 def _errors(results: Results) -> Iterator[Text]:
     """What is wrong, cell by cell, then pair by pair, then what could not be measured or read."""
     for verdict in results.verdicts:
-        if verdict.outcome is Outcome.CONTRADICTED:
+        if verdict.outcome in (Outcome.CONTRADICTED, Outcome.DOUBTFUL):
             yield Text(f"{SIGNS[verdict.outcome]} {line(verdict)}", style=STYLES[verdict.outcome])
     for claim, texts in results.wrong.items():
         where = shown_line(claim.row.file, claim.row.line)
@@ -144,8 +162,11 @@ def print_preview(console: Console, preview: Preview) -> None:
     console.print(
         Text(f"{asked} in {plural(len(documented.files), 'file')}; checks: {', '.join(preview.options.checks)}")
     )
+    for text in _whose(preview.planned):
+        console.print(text)
     for row in preview.planned.foreign:
-        console.print(Text(f"– {row.model}: no adapter for {row.source or 'a row without a source'}, not measured"))
+        if row.source:
+            console.print(Text(f"– {row.model}: no adapter for {row.source}, not measured"))
     if preview.images is not None:
         console.print(Text(preview.images.identity))
     if preview.forward_passes:

@@ -70,6 +70,7 @@ class SlippedUnit:
     right_unit: str
     wrong_unit: str
     convention: str
+    whole_column: bool = False  #: so have the other figures of the column
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,32 @@ class SlippedPoint:
     expected: str  #: as the document would print it
     unit: str
     convention: str
+
+
+@dataclass(frozen=True)
+class Misprint:
+    """The figure came about in another way that is known."""
+
+    kind: str  #: of harness.checks.counts.evidence.misprints
+    expected: str  #: as the document would print it
+    convention: str
+    row: Row | None = None  #: whose figure it is, where it is another row's
+    fault: str | None = None  #: what is wrong with the whole column, in words
+
+
+@dataclass(frozen=True)
+class RunnerUp:
+    """The next likely way in which the figure came about."""
+
+    text: str  #: a clause
+    probability: float
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """It cannot be decided whether the figure is right."""
+
+    text: str  #: what it may be and what would settle it, without a full stop
 
 
 @dataclass(frozen=True)
@@ -95,7 +122,7 @@ class OtherNetwork:
     source: str  #: name, without the release
     model: str  #: the source's own name
     convention: str
-    chance: float  #: probability that a wrong figure would match any network that was tried
+    chance: float  #: probability that some other figure would match any network that was tried
 
 
 @dataclass(frozen=True)
@@ -132,12 +159,12 @@ class StaleGap:
 
 Slipped = SlippedUnit | SlippedPoint
 Cause = (
-    Stated | CountedAs | NoConvention | Expected | OneDigit | Slipped | Exchanged | OtherNetwork | SameFigureElsewhere
-    | MayBeCopied | Diagnosed | StaleGap
+    Stated | CountedAs | NoConvention | Expected | OneDigit | Slipped | Misprint | RunnerUp | Doubt | Exchanged
+    | OtherNetwork | SameFigureElsewhere | MayBeCopied | Diagnosed | StaleGap
 )  # fmt: skip
 
 #: causes that say where a contradicted count comes from, so that no other network is searched for it
-LOCATED = (OneDigit, SlippedUnit, SlippedPoint, Exchanged, OtherNetwork, SameFigureElsewhere)
+LOCATED = (OneDigit, SlippedUnit, SlippedPoint, Misprint, Exchanged, OtherNetwork, SameFigureElsewhere)
 #: causes that say what a wrong figure should be, under any convention of the column
 RIGHT_ELSEWHERE: tuple[type[SlippedUnit | SlippedPoint | Exchanged], ...] = (SlippedUnit, SlippedPoint, Exchanged)
 #: causes that replace those that were found before
@@ -178,8 +205,15 @@ def _words(cause: Cause) -> str | None:
             return f"expected {figure} ({convention})"
         case OneDigit(expected, convention):
             return f"it is one digit away from {expected}, which is {convention}"
-        case SlippedUnit(_, documented, right_unit, wrong_unit, convention):
-            return f"the unit is wrong: it is {documented} {right_unit}, not {wrong_unit} ({convention})"
+        case SlippedUnit(_, documented, right_unit, wrong_unit, convention, whole_column):
+            what = "the unit of the column" if whole_column else "the unit"
+            return f"{what} is wrong: it is {documented} {right_unit}, not {wrong_unit} ({convention})"
+        case Misprint():
+            return _misprint(cause)
+        case RunnerUp(text, probability):
+            return f"less likely ({_percent(probability)}), {text}"
+        case Doubt(text):
+            return text
         case SlippedPoint(expected, unit, convention):
             return f"the decimal point is misplaced: it is {expected} {unit} ({convention})"
         case _:
@@ -204,6 +238,30 @@ def _place_in_words(cause: Cause) -> str | None:
             )
         case _:
             return None
+
+
+def _misprint(cause: Misprint) -> str:
+    expected, convention = cause.expected, cause.convention
+    where = row_in_words(cause.row) if cause.row is not None else "another row"
+    match cause.kind:
+        case "exchanged_rows":
+            return f"the figures of this row and of {where} are exchanged: it is {expected} ({convention})"
+        case "neighbour":
+            return f"it is the figure of {where}; expected {expected} ({convention})"
+        case "dropped_digit":
+            return f"a digit of {expected} is missing, which is {convention}"
+        case "added_digit":
+            return f"it has a digit more than {expected}, which is {convention}"
+        case "factor_of_two":
+            return f"it is twice or half of {expected}, by which the column is counted ({convention})"
+        case "other_column":
+            return f"it is the figure of the row's other column; expected {expected} ({convention})"
+        case _:
+            return f"{cause.fault}; expected {expected} ({convention})"
+
+
+def _percent(probability: float) -> str:
+    return f"{100 * probability:.0f} %" if probability >= 0.01 else "under 1 %"
 
 
 def _counted_as(cause: CountedAs) -> str:

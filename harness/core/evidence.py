@@ -41,6 +41,7 @@ class PlainMatch:
 
     digits_explained: int
     other_rows: OtherRows | None = None
+    wrong: float = 0.0  #: probability that the figure is wrong all the same
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class ConventionMatch:
 
     value_under_convention: str  #: as the document would print it
     digits_explained: int
-    conventions_tried: int  #: different figures that were tried before
+    conventions_tried: int  #: that were weighed against each other
     rows_of_this_source_explained: int
-    chance: float  #: probability that wrong figures would match
+    wrong: float  #: probability that the figure is wrong all the same
     explained_as_well_by: tuple[str, ...] = ()  #: conventions that give the same figures
     constant_ratio: ConstantRatio | None = None
     share_seen: float | None = None  #: of the multiply-adds, by a counter that does not know all layers
@@ -61,13 +62,16 @@ class ConventionMatch:
 
 @dataclass(frozen=True)
 class NoMatch:
-    """No convention gives the figure better than chance."""
+    """No convention gives the figure, or none that is likely enough."""
 
     conventions_tried: int
     nearest: tuple[PrintedValue, ...]  #: the closest first
     expected: str | None  #: by the convention by which it was probably counted, as the document would print it
     expected_convention: str
-    expected_as_in_rows: int  #: rows that are counted by that convention
+    expected_as_in_rows: int  #: other rows that are counted by that convention
+    wrong: float = 1.0  #: probability that the figure is wrong
+    unknown: float = 0.0  #: probability that a tool counted it that is not known
+    expected_probability: float = 0.0  #: that the expected figure is the right one
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,9 @@ def _of_basis(basis: Basis | None) -> dict[str, Any]:
                 "expected": basis.expected,
                 "expected_convention": basis.expected_convention,
                 "expected_as_in_rows": basis.expected_as_in_rows,
+                "expected_probability": basis.expected_probability,
+                "probability_wrong": basis.wrong,
+                "probability_unknown_tool": basis.unknown,
             }
         case ImagesEvaluated():
             return _of_images(basis)
@@ -169,7 +176,7 @@ def _of_convention(basis: ConventionMatch) -> dict[str, Any]:
         "digits_explained": basis.digits_explained,
         "conventions_tried": basis.conventions_tried,
         "rows_of_this_source_explained": basis.rows_of_this_source_explained,
-        "chance": basis.chance,
+        "probability_wrong": basis.wrong,
         "explained_as_well_by": list(basis.explained_as_well_by),
     }
     if basis.constant_ratio:
@@ -215,6 +222,10 @@ def _of_cause(cause: Cause) -> Mapping[str, Any]:
             return {"one_digit": True}
         case causes.SlippedUnit(expected) | causes.SlippedPoint(expected):
             return {"expected": expected, "slipped": True}
+        case causes.Misprint(kind):
+            return {"misprint": kind}
+        case causes.RunnerUp(text, probability):
+            return {"runner_up": text, "runner_up_probability": probability}
         case causes.Exchanged(expected):
             return {"exchanged": True, "expected": expected}
         case causes.OtherNetwork(_, model, convention, chance):

@@ -9,7 +9,7 @@ from harness.core.errors import MeasurementError
 from harness.core.text import closest
 
 #: a model, the devices and images of a batch that it was trained with, and the rest: resnet50_8xb32-mixup_in1k
-_CONFIGURATION = re.compile(r"(.+?)[_-]\d+xb?\d+(?:x\d+)?([_-].*)?$", re.IGNORECASE)
+CONFIGURATION = re.compile(r"(.+?)[_-](?:\d+xb?\d+|b\d+x\d+)(?:x\d+)?([_-].*)?$", re.IGNORECASE)
 
 #: what a name ends in without naming another network: its first version, the data it was trained on, a tag after a dot
 _DECORATION = re.compile(r"(?:[._-](?:v1|in1k|in-1k|imagenet|imagenet-?1k|1k))+$|\.[^.]*[a-z][^.]*$", re.IGNORECASE)
@@ -50,10 +50,11 @@ def _meant(name: str, offered: Sequence[str]) -> list[str]:
     if name in offered:
         return [name]
     same = [own for own in offered if folded(own) == folded(name)]
-    parts = {own: match for own in offered if (match := _CONFIGURATION.match(own))}
+    parts = {own: match for own in offered if (match := CONFIGURATION.match(own))}
     configured = [own for own, match in parts.items() if folded(match[1]) == folded(name)]
     plain = [own for own in configured if re.fullmatch(r"(_[a-z0-9]+)?", parts[own][2] or "", re.IGNORECASE)]
-    return same or plain or configured
+    on_imagenet = [own for own in plain if (parts[own][2] or "").lower() in ("", "_in1k", "_imagenet", "_imagenet1k")]
+    return same or on_imagenet or plain or configured
 
 
 def nearest(model: str, offered: Sequence[str], count: int) -> list[str]:

@@ -26,6 +26,7 @@ class Outcome(StrEnum):
 
     REPRODUCED = "reproduced"
     EXPLAINED = "explained"
+    DOUBTFUL = "doubtful"
     CONTRADICTED = "contradicted"
     KNOWN_GAP = "known_gap"
     NOT_MEASURED = "not_measured"
@@ -45,6 +46,10 @@ class Row:
     model: str  #: as documented
     input_size: int | None  #: pixels, square; None where the table does not say
     table: int = 0  #: 1-based line of the heading of its table in that file
+    section: tuple[str, ...] = field(default=(), compare=False)  #: headings of the page above it, the outermost first
+    links: tuple[str, ...] = field(default=(), compare=False)  #: addresses in its cells
+    printed: str = field(default="", compare=False)  #: what the document calls it, where `model` is from a link
+    variant: str = field(default="", compare=False)  #: what it says of the data that the weights were trained on before
 
     @property
     def documented_source(self) -> str:
@@ -54,6 +59,18 @@ class Row:
     @property
     def place(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class ImagesMeant:
+    """The images that a documented percentage is of."""
+
+    name: str  #: of a set in reference/image_sets.toml, or of several that it may be
+    images: int | None  #: that the percentage counts; None where that is not known
+    told_by: str  #: what says so: "the heading 'CIFAR-10'", "the figures"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.images:,} images)" if self.images else self.name
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,10 @@ class Claim:
     multiply_adds: bool = False  #: the heading says MACs, so that one multiply-add counts as one
     column: int = 0  #: 0-based position of its cell in the row
     counted_at: int | None = None  #: pixels that the heading or the cell says the figure is of; None is the input size
+    is_error: bool = False  #: printed as the share of wrong predictions; `text` and `value` are what is left to 100
+    line: int = 0  #: 1-based line of its cell
+    part: str = ""  #: what the cell says of the figure beside others: "train", "deploy", "error"
+    measured_on: ImagesMeant | None = None  #: of a percentage; None where nothing tells, and ImageNet val is meant
 
     @property
     def digits(self) -> int:
@@ -260,7 +281,7 @@ class Verdict:
 
     @property
     def expected(self) -> str | None:
-        """What a contradicted count should say, as the document would print it; None where it cannot be determined."""
+        """What a contradicted or doubtful count should say, as the document would print it; None where nobody knows."""
         if misprint := last(self.causes, RIGHT_ELSEWHERE):
             return misprint.expected
         return self.basis.expected if isinstance(self.basis, NoMatch) else None

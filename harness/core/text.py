@@ -8,11 +8,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
-_NOTE = re.compile(r"(?:\s*(?:\[\^[^\]]*\]|\^[^\s^]+|[*†‡§¶`]))+$")
+_SIGNS = " *†‡§¶`"
 
 
 def plain(text: str) -> str:
     """The same text in the characters of a keyboard: one width, one dash, one kind of space, superscripts after ^."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     runs = itertools.groupby(text, key=_is_raised)
     joined = "".join("^" * raised + unicodedata.normalize("NFKC", "".join(run)) for raised, run in runs)
     kept = (char for char in joined if char.isspace() or unicodedata.category(char) not in ("Cc", "Cf"))
@@ -21,7 +23,21 @@ def plain(text: str) -> str:
 
 def without_notes(text: str) -> str:
     """A text of `plain` without the signs at its end that point to a footnote."""
-    return _NOTE.sub("", text).strip("* `")
+    end = len(text)
+    while end and (start := _note_start(text, end)) < end:
+        end = start
+    return text[:end].strip("* `")
+
+
+def _note_start(text: str, end: int) -> int:
+    """Where the sign begins that a text ends in at `end`; `end` where there is none."""
+    raised_sign = text[end - 1] == "^" and end < len(text)
+    if raised_sign or text[end - 1] in _SIGNS or text[end - 1].isspace():
+        return end - 1
+    reference, raised = text.rfind("[^", 0, end), text.rfind("^", 0, end)
+    if text[end - 1] == "]" and reference >= 0 and "]" not in text[reference : end - 1]:
+        return reference
+    return raised if 0 <= raised < end - 1 and not re.search(r"\s", text[raised:end]) else end
 
 
 def _is_raised(char: str) -> bool:

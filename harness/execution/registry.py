@@ -55,6 +55,7 @@ class SourceSpec:
         files: list[Path] = []
         for folder in dict.fromkeys((self.folder, ADAPTERS)):  # others' adapters build on those here
             files += sorted(folder.rglob("*.py")) + sorted(folder.rglob("*.toml"))
+        files = [path for path in files if not path.name.endswith(".pages.toml")]
         if "." in self.module and self.folder != ADAPTERS:  # and on anything in their own package
             files += sorted(path for path in self.package.rglob("*") if path.is_file() and path.suffix != ".pyc")
         for path in files:

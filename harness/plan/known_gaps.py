@@ -98,7 +98,7 @@ def apply_known_gaps(verdicts: Sequence[Verdict], gaps: Iterable[KnownGap]) -> l
             continue
         printed, same = _measured_now(verdict, gap)
         listed = dataclasses.replace(verdict, known_gap=ListedGap(gap.reason, gap.url))
-        if verdict.outcome is Outcome.CONTRADICTED and same:
+        if verdict.outcome in (Outcome.CONTRADICTED, Outcome.DOUBTFUL) and same:
             applied.append(dataclasses.replace(listed, outcome=Outcome.KNOWN_GAP))
         else:
             stale = StaleGap(gap.measured, str(verdict.outcome), printed)

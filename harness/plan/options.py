@@ -145,6 +145,7 @@ class Options:
     gallery: bool = _option(
         False, "show the images on which sources disagree; only if the images may be copied", measures=False
     )
+    strict: bool = _option(False, "fail where it cannot be decided whether a cell is right", measures=False)
     annotate: bool = _option(False, "print errors as annotations for GitHub", in_pytest=False, measures=False)
 
     def __post_init__(self) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.core.errors import InputError
 from harness.core.records import Claim, Row, Source
+from harness.core.text import plural
 from harness.execution import registry
 from harness.execution.registry import SourceSpec
 from harness.plan import known_gaps
+from harness.plan.inference import Inferred, with_sources
 from harness.plan.options import Options, nearest
 from harness.plan.page import Page, read_page
 from harness.plan.pairs import Pair, pairs_of
 from harness.reference import FOLDER as REFERENCE
-from harness.tables.claims import Table, read_tables
+from harness.tables.claims import Problem, Table, read_tables
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,29 @@ class Plan:
     gaps: tuple[known_gaps.KnownGap, ...]
     known_pairs: tuple[known_gaps.KnownPair, ...]
     known: Mapping[str, SourceSpec]
+    inferred: tuple[Inferred, ...] = ()  #: sources of tables that name none
+    lacking: tuple[tuple[Row, str], ...] = ()  #: rows whose name their release lacks, and whose name it is
 
     def claims(self) -> list[tuple[Claim, Source]]:
         wanted: dict[Row, list[Source]] = {}
         for target in self.targets:
             wanted.setdefault(target.row, []).append(target.source)
         return [(claim, source) for claim in self.table.claims for source in wanted.get(claim.row, ())]
+
+    @property
+    def without_source(self) -> list[Problem]:
+        """The tables with rows of which nobody says whose they are, each with what to do."""
+        rows = Counter((row.file, row.table) for row in self.foreign if not row.source)
+        known = ", ".join(sorted(self.known))
+        return [
+            Problem(
+                file,
+                line,
+                f"The table names no source, and none can be told from its links and names; say whose its "
+                f"{plural(count, 'row')} {'is' if count == 1 else 'are'} with --sources ({known})",
+            )
+            for (file, line), count in rows.items()
+        ]
 
     @property
     def sources(self) -> list[Source]:
@@ -58,9 +78,9 @@ def plan(options: Options) -> Plan:
     """Reads the table and what was asked of it. Raises InputError, with the nearest valid name where one is wrong."""
     options.validate()
     known = registry.sources()
-    for text in options.sources:  # before a table is read
-        registry.parse_source(text, known)
-    table = read_tables(options.tables, but=options.out)
+    asked = [registry.parse_source(text, known) for text in options.sources]
+    found = with_sources(read_tables(options.tables, but=options.out), known, asked)
+    table = found.table
     targets, foreign = select_targets(table, options, known)
     next_to_tables = dict.fromkeys(Path(file).parent / "known_gaps.toml" for file in table.files)
     listed = [file for file in next_to_tables if file.is_file()] or [REFERENCE / "known_gaps.toml"]
@@ -72,6 +92,8 @@ def plan(options: Options) -> Plan:
         tuple(gap for file in listed for gap in known_gaps.read_known_gaps(file)),
         tuple(pair for file in listed for pair in known_gaps.read_known_pairs(file)),
         known,
+        found.inferred,
+        found.lacking,
     )
 
 
@@ -85,7 +107,7 @@ def select_targets(
     """
     asked = [registry.parse_source(text, known) for text in options.sources]
     _check_names(table, options, [name for name, _ in asked])
-    rows = [row for row in table.rows if not options.models or row.model in options.models]
+    rows = [row for row in table.rows if not options.models or {row.model, row.printed} & {*options.models}]
     targets = [target for row in rows for target in _targets_of(row, asked, known)]
     if options.models and asked and not targets:
         raise InputError(
@@ -109,7 +131,7 @@ def _check_names(table: Table, options: Options, sources: Sequence[str]) -> None
     for name in sources:
         if name not in in_table and not has_rows_of_any_source:
             raise InputError(f"--sources: {_named(table)} documents nothing from {name}; it has {', '.join(in_table)}")
-    in_models = sorted({row.model for row in table.rows})
+    in_models = sorted({name for row in table.rows for name in (row.model, row.printed) if name})
     for model in options.models:
         if model not in in_models:
             raise InputError(f"--models: {_named(table)} has no model {model!r}; {nearest(model, in_models)}")

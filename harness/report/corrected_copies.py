@@ -151,16 +151,24 @@ class _Figure:
     def value(self) -> float:
         return float(Decimal(self.corrected) * Decimal(UNITS[self.claim.unit]))
 
+    @property
+    def printed(self) -> tuple[str, str]:
+        """The documented and the corrected figure as the cell has them: of an error what is left to 100."""
+        if not self.claim.is_error:
+            return self.claim.text, self.corrected
+        return str(100 - Decimal(self.claim.text)), str(100 - Decimal(self.corrected))
+
     def candidates(self, document: _Document) -> list[_Document]:
         """The document with the figure corrected, once for each place in its cell with the figure's digits."""
         number, column = _position(self.claim)
+        documented, corrected = self.printed
         line = document.line(number)
         spans = readers.cell_spans(document.file, line)
         return [
             document.with_line(number, line[: digits.start()] + text + line[digits.end() :])
             for start, end in spans[column : column + 1]
             for digits in numbers.DIGITS.finditer(line, start, end)
-            if (text := numbers.written_as(digits.group(0), self.claim.text, self.corrected)) is not None
+            if (text := numbers.written_as(digits.group(0), documented, corrected)) is not None
             and text != digits.group(0)
         ]
 
@@ -176,7 +184,7 @@ def _agreed(document: _Document, position: _Position, entries: Sequence[Issue]) 
 
 
 def _position(claim: Claim) -> _Position:
-    return claim.row.line, claim.column
+    return claim.line or claim.row.line, claim.column
 
 
 def _with_corrections(document: _Document, figures: Sequence[_Figure]) -> tuple[_Document, list[_Figure]]:

@@ -28,7 +28,7 @@ DIRECTIONS: tuple[Direction, ...] = ("worse", "better", "changed")
 #: outcomes of cells and of pairs, from what is best to what is worst
 RANKS = {
     "cells": [str(one) for one in (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.KNOWN_GAP, Outcome.NOT_MEASURED,
-                                   Outcome.ERROR, Outcome.CONTRADICTED)],
+                                   Outcome.DOUBTFUL, Outcome.ERROR, Outcome.CONTRADICTED)],
     "pairs": ["same_function", "equivalent", "undecided", "different", "no_correspondence", "different_function"],
 }  # fmt: skip
 

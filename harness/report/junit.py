@@ -29,8 +29,12 @@ def xml(results: Results) -> str:
             ElementTree.SubElement(properties, "property", name=name, value=clean(str(cell[name])))
         tag, count = _TAGS.get(verdict.outcome, (None, ""))
         wrong = results.wrong.get(verdict.claim, [])
+        if verdict.outcome is Outcome.DOUBTFUL and results.options.strict:
+            tag, count = _TAGS[Outcome.CONTRADICTED]
         if wrong:
             tag, count = _TAGS[Outcome.CONTRADICTED]
+        if verdict.outcome is Outcome.DOUBTFUL and not tag:
+            ElementTree.SubElement(case, "system-out").text = clean(junit_message(verdict))
         if tag:
             ElementTree.SubElement(case, tag, message=clean(junit_message(verdict, wrong)))
             counts[count] += 1

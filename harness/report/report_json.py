@@ -88,6 +88,8 @@ def cell(verdict: Verdict) -> dict[str, Any]:
         "metric": claim.metric,
         "documented": claim.text,
         "unit": claim.unit,
+        "images": claim.measured_on and claim.measured_on.name,
+        "printed_as_error": claim.is_error,
         "measured": None if verdict.measured is None else verdict.measured / UNITS[claim.unit],
         "outcome": str(verdict.outcome),
         "convention": verdict.convention,

@@ -17,10 +17,13 @@ from harness.core.causes import RIGHT_ELSEWHERE, OtherNetwork, last
 from harness.core.evidence import ConventionMatch, NoMatch
 from harness.core.paths import shown_line
 from harness.core.records import Claim, Outcome, Verdict
+from harness.tables.percentages import kinds
+from harness.tables.percentages.image_sets import VAL
 
 SIGNS = {
     Outcome.REPRODUCED: "✓",
     Outcome.EXPLAINED: "≈",
+    Outcome.DOUBTFUL: "?",
     Outcome.CONTRADICTED: "✗",
     Outcome.KNOWN_GAP: "⚑",
     Outcome.NOT_MEASURED: "–",
@@ -37,8 +40,13 @@ def outcome_words(outcome: str) -> str:
 
 
 def figure(claim: Claim) -> str:
-    """The documented figure with its unit."""
-    return f"{claim.text} {claim.unit}".rstrip()
+    """The documented figure with its unit; of a percentage, whether it is printed as an error, and of which images."""
+    text = f"{claim.text} {claim.unit}".rstrip()
+    if claim.is_error:
+        text += f" (an error of {kinds.printed(claim)} {claim.unit})"
+    if claim.measured_on is not None and claim.measured_on.name != VAL:
+        text += f" of {claim.measured_on.name}"
+    return text
 
 
 def measured(verdict: Verdict) -> str:
@@ -140,7 +148,7 @@ def _support(cells: Sequence[Verdict]) -> str:
     text = (
         f"This explains {digits} {'or more ' if len(cells) > 1 else ''}printed digits in "
         f"{f'each of {rows} rows' if rows != 1 else 'one row'} of the source, with {first.conventions_tried} "
-        f"different figures tried; a wrong figure would match by chance with probability {first.chance:.0e}."
+        f"conventions weighed; the probability that it is wrong all the same is {first.wrong:.1e}."
     )
     others = first.explained_as_well_by
     return f"{text} The same figures come from: {'; '.join(others[:3])}." if others else text
@@ -159,7 +167,7 @@ def _coincidence(verdict: Verdict) -> str:
 
 def _nearest(verdict: Verdict) -> str:
     nearest = verdict.basis.nearest if isinstance(verdict.basis, NoMatch) else ()
-    is_wrong = verdict.outcome in (Outcome.CONTRADICTED, Outcome.KNOWN_GAP)
+    is_wrong = verdict.outcome in (Outcome.CONTRADICTED, Outcome.DOUBTFUL, Outcome.KNOWN_GAP)
     if not is_wrong or not nearest or last(verdict.causes, RIGHT_ELSEWHERE) is not None:
         return ""
     return f"The nearest figure of its own network is {nearest[0].value} ({nearest[0].convention})."
@@ -189,6 +197,8 @@ def _cells_summary(results: Results) -> str:
     if not checked:
         return f"None of the {len(results.verdicts)} documented cells could be checked.{regardless}"
     verdict = f"{wrong} of them {_is(wrong)} wrong" if wrong else "none of them is contradicted"
+    if doubtful := counts[Outcome.DOUBTFUL]:
+        verdict += f", {doubtful} {_is(doubtful)} doubtful"
     return f"{checked} of {len(results.verdicts)} documented cells were checked; {verdict}.{regardless}"
 
 

@@ -13,6 +13,9 @@ class Cell:
 
     text: str
     links: tuple[tuple[str, str], ...] = ()  #: text and address
+    #: 1-based line and 0-based position in it, of a cell that stands elsewhere than its row and its column say
+    place: tuple[int, int] | None = None
+    across: int = 1  #: columns that it spans
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class RawTable:
     rows: tuple[tuple[int, tuple[Cell, ...]], ...]  #: 1-based line and cells, as many as the row has
     source: str | None = None  #: that all figures are of, where no column says it
     version: str | None = None  #: of that source, without "v"
+    section: tuple[str, ...] = ()  #: the headings of the page above it, the outermost first
+    above: str = ""  #: the text between the last of these headings and the table
+    links: tuple[str, ...] = ()  #: addresses that the whole page links to
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,13 @@ ENOUGH = 5
 _NOTHING = {"n/a", "na", "none", "nan", "null", "tbd", "tba", "unknown", "无", "暂无", "待定", "未知"}
 #: digits as they are written, without a sign and a power of ten
 DIGITS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+")
+#: digits and signs of a figure that anybody prints
+_MOST_DIGITS = 40
+#: thousands apart by another sign than a comma; a percentage with a comma before its decimals
+_GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:([ '_\N{RIGHT SINGLE QUOTATION MARK}])\d{3})(?:\1\d{3})*(?![\d.,])")
+_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,2}),(\d{1,2})(?![\d.,])")
+#: marks that say that a figure is better or worse than another
+_ARROWS = "\N{UPWARDS ARROW}\N{DOWNWARDS ARROW}\N{BLACK UP-POINTING TRIANGLE}\N{BLACK DOWN-POINTING TRIANGLE}"
 _NUMBER = re.compile(
     rf"([+-]?(?:{DIGITS.pattern}))"
     r"(?:e\+?(\d+)|\s*[x×*]\s*10\s*(?:\^|\*\*)\s*\{?(\d+)\}?)?(?!\d)",
@@ -23,6 +30,7 @@ _NUMBER = re.compile(
 )
 _SPREAD = re.compile(r"\(?\s*(?:±|\+/-|\+-|\\pm)\s*[\d.]+\s*%?\s*\)?")
 _ABOUT = re.compile(r"^(?:~(?!~)|[≈≃∼]|约)\s*")
+_CROP = re.compile(r"\s*\([^()]*crop[^()]*\)\s*$")
 _PIXELS = re.compile(r"\s*(?:px|pixels?|像素)\s*")
 
 
@@ -47,14 +55,20 @@ def is_blank(text: str) -> bool:
     return not any(char.isalnum() for char in shown) or without_notes(shown).lower() in _NOTHING
 
 
-def read_number(text: str) -> Number | None:
-    """The number that a cell begins with, and the text behind it; None where it begins with none."""
-    shown = plain(text).replace("$", "").replace(r"\times", "×").strip("* `")
+def read_number(text: str, percent: bool = False) -> Number | None:
+    """The number that a cell begins with, and the text behind it; None where it begins with none.
+
+    In a percentage a comma before one or two digits is a decimal one; in a count it may have lost its third digit.
+    """
+    shown = plain(text).replace("$", "").replace(r"\times", "×").strip(f"* `{_ARROWS}")
+    shown = _GROUPS.sub(lambda group: re.sub(r"\D", "", group[0]), shown)
+    shown = _DECIMAL_COMMA.sub(r"\1.\2", shown) if percent else shown
     found = _NUMBER.match(_ABOUT.sub("", shown))
-    if found is None:
+    if found is None or len(found.group(1)) > _MOST_DIGITS:
         return None
     printed = Decimal(found.group(1).replace(",", ""))
-    power = int(found.group(2) or found.group(3) or 0)
+    digits = found.group(2) or found.group(3) or "0"
+    power = int(digits) if len(digits) < 3 else _MOST_DIGITS
     if power > 15:
         return None
     exponent = printed.as_tuple().exponent
@@ -86,7 +100,7 @@ def _decimals(number: Decimal) -> int:
 
 def read_pixels(text: str) -> int | None:
     """The side of the square that a cell says, e.g. 224, 224x224, (3, 224, 224) or 224 px; None for anything else."""
-    shown = _PIXELS.sub("", plain(text).lower())
+    shown = _PIXELS.sub("", _CROP.sub("", plain(text).lower().replace("$", "")))
     # a superscript 2 is removed like a footnote mark
     numbers = re.split(r"\s*[x×*,]\s*", re.sub(r"[\[\](){}]", "", without_notes(shown)).strip())
     sides = [number for number in numbers if len(numbers) < 3 or number not in ("1", "3")]
@@ -100,10 +114,10 @@ def padding(numbers: Iterable[Number]) -> int:
     return min((len(str(one)) - len(str(one).rstrip("0")) for one in integers), default=0)
 
 
-def likely_unit(column: Sequence[Number], usual: tuple[float, float]) -> str | None:
+def likely_unit(column: Sequence[Number], usual: tuple[float, float], enough: int = ENOUGH) -> str | None:
     """The unit in which the median of a column of small numbers is a usual count; None for too few or plain counts."""
     values = [float(number.value) for number in column]
-    if len(values) < ENOUGH or max(values) >= 10**5:
+    if len(values) < enough or max(values) >= 10**5:
         return None
     low, high = usual
     middle = statistics.median(values)

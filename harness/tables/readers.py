@@ -1,4 +1,4 @@
-"""Files -> raw tables, from Markdown (HTML tables included), .csv and .tsv."""
+"""Files -> raw tables: Markdown with HTML tables, reStructuredText, .csv and .tsv, and lists of models in YAML."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 from harness.core.errors import InputError
-from harness.tables import markdown
 from harness.tables.cells import Cell, Problem, RawTable
+from harness.tables.formats import markdown, models_list, rst
 
 __all__ = ["Cell", "Problem", "RawTable", "cell_spans", "parse", "read"]
 
@@ -17,7 +17,7 @@ _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 def read(path: Path) -> tuple[list[RawTable], list[Problem]]:
-    """The tables of a file: one in a .csv or .tsv, any number in any other, which is Markdown.
+    """The tables of a file: by its ending separated values, reStructuredText or YAML, else Markdown.
 
     Raises InputError where the file cannot be read.
     """
@@ -35,12 +35,22 @@ def read(path: Path) -> tuple[list[RawTable], list[Problem]]:
 def parse(file: str, text: str) -> tuple[list[RawTable], list[Problem]]:
     """The raw tables in the text of a file. Raises csv.Error for a broken .csv or .tsv."""
     separator = _separator(file)
-    return markdown.read(file, text) if separator is None else (_separated(file, text, separator), [])
+    if separator is not None:
+        return _separated(file, text, separator), []
+    ending = Path(file).suffix.lower()
+    if ending in (".yml", ".yaml"):
+        return models_list.read(file, text)
+    return rst.read(file, text) if ending == ".rst" else markdown.read(file, text)
 
 
 def cell_spans(file: str, line: str) -> list[tuple[int, int]]:
     """Where the cells of a line of a table start and end; of a cell over several lines, its part in this line."""
     separator = _separator(file)
+    ending = Path(file).suffix.lower()
+    if ending in (".yml", ".yaml"):
+        return models_list.cell_spans(line)
+    if ending == ".rst":
+        return rst.cell_spans(line)
     if separator is None:
         return markdown.cell_spans(line)
     cells = re.finditer(rf'(?:^|{separator})("(?:[^"]|"")*"|[^{separator}]*)', line)

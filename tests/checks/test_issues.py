@@ -9,7 +9,7 @@ import pytest
 from builders import claim, row, verdict
 
 from harness.checks.issues import Issue, Summary, issues, summaries, total
-from harness.core.causes import SlippedPoint
+from harness.core.causes import Exchanged
 from harness.core.evidence import NoMatch
 from harness.core.findings import Finding, Suspect
 from harness.core.records import Claim, Outcome, Row, Source
@@ -24,8 +24,8 @@ def contradicted(of: Claim = FLOPS, expected: str | None = "9.035", cause: str |
     return verdict(Outcome.CONTRADICTED, of, cause=cause, basis=no_match(expected, 3) if expected else None)
 
 
-def no_match(expected: str, rows: int) -> NoMatch:
-    return NoMatch(20, (), expected, "by plain", rows)
+def no_match(expected: str, rows: int, probability: float = 0.99) -> NoMatch:
+    return NoMatch(20, (), expected, "by plain", rows, expected_probability=probability)
 
 
 def finding(
@@ -48,7 +48,7 @@ def test_a_contradicted_cell_is_an_error_with_what_it_should_be() -> None:
     assert (unknown.corrected, unknown.cause) == (None, "no convention reproduces it")
 
 
-@pytest.mark.parametrize("outcome", [one for one in Outcome if one is not Outcome.CONTRADICTED])
+@pytest.mark.parametrize("outcome", [one for one in Outcome if one not in (Outcome.CONTRADICTED, Outcome.DOUBTFUL)])
 def test_no_other_outcome_is_to_be_mended(outcome: Outcome) -> None:
     assert issues([verdict(outcome, FLOPS)], []) == []
 
@@ -181,14 +181,20 @@ def test_names_of_files_are_as_they_were_given() -> None:
     assert issues([contradicted(of)], [])[0].file == "zoo/a.md"
 
 
-def test_how_flops_are_counted_is_no_correction_where_no_other_row_tells() -> None:
-    guess = verdict(Outcome.CONTRADICTED, FLOPS, cause="no", basis=no_match("9.035", 0))
+def test_nothing_that_is_not_certain_is_a_correction() -> None:
+    guess = verdict(Outcome.CONTRADICTED, FLOPS, cause="no", basis=no_match("9.035", 0, probability=0.94))
     [one] = issues([guess], [])
     assert one.corrected is None
-    slipped = dataclasses.replace(guess, causes=(SlippedPoint("9.035", "G", "by plain"),))
-    assert issues([slipped], [])[0].corrected == "9.035"
-    params = claim("21.616", "params")
-    assert issues([dataclasses.replace(guess, claim=params)], [])[0].corrected == "9.035"
+    certain = dataclasses.replace(guess, basis=no_match("9.035", 0, probability=0.95))
+    assert issues([certain], [])[0].corrected == "9.035"
+    exchanged = dataclasses.replace(guess, causes=(Exchanged("21.6"),))
+    assert issues([exchanged], [])[0].corrected == "21.6"
+
+
+def test_a_doubtful_cell_is_a_warning_without_a_correction() -> None:
+    doubt = verdict(Outcome.DOUBTFUL, FLOPS, cause="it may be", basis=no_match("9.035", 3))
+    [one] = issues([doubt], [])
+    assert (one.severity, one.kind, one.corrected) == ("warning", "doubtful_flops", None)
 
 
 def test_releases_that_disagree_correct_nothing() -> None:

@@ -13,6 +13,11 @@ from harness.execution import environments
 
 HEADING = "| model | source | top1 | top5 | flops | params | input size |\n| - | - | - | - | - | - | - |\n"
 TINY = "| tiny | fake | 52.4 | 76.2 | 97.152K | 49.009K | 8 |\n"
+#: rows that show what the columns are of
+OTHERS = (
+    "| twin | fake | 53.1 | 77.2 | 97.152K | 49.009K | 8 |\n"
+    "| tiny_wide | fake | 60.3 | 82.4 | 385.152K | 193.009K | 8 |\n"
+)
 WIDE = "| tiny_wide | fake | 52.4 | 76.2 | 385.152K | 193.009K | 16 |\n"
 
 
@@ -42,7 +47,7 @@ def test_an_audit_is_a_run_of_static_checks(capsys: pytest.CaptureFixture[str]) 
     assert status == 0
     assert f"reproduced\tfake=={VERSION}\ttiny\tflops\t97.152\t97.152\tK\tREADME.md:3" in text.splitlines()
     wrong = Path("wrong.md")
-    wrong.write_text(HEADING + TINY.replace("49.009", "49.006"))
+    wrong.write_text(HEADING + TINY.replace("49.009", "49.006") + OTHERS)
     status, text = printed(capsys, "audit", "wrong.md", "--fix", "--out", "out")
     assert status == 1
     assert "49.009K" in Path("out/fixed/wrong.md").read_text()

@@ -35,6 +35,9 @@ MISS_JSON: dict[str, Any] = {
     "expected": "9.035",
     "expected_convention": BY_PLAIN,
     "expected_as_in_rows": 3,
+    "expected_probability": 0.0,
+    "probability_wrong": 1.0,
+    "probability_unknown_tool": 0.0,
 }
 OTHER = causes.OtherNetwork("timm", "darknet53", BY_PLAIN, 8e-6)
 OTHER_JSON = {"belongs_to": "darknet53", "belongs_to_convention": BY_PLAIN, "chance": 8e-6}
@@ -86,7 +89,7 @@ RUN_JSON = {"images": 50_000, "count": 39_391, "input_size": 256, "checkpoint_sh
                 "digits_explained": 4,
                 "conventions_tried": 5,
                 "rows_of_this_source_explained": 3,
-                "chance": 1e-9,
+                "probability_wrong": 1e-9,
                 "explained_as_well_by": ["x"],
                 "ratio": "10/9",
                 "ratio_of": "19.4",

@@ -83,13 +83,18 @@ def test_a_dot_in_a_name_stands_for_itself() -> None:
     assert "offers no model" in refused("net.1", ["netx1_8xb32_in1k"])
 
 
+def test_a_name_means_the_network_for_imagenet_and_not_that_for_other_images() -> None:
+    assert resolve("ResNet-50", ["resnet50_8xb16_cifar10", "resnet50_8xb32_in1k"]) == "resnet50_8xb32_in1k"
+    assert resolve("resnet50", ["resnet50_8xb16_cifar10", "resnet50_b32x8_imagenet"]) == "resnet50_b32x8_imagenet"
+
+
 def test_a_name_that_several_fit_is_refused_with_all_of_them() -> None:
     variants = ["resnet50_8xb32-mixup_in1k", "resnet50_8xb256-rsb-a1-600e_in1k"]
     assert refused("resnet50", [*variants, "resnet18_8xb32_in1k"]) == (
         "'resnet50' can mean resnet50_8xb32-mixup_in1k, resnet50_8xb256-rsb-a1-600e_in1k; name one of them"
     )
-    assert "can mean resnet50_8xb32_in1k, resnet50_8xb16_cifar10" in refused(
-        "resnet50", [*variants, "resnet50_8xb32_in1k", "resnet50_8xb16_cifar10"]
+    assert "can mean resnet50_8xb16_cifar100, resnet50_8xb16_cifar10" in refused(
+        "resnet50", [*variants, "resnet50_8xb16_cifar100", "resnet50_8xb16_cifar10"]
     )
     assert "can mean ResNet50, resnet-50" in refused("RESNET50", ["ResNet50", "resnet-50"])
 

@@ -41,6 +41,7 @@ OTHER: dict[str, Any] = {
     "fix": True,
     "gallery": True,
     "annotate": True,
+    "strict": True,
 }
 
 

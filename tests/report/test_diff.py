@@ -14,6 +14,11 @@ from harness.report import diff
 
 HEADING = "| model | source | top1 | top5 | flops | params | input size |\n| - | - | - | - | - | - | - |\n"
 TINY = "| tiny | fake v1.0 | 52.4 | 76.2 | 97.152K | 49.009K | 8 |\n"
+#: rows that show what the columns are of
+OTHERS = (
+    "| twin | fake v1.0 | 53.1 | 77.2 | 97.152K | 49.009K | 8 |\n"
+    "| tiny_wide | fake v1.0 | 60.3 | 82.4 | 385.152K | 193.009K | 8 |\n"
+)
 TWIN = "| twin | fake v1.0 | | | 97.152K | 49.009K | 8 |\n"
 IMAGES = contents(24)
 
@@ -97,8 +102,8 @@ def test_rows_that_come_and_go_and_rows_with_another_input_size() -> None:
 
 
 def test_a_new_error_is_worse_and_one_that_is_gone_is_better() -> None:
-    run("a", TINY)
-    run("b", TINY.replace("76.2", "26.2"))  # fewer in the best five than as the best
+    run("a", TINY + OTHERS)
+    run("b", TINY.replace("76.2", "26.2") + OTHERS)  # fewer in the best five than as the best
     found = compared(Path("a"), Path("b"))
     assert [change.direction for change in found.changes["findings"]][:1] == ["worse"]
     assert "new, error" in diff.markdown(found)

@@ -24,9 +24,9 @@ SLOW = {
     "checks/counts/test_judge.py": (
         "test_a_random_figure_among_three_rows_",
         "test_random_figures_hardly_ever_belong_to_a_neighbour",
-        "test_random_flops_in_a_single_row_",
-        "test_rows_that_are_all_random_",
+        "test_random_parameters_in_a_single_row_",
     ),
+    "checks/counts/test_rates.py": ("test_right_figures_stay_right_and_wrong_ones_are_found",),
     "checks/diagnosis/test_attribution.py": ("test_nothing_is_named_where_no_swap_is_the_cause",),
     "execution/ray/test_engine.py": (
         "test_a_part_that_is_started_again_takes_what_is_stored",

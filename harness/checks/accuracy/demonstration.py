@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.checks.accuracy.group import Evaluation, evaluate
-from harness.checks.counts import run as counting
 from harness.checks.counts import statics
+from harness.checks.counts.conventions import COMMON_SIZE
 from harness.checks.photographs import photographs
 from harness.core.errors import InputError, MeasurementError
 from harness.core.findings import Finding
@@ -49,7 +49,7 @@ def run(installed: Mapping[Source, Installed], session: Session) -> tuple[Run | 
 
 def _evaluated(row: Row, weights: WeightSource, ready: Installed, session: Session) -> Run | None:
     shown = photographs(environments.cache())
-    wanted = {ready.source: {row.model: {counting.COMMON_SIZE}}}
+    wanted = {ready.source: {row.model: {COMMON_SIZE}}}
     static = statics.count(session, {ready.source: ready}, wanted)[ready.source].get(row.model)
     if static is None:
         return None

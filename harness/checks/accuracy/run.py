@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.checks.accuracy import evaluation_plan, judge
+from harness.checks.accuracy import evaluation_plan, judge, other_images
 from harness.checks.accuracy.group import Enough, Evaluation, EvaluationGroup
 from harness.checks.counts import run as counting
 from harness.core.cancellation import side_by_side
@@ -90,7 +90,11 @@ def _enough(planned: Plan, options: Options, images: ImageSet, rows: Sequence[tu
         about = population(planned.page(row), options, images)
         if about is None:
             return None
-        claims.setdefault(evaluation, []).extend((claim, about) for claim in planned.table.claims if claim.row == row)
+        claims.setdefault(evaluation, []).extend(
+            (claim, about)
+            for claim in planned.table.claims
+            if claim.row == row and other_images.reason(claim, planned.page(row)) is None
+        )
 
     def enough(evaluation: Evaluation, seen: int, top1: int, top5: int) -> bool:
         right = {"top1": top1, "top5": top5}

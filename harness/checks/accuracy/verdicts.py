@@ -19,17 +19,21 @@ def accuracy_verdicts(
     choice: str,
     failures: Sequence[Failure],
     population: Callable[[Row], int | None],
+    of_other_images: Callable[[Claim], str | None],
 ) -> list[Verdict]:
     """A verdict on every claim of a registered metric, from the runs of its row or from why there are none.
 
     `population`: of how many images a row's accuracies are; None where the document is about other images.
+    `of_other_images`: why a claim is about other images than its page; None where it is not.
     """
     metrics, judged = registry.judged(), []
     for claim, source in claims:
         metric = metrics.get(claim.metric)
         if metric is None or metric.judge is None:
             continue
-        if images is not None and runs.get((claim.row, source)):
+        if (other := of_other_images(claim)) is not None:
+            judged.append(not_asked(claim, source, other))
+        elif images is not None and runs.get((claim.row, source)):
             about = runs[claim.row, source]
             judged.append(metric.judge(claim, source, about, population(claim.row), images.identity))
         elif "accuracy" not in options.checks:

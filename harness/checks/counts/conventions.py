@@ -2,25 +2,26 @@
 
 A table prints multiply-adds or twice that, by one counter or another, at one resolution or another, from exact or
 from rounded intermediates. The conventions are the product of these choices, ordered by how far they are from
-the plain meaning of the column.
+the plain meaning of the column. Which of them are weighed for a column is in harness.checks.counts.candidates.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from typing import Protocol
 
 from harness.core.records import Static
 
-#: Numerator and denominator up to which a constant ratio counts as a simple fraction.
-SIMPLE = 12
+#: pixels at which most tables count, whatever the row says
+COMMON_SIZE = 224
+
+#: classes of ImageNet, for which every network is built
+CLASSES = 1000
 
 FUSED = "parameters, branches fused for deployment"
+#: scale and shift become the convolution's bias
+FOLDED = "parameters, BatchNorm folded into the convolutions"
 
 
 class Convention(Protocol):
@@ -42,10 +43,31 @@ class Convention(Protocol):
         ...
 
     @property
+    def twice(self) -> bool:
+        """Whether the figure was rounded to one more digit first."""
+        ...
+
+    @property
+    def power(self) -> int:
+        """The power of ten by which the figure is off, because the unit slipped."""
+        ...
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with figures that are printed so, in words; None where they are right."""
+        ...
+
+    @property
     def text(self) -> str: ...
 
-    def rounded(self) -> Convention:
-        """The same without cutting digits off."""
+    @property
+    def multiplier(self) -> float:
+        """By how much its figures are larger than those of `base`."""
+        ...
+
+    @property
+    def base(self) -> Convention:
+        """What is counted, without units and constants."""
         ...
 
     def value(self, static: Static, size: int) -> float | None:
@@ -67,6 +89,10 @@ class FlopsConvention:
     ratio: Fraction | None = None  #: a constant without a known meaning
     padding: int = 0
     cut: bool = False
+    twice: bool = False
+    classes: int = CLASSES  #: of the classifier; 0 is none
+    batch: int = 1  #: images
+    power: int = 0
 
     @property
     def departures(self) -> int:
@@ -77,8 +103,17 @@ class FlopsConvention:
             self.decimals is not None,
             self.padding,
             self.cut,
+            self.twice,
+            self.classes != CLASSES,
         )
-        return sum(map(bool, choices)) + 2 * self.binary + 3 * (self.ratio is not None)
+        faults = (self.batch != 1) + (self.power != 0)
+        return sum(map(bool, choices)) + 2 * self.binary + 3 * (self.ratio is not None) + 4 * faults
+
+    @property
+    def fault(self) -> str | None:
+        return _slipped(self.power) or (
+            f"it is counted for a batch of {self.batch} images" if self.batch != 1 else None
+        )
 
     @property
     def text(self) -> str:
@@ -89,24 +124,38 @@ class FlopsConvention:
         ]
         if self.decimals is not None:
             parts.append(f"the multiply-adds rounded to {self.decimals} decimals of a G first")
+        if self.classes != CLASSES:
+            parts.append(_classifier(self.classes))
+        if self.batch != 1:
+            parts.append(f"for {self.batch} images")
         if self.binary:
             parts.append("G = 2^30")
         if self.ratio is not None:
             parts.append(f"times the constant {ratio_text(self.ratio)}")
         return ", ".join(parts) + _printing(self)
 
-    def rounded(self) -> FlopsConvention:
-        return replace(self, cut=False)
-
     def value(self, static: Static, size: int) -> float | None:
         counted = static.multiply_adds.get(self.size or size, {}).get(self.counter)
         if counted is None:
             return None
         multiply_adds = float(counted)
+        if self.classes != CLASSES:
+            features = _features(static)
+            if features is None:
+                return None
+            multiply_adds += (self.classes - CLASSES) * features
         if self.decimals is not None:
             multiply_adds = round(multiply_adds / 1e9, self.decimals) * 1e9
-        value = self.factor * multiply_adds * (1e9 / 2**30 if self.binary else 1.0)
-        return value * float(self.ratio) if self.ratio is not None else value
+        return multiply_adds * self.multiplier
+
+    @property
+    def multiplier(self) -> float:
+        constant = 1.0 if self.ratio is None else float(self.ratio)
+        return self.factor * self.batch * (1e9 / 2**30 if self.binary else 1.0) * 10.0**self.power * constant
+
+    @property
+    def base(self) -> FlopsConvention:
+        return FlopsConvention(self.counter, self.plain_counter, 1, 1, self.size, self.decimals, classes=self.classes)
 
 
 @dataclass(frozen=True)
@@ -118,17 +167,41 @@ class ParamsConvention:
     binary: bool = False  #: M is 2**20
     padding: int = 0
     cut: bool = False
+    twice: bool = False
+    classes: int = CLASSES  #: of the classifier
+    bytes: int = 1  #: that each takes, where the figure is the size of a file; 1 where it is a number of parameters
+    power: int = 0
+
+    @property
+    def fault(self) -> str | None:
+        if self.bytes != 1:
+            unit = "MiB" if self.binary else "MB"
+            return f"it is the size of the parameters in {unit}, {self.bytes} bytes each, not their number"
+        return _slipped(self.power)
 
     @property
     def text(self) -> str:
-        return self.counted + (", M = 2^20" if self.binary else "") + _printing(self)
-
-    def rounded(self) -> ParamsConvention:
-        return replace(self, cut=False)
+        classes = f", {_classifier(self.classes)}" if self.classes != CLASSES else ""
+        bytes_ = f", {self.bytes} bytes each" if self.bytes != 1 else ""
+        return self.counted + classes + bytes_ + (", M = 2^20" if self.binary else "") + _printing(self)
 
     def value(self, static: Static, size: int) -> float | None:  # noqa: ARG002 (the same at every size)
         value = parameter_counts(static).get(self.counted)
-        return None if value is None else value * (1e6 / 2**20 if self.binary else 1.0)
+        if value is None:
+            return None
+        if self.classes != CLASSES:
+            if _features(static) is None:
+                return None
+            value += (self.classes / CLASSES - 1) * static.parameters.classifier
+        return value * self.multiplier
+
+    @property
+    def multiplier(self) -> float:
+        return self.bytes * (1e6 / 2**20 if self.binary else 1.0) * 10.0**self.power
+
+    @property
+    def base(self) -> ParamsConvention:
+        return ParamsConvention(self.counted, 0, classes=self.classes)
 
 
 def parameter_counts(static: Static) -> dict[str, float]:
@@ -139,6 +212,7 @@ def parameter_counts(static: Static) -> dict[str, float]:
         "learnable parameters": learnable,
         # what a tool prints comes before what has to be subtracted by hand
         **{f"parameters by {tool}": count for tool, count in p.by_counter.items()},
+        **({FOLDED: learnable - p.running_statistics // 2} if p.running_statistics else {}),
         **({FUSED: p.fused, f"{FUSED}, without biases": p.fused - p.fused_biases} if p.fused else {}),
         **({"learnable parameters without the frozen ones": learnable - p.frozen} if p.frozen else {}),
         "learnable parameters and running statistics": learnable + p.running_statistics,
@@ -150,67 +224,28 @@ def parameter_counts(static: Static) -> dict[str, float]:
     return counts
 
 
+def _features(static: Static) -> int | None:
+    """Inputs of the classifier, a linear layer with biases; None where the network has none that is known."""
+    classifier = static.parameters.classifier
+    return classifier // CLASSES - 1 if classifier and classifier % CLASSES == 0 else None
+
+
+def _classifier(classes: int) -> str:
+    return f"with a classifier of {classes:,} classes" if classes else "without the classifier"
+
+
+def _slipped(power: int) -> str | None:
+    return f"the unit has slipped by 10^{abs(power)}" if power else None
+
+
 def _printing(convention: Convention) -> str:
     """How the figure becomes text, where that is not by rounding it to the digits that are printed."""
     digits = "digit" if convention.padding == 1 else f"{convention.padding} digits"
     padded = f", the last {digits} printed as 0" if convention.padding else ""
-    return padded + (", cut off instead of rounded" if convention.cut else "")
-
-
-def flops_conventions(
-    statics: Iterable[Static], multiply_adds: bool, paddings: Iterable[int] = ()
-) -> list[FlopsConvention]:
-    """Every convention that the measurements allow, the plainest first; also with so many digits padded."""
-    statics = list(statics)
-    plain = {static.plain_counter for static in statics}
-    # the plain one stays the first even where it failed
-    counted = (name for s in statics for counts in s.multiply_adds.values() for name in counts)
-    counters = list(dict.fromkeys([*sorted(plain), *counted]))  # a source lists its own tools first
-    sizes: list[int | None] = [None, *sorted({size for static in statics for size in static.multiply_adds})]
-    plain_factor = 1 if multiply_adds else 2
-    found = [
-        FlopsConvention(counter, counter in plain, factor, plain_factor, size, decimals, binary)
-        for counter, factor, size in itertools.product(counters, (2, 1), sizes)
-        for decimals, binary in ((None, False), (3, False), (2, False), (1, False), (None, True))
-    ]
-    exact = [convention for convention in found if convention.decimals is None and not convention.binary]
-    found += [replace(convention, padding=padding) for padding in paddings for convention in exact]
-    found += [replace(convention, cut=True) for convention in exact]
-    return sorted(found, key=lambda convention: convention.departures)
-
-
-def params_conventions(statics: Iterable[Static], paddings: Iterable[int] = ()) -> list[ParamsConvention]:
-    """Every convention that the measurements allow, the plainest first; also with so many digits padded."""
-    names = dict.fromkeys(name for static in statics for name in parameter_counts(static))
-    plain, *others = names
-    found = [ParamsConvention(plain, 0), *(ParamsConvention(name, 1) for name in others)]
-    padded = [replace(c, departures=c.departures + 1, padding=padding) for padding in paddings for c in found]
-    cut = [replace(c, departures=c.departures + 1, cut=True) for c in found]
-    binary = [replace(c, departures=c.departures + 2, binary=True) for c in found]
-    return sorted([*found, *padded, *cut, *binary], key=lambda convention: convention.departures)
-
-
-def is_simple(ratio: Fraction) -> bool:
-    return max(ratio.numerator, ratio.denominator) <= SIMPLE
+    cut = ", cut off instead of rounded" if convention.cut else ""
+    slipped = f", times 10^{convention.power}" if convention.power else ""
+    return slipped + padded + cut + (", rounded twice" if convention.twice else "")
 
 
 def ratio_text(ratio: Fraction) -> str:
-    return f"{ratio.numerator}/{ratio.denominator}" if is_simple(ratio) else f"{float(ratio):.5f}"
-
-
-def simplest_fraction(low: float | Fraction, high: float | Fraction) -> Fraction:
-    """The fraction of smallest denominator in [low, high], 0 < low <= high (Stern-Brocot descent)."""
-    # exact, because rounding would hide whether two bounds touch
-    low, high = Fraction(low), Fraction(high)
-    whole = math.ceil(low)
-    if whole <= high:
-        return Fraction(whole)
-    floor = math.floor(low)
-    return floor + 1 / simplest_fraction(1 / (high - floor), 1 / (low - floor))
-
-
-@cache
-def simple_fractions() -> frozenset[Fraction]:
-    """The simple fractions within a factor of four of one, except one itself."""
-    pairs = itertools.product(range(1, SIMPLE + 1), repeat=2)
-    return frozenset(Fraction(p, q) for p, q in pairs if 0.25 <= p / q <= 4 and p != q)
+    return f"{ratio.numerator}/{ratio.denominator}"

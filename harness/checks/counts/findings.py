@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.checks.counts import shared_causes
 from harness.core.causes import MayBeCopied, OtherNetwork, last, row_in_words
 from harness.core.evidence import ConstantRatio, ConventionMatch, OtherRows, PlainMatch
 from harness.core.findings import Finding, Suspect
@@ -18,6 +19,7 @@ def findings(verdicts: Sequence[Verdict]) -> list[Finding]:
         *_constant_ratios(verdicts),
         *_overlooking_counters(verdicts),
         *_figures_of_other_networks(verdicts),
+        *shared_causes.findings(verdicts),
     ]
 
 
@@ -75,7 +77,7 @@ def _constant_ratios(verdicts: Sequence[Verdict]) -> list[Finding]:
     for verdict in verdicts:
         if isinstance(verdict.basis, ConventionMatch) and verdict.basis.constant_ratio:
             ratio = verdict.basis.constant_ratio
-            cells.setdefault((verdict.source, ratio.ratio), []).append((verdict, ratio, verdict.basis.chance))
+            cells.setdefault((verdict.source, ratio.ratio), []).append((verdict, ratio, verdict.basis.wrong))
     return [
         _constant_ratio(source, ratio, [(verdict.claim.row.model, verdict, of) for verdict, of, _ in same], same[0][2])
         for (source, ratio), same in cells.items()
@@ -83,7 +85,7 @@ def _constant_ratios(verdicts: Sequence[Verdict]) -> list[Finding]:
 
 
 def _constant_ratio(
-    source: Source, ratio: str, cells: Sequence[tuple[str, Verdict, ConstantRatio]], chance: float
+    source: Source, ratio: str, cells: Sequence[tuple[str, Verdict, ConstantRatio]], wrong: float
 ) -> Finding:
     figures = "; ".join(f"{model}: {verdict.claim.text} is {ratio} of {of.of}" for model, verdict, of in cells)
     text = (
@@ -91,7 +93,7 @@ def _constant_ratio(
         f"The factor is the same for all, and no counter, resolution or unit gives it ({figures})."
     )
     models = ", ".join(model for model, _, _ in cells)
-    return Finding("constant_ratio", str(source), models, text, {"ratio": ratio, "chance": chance})
+    return Finding("constant_ratio", str(source), models, text, {"ratio": ratio, "probability_wrong": wrong})
 
 
 def _overlooking_counters(verdicts: Sequence[Verdict]) -> list[Finding]:

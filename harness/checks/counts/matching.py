@@ -14,9 +14,9 @@ from harness.core.causes import Cause, words
 from harness.core.evidence import ConventionMatch, NoMatch, PlainMatch, evidence_mapping
 from harness.core.records import Claim, Outcome, Static
 
-#: An explanation is accepted if a wrong figure would match it with at most this probability.
-CHANCE_ACCEPTED = 0.01
-#: Percentage points of one image in 50,000: accuracies are not finer, however many digits are printed.
+#: steps by which a count divided by its step may be off in binary
+ROUNDING = 1e-9
+#: Points in percent, of one image of 50,000: accuracies are no finer, however many digits are printed.
 ONE_IMAGE = 0.002
 #: Last digits are taken for padding if that many zeros occur by chance with at most this probability.
 CHANCE_PADDED = 1e-3
@@ -59,38 +59,18 @@ class Judgement:
 def figure(convention: Convention, item: Measured) -> float | None:
     """What the document would print under a convention, before the last rounding; None where it was not counted."""
     value = convention.value(item.static, item.size)
-    if value is None or not (convention.padding or convention.cut):
+    if value is None or not (convention.padding or convention.cut or convention.twice):
         return value
     step = item.claim.step * 10.0**convention.padding
-    return (math.floor(value / step) if convention.cut else round(value / step)) * step
+    if convention.twice:
+        value = math.floor(value / step * 10 + 0.5) * step / 10
+        return math.floor(value / step + 0.5 + ROUNDING) * step
+    return (math.floor(value / step + ROUNDING) if convention.cut else round(value / step)) * step
 
 
 def agrees(convention: Convention, item: Measured) -> bool:
     value = figure(convention, item)
     return value is not None and item.claim.agrees(value)
-
-
-def tries(conventions: Sequence[Convention], items: Sequence[Measured], departures: int) -> int:
-    """How many different figures the conventions up to so many departures print for these rows."""
-    return len({printed(c, items) for c in conventions if c.departures <= departures})
-
-
-def printed(convention: Convention, items: Sequence[Measured]) -> tuple[str | None, ...]:
-    values = [(item.claim, figure(convention, item)) for item in items]
-    return tuple(None if value is None else claim.printed(value) for claim, value in values)
-
-
-def chance_of(tried: int, among: int, items: Sequence[Measured], padding: int = 0) -> float:
-    """Probability that wrong figures would all match one of the tries.
-
-    A wrong figure is taken to be anywhere within its own magnitude, so that it hits a given printed value with
-    probability step / value, not counting padded digits; choosing which of the rows match counts as further
-    tries (Bonferroni).
-    """
-    # two rows of one network count as one
-    claims = {(item.claim.text, item.claim.unit): item.claim for item in items if item.claim.value}
-    hits = math.prod(10.0**padding * claim.step / claim.value for claim in claims.values())
-    return min(1.0, tried * math.comb(among, len(items)) * hits)
 
 
 def paddings(claims: Sequence[Claim]) -> list[int]:

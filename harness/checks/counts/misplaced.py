@@ -1,6 +1,6 @@
-"""Where a contradicted count may come from: another row, the row's other column, or another network.
+"""Where a wrong or doubtful count may come from: another row, the row's other column, or another network.
 
-Pure functions on verdicts; no outcome is changed here.
+Pure functions on verdicts.
 """
 
 from __future__ import annotations
@@ -10,12 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from harness.checks.counts.conventions import Convention, flops_conventions, params_conventions
-from harness.checks.counts.matching import CHANCE_ACCEPTED, Measured, agrees, tries
+from harness.checks.counts.candidates import flops_conventions, params_conventions
+from harness.checks.counts.conventions import Convention
+from harness.checks.counts.evidence import priors
+from harness.checks.counts.judge import WRONG
+from harness.checks.counts.matching import Measured, agrees, figure
 from harness.core.causes import Cause, Exchanged, MayBeCopied, OtherNetwork, SameFigureElsewhere
+from harness.core.evidence import NoMatch
 from harness.core.records import UNITS, Claim, Outcome, Row, Source, Static, Verdict
 
-#: A figure of fewer digits is in two rows by chance too often to be reported.
+#: outcomes of figures that may be another network's
+MISSES = (Outcome.CONTRADICTED, Outcome.DOUBTFUL)
+#: choices of a convention that may differ from the plain one where a figure is looked for in other networks
+_DEPARTURES = 3
+#: A figure of fewer digits stands in two rows by chance too often to say so.
 TELLING_DIGITS = 3
 
 
@@ -37,7 +45,7 @@ def name_copies(verdicts: Sequence[Verdict], documented: Iterable[Claim]) -> lis
         claim = verdict.claim
         others = [row for row in standing.get(figure(claim), ()) if row.number != claim.row.number]
         if claim.digits >= TELLING_DIGITS and claim.metric in ("flops", "params"):
-            if others and verdict.outcome is Outcome.CONTRADICTED:
+            if others and verdict.outcome in MISSES:
                 verdict = _with_cause(verdict, SameFigureElsewhere(tuple(others)))
             true_of = [row for row in others if (row, claim.metric) in plainly]
             if true_of and verdict.outcome is Outcome.EXPLAINED:
@@ -62,14 +70,16 @@ def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Sour
             flops, params = claims["flops"], claims["params"]
             in_place = [_in_place_of(flops, params), _in_place_of(params, flops)]
             with_unit = [dataclasses.replace(flops, metric="params"), dataclasses.replace(params, metric="flops")]
-            if belongs_to(in_place, [statics[row, source]]) is not None:
+            if is_told(belongs_to(in_place, [statics[row, source]])):
                 exchanged.update({(flops, source): params.text, (params, source): flops.text})
-            elif belongs_to(with_unit, [statics[row, source]]) is not None:
+            elif is_told(belongs_to(with_unit, [statics[row, source]])):
                 exchanged.update(
                     {(flops, source): _in_unit_of(params, flops), (params, source): _in_unit_of(flops, params)}
                 )
     return [
-        _with_cause(v, Exchanged(exchanged[v.claim, v.source])) if (v.claim, v.source) in exchanged else v
+        dataclasses.replace(_with_cause(v, Exchanged(exchanged[v.claim, v.source])), outcome=Outcome.CONTRADICTED)
+        if (v.claim, v.source) in exchanged
+        else v
         for v in verdicts
     ]
 
@@ -98,23 +108,51 @@ def attribute_to_neighbours(
         sets += [[claim] for claim in wrong] if len(wrong) > 1 else []
         for claims in sets:
             match = belongs_to(claims, candidates)
-            if match is not None:
+            if match is not None and is_told(match):
                 static, conventions, chance = match
                 for claim in claims:
                     owner = OtherNetwork(source.name, static.model, conventions[claim.metric], chance)
                     owners.setdefault((claim, source), owner)
-    return [_with_cause(v, owners[v.claim, v.source]) if (v.claim, v.source) in owners else v for v in verdicts]
+    return [_owned(v, owners[v.claim, v.source]) if (v.claim, v.source) in owners else v for v in verdicts]
+
+
+def _owned(verdict: Verdict, owner: OtherNetwork) -> Verdict:
+    """The verdict on a figure that is another network's, which makes it likelier to be wrong."""
+    named = _with_cause(verdict, owner)
+    if verdict.outcome is not Outcome.DOUBTFUL or not isinstance(verdict.basis, NoMatch):
+        return named
+    before = verdict.basis.wrong
+    wrong = before * _share() / owner.chance
+    wrong /= wrong + 1 - before
+    if wrong <= WRONG:
+        return named
+    return dataclasses.replace(
+        verdict,
+        outcome=Outcome.CONTRADICTED,
+        causes=(owner,),
+        basis=dataclasses.replace(verdict.basis, wrong=wrong),
+    )
+
+
+def _share() -> float:
+    """How many of the wrong figures are another network's."""
+    return float(priors.table()["stories"]["other_network"])
+
+
+def is_told(match: tuple[Static, dict[str, str], float] | None) -> bool:
+    """Whether figures belong to another place rather than are there by chance."""
+    return match is not None and _share() / (_share() + match[2]) > WRONG
 
 
 def _is_static_miss(verdict: Verdict) -> bool:
-    return verdict.claim.metric in ("flops", "params") and verdict.outcome is Outcome.CONTRADICTED
+    return verdict.claim.metric in ("flops", "params") and verdict.outcome in MISSES
 
 
 def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[Static, dict[str, str], float] | None:
     """The network of the same source whose figures a row prints, with the conventions, and the chance of error.
 
-    `claims` are the contradicted static claims of one row; candidates are in order of likelihood, and each one that
-    is tried makes a match by chance more likely. None where no candidate explains all of them better than chance.
+    `claims` are the contradicted static claims of one row; candidates come likeliest first, and each one that
+    is tried makes a match by chance likelier. None where no candidate explains all of them.
     """
     best: tuple[Static, dict[str, str], float] | None = None
     for tried, static in enumerate(candidates, 1):
@@ -122,17 +160,31 @@ def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[S
         texts: dict[str, str] = {}
         for claim in claims:
             item = Measured(claim, static)
-            conventions: Sequence[Convention] = (
-                flops_conventions([static], claim.multiply_adds)
-                if claim.metric == "flops"
-                else params_conventions([static])
-            )
+            conventions = _conventions(static, claim)
             match = next((convention for convention in conventions if agrees(convention, item)), None)
             if match is None:
                 break
-            chance *= tries(conventions, [item], match.departures) * claim.step / claim.value
+            chance *= _tries(conventions, item, match.departures) * claim.step / claim.value
             texts[claim.metric] = match.text
         else:
-            if chance <= CHANCE_ACCEPTED and (best is None or chance < best[2]):
+            if best is None or chance < best[2]:
                 best = (static, texts, chance)
     return best
+
+
+def _conventions(static: Static, claim: Claim) -> Sequence[Convention]:
+    """The usual ways to count, the plainest first."""
+    found: Sequence[Convention] = (
+        flops_conventions([static], claim.multiply_adds) if claim.metric == "flops" else params_conventions([static])
+    )
+    return [one for one in found if one.fault is None and one.departures <= _DEPARTURES and not _has_ratio(one)]
+
+
+def _has_ratio(convention: Convention) -> bool:
+    return getattr(convention, "ratio", None) is not None
+
+
+def _tries(conventions: Sequence[Convention], item: Measured, departures: int) -> int:
+    """How many different figures the conventions up to so many departures print."""
+    values = [figure(convention, item) for convention in conventions if convention.departures <= departures]
+    return len({item.claim.printed(value) for value in values if value is not None})

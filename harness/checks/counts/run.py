@@ -6,15 +6,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from harness.checks.counts import columns, misplaced, statics
+from harness.checks.counts.conventions import COMMON_SIZE
 from harness.core import model_names
 from harness.core.causes import LOCATED
-from harness.core.records import Claim, Outcome, Row, Source, Static, Verdict
+from harness.core.records import Claim, Row, Source, Static, Verdict
 from harness.execution.environments import Installed
 from harness.execution.session import Session
 from harness.plan.plan import Plan
 
-#: the resolution at which most tables count, even if the row says another
-COMMON_SIZE = 224
 #: other resolutions of published ImageNet networks, tried where nothing else gives a figure
 OTHER_SIZES = (128, 160, 192, 240, 256, 260, 280, 288, 299, 300, 320, 331, 352, 380, 384, 416, 448, 456, 512, 528, 600)
 #: share by which the FLOPs of a network may differ from proportion to the area: padding, strides, attention
@@ -60,7 +59,7 @@ def _open(judged: Sequence[Verdict]) -> dict[Source, list[Row]]:
     rows: dict[Source, dict[Row, None]] = {}
     for verdict in judged:
         located = any(isinstance(cause, LOCATED) for cause in verdict.causes)
-        if verdict.outcome is Outcome.CONTRADICTED and not located:
+        if verdict.outcome in misplaced.MISSES and not located:
             rows.setdefault(verdict.source, {})[verdict.claim.row] = None
     return {source: list(found) for source, found in rows.items()}
 
@@ -68,8 +67,8 @@ def _open(judged: Sequence[Verdict]) -> dict[Source, list[Row]]:
 def _at_other_sizes(
     judged: list[Verdict], built: Built, installed: Mapping[Source, Installed], session: Session
 ) -> list[Verdict]:
-    """Contradicted FLOPs once more, with the network counted at other resolutions."""
-    misses = [v for v in judged if v.claim.metric == "flops" and v.outcome is Outcome.CONTRADICTED]
+    """Contradicted and doubtful FLOPs once more, with the network counted at other resolutions."""
+    misses = [v for v in judged if v.claim.metric == "flops" and v.outcome in misplaced.MISSES]
     wanted: dict[Source, dict[str, set[int]]] = {}
     for miss in misses:
         static = built[miss.claim.row, miss.source]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.checks.accuracy import judge
+from harness.checks.accuracy import judge, other_images
 from harness.checks.diagnosis import against_document, against_source, self_description
 from harness.checks.diagnosis.attribution import Attribution, Target
 from harness.checks.diagnosis.variant_runner import VariantRunner
@@ -59,6 +59,7 @@ def _target(planned: Plan, row: Row, run: Run, images: ImageSet) -> Target | Non
         for claim in planned.table.claims
         if claim.row == row
         and claim.metric in ("top1", "top5")
+        and other_images.reason(claim, page) is None
         and (claim.counted_at or row.input_size) in (None, run.input_size)
     ]
     if population is None or not claims:

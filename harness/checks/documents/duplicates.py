@@ -5,19 +5,18 @@ Pure functions on claims. A duplicate shows that something is wrong, not which o
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from harness.checks.counts.matching import ONE_IMAGE, paddings
+from scipy import stats
+
+from harness.checks.counts.matching import CHANCE_PADDED, paddings
+from harness.checks.documents import copies
 from harness.core.findings import Finding
 from harness.core.model_names import folded
 from harness.core.records import Claim, Metric, Row
+from harness.tables.percentages import grid
+from harness.tables.percentages.image_sets import VAL_IMAGES
 
-#: Equal figures of two models are reported if any such pair occurs in the column by chance at most this often.
-CHANCE_OF_A_PAIR = 0.05
-
-_SHARED: tuple[Metric, ...] = ("top1", "top5")  # counts are measured, and many networks have the same ones
 _Group = Mapping[Row, Mapping[Metric, Claim]]
 
 
@@ -27,14 +26,15 @@ def repeated(claims: Iterable[Claim]) -> list[Finding]:
     for claim in claims:
         row = claim.row
         groups.setdefault((row.file, row.table, row.source), {}).setdefault(row, {})[claim.metric] = claim
-    return [finding for group in groups.values() for look in (_rows, _accuracies, _padded) for finding in look(group)]
+    looks = (_rows, copies.of_group, _padded)
+    return [finding for group in groups.values() for look in looks for finding in look(group)]
 
 
 def _rows(group: _Group) -> Iterator[Finding]:
-    """A model that has two rows at one input size, of one release."""
-    seen: dict[tuple[str, int | None, str | None], Row] = {}
+    """A model that has two rows at one input size, of one release, with weights trained on the same data."""
+    seen: dict[tuple[str, int | None, str | None, str], Row] = {}
     for row, cells in group.items():
-        first = seen.setdefault((folded(row.model), row.input_size, row.version), row)
+        first = seen.setdefault((folded(row.model), row.input_size, row.version, folded(row.variant)), row)
         if first is row:
             continue
         lines = {"lines": [first.line, row.line]}
@@ -48,38 +48,11 @@ def _rows(group: _Group) -> Iterator[Finding]:
             yield Finding.about_row("duplicated_row", row, text, lines, severity="note")
 
 
-def _accuracies(group: _Group) -> Iterator[Finding]:
-    """Accuracies that two models share, where such a pair is unlikely to be a coincidence."""
-    columns = {metric: {row: cells[metric] for row, cells in group.items() if metric in cells} for metric in _SHARED}
-    chances = {metric: _chance(list(column.values())) for metric, column in columns.items()}
-    for a, b in itertools.combinations(group, 2):
-        if folded(a.model) == folded(b.model):
-            continue
-        same = [m for m, column in columns.items() if a in column and b in column and column[a].text == column[b].text]
-        chance = math.comb(len(group), 2) * math.prod(chances[metric] for metric in same)
-        if same and chance <= CHANCE_OF_A_PAIR:
-            figures = " and ".join(f"{metric} of {columns[metric][a].text}" for metric in same)
-            text = (
-                f"{a.model} (line {a.line}) and {b.model} (line {b.line}) have the same {figures}. Such a pair "
-                f"of rows occurs by chance with probability {chance:.0e}; one may be a copy of the other."
-            )
-            yield Finding.about_row("repeated_figure", b, text, {"metrics": same, "lines": [a.line, b.line]})
-
-
-def _chance(column: Sequence[Claim]) -> float:
-    """Probability that two accuracies of a column are equal, if they are spread evenly over the column's range."""
-    values = [claim.value for claim in column]
-    if len(values) < 3:
-        return 1.0
-    step = max(ONE_IMAGE, *(claim.step for claim in column))
-    return step / max(max(values) - min(values), step)
-
-
 def _padded(group: _Group) -> Iterator[Finding]:
     """Last digits that are 0 in more rows than expected by chance."""
     for metric in dict.fromkeys(metric for cells in group.values() for metric in cells):
         column = [cells[metric] for cells in group.values() if metric in cells]
-        if digits := max(paddings(column), default=0):
+        if digits := _padding(column):
             row = column[0].row
             zeros = "digit is 0" if digits == 1 else f"{digits} digits are 0"
             such = [claim.text for claim in column if claim.text.endswith("0" * digits)]
@@ -88,3 +61,22 @@ def _padded(group: _Group) -> Iterator[Finding]:
                 f"({', '.join(such[:3])}, …): they were rounded before and are less precise than they are printed."
             )
             yield Finding.about_row("padded_digits", row, text, {"metric": metric, "digits": digits})
+
+
+def _padding(column: Sequence[Claim]) -> int:
+    """Last digits that are 0 throughout; of percentages more often than their number of images makes them 0."""
+    if column[0].unit != "%":
+        return max(paddings(column), default=0)
+    images = next((claim.measured_on.images for claim in column if claim.measured_on), None) or VAL_IMAGES
+    found = 0
+    for digits in (1, 2):
+        printed = [claim for claim in column if claim.decimals >= digits]
+        padded = sum(claim.text.endswith("0" * digits) for claim in printed)
+        if printed and stats.binom.sf(padded - 1, len(printed), _by_chance(printed, images, digits)) <= CHANCE_PADDED:
+            found = digits
+    return found
+
+
+def _by_chance(printed: Sequence[Claim], images: int, digits: int) -> float:
+    """The largest probability that one of these figures ends in so many zeros."""
+    return max(grid.ending_in_zeros(images, decimals, digits) for decimals in {claim.decimals for claim in printed})

@@ -6,9 +6,9 @@ Pure functions on claims. A percentage outside 0..100 and a count of 0 or less n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
+from harness.checks.documents import percentages
 from harness.core.findings import Finding, Suspect
 from harness.core.model_names import folded
 from harness.core.records import Claim, Metric, Row
@@ -33,59 +33,31 @@ NAMESAKES_DIFFER = 4.0
 _PLAIN_INPUT = 224  #: pixels
 
 
-def impossible(claims: Sequence[Claim], images: int = 50_000) -> list[Finding]:
-    """What is wrong with the claims of one or several tables; `images`: how many the percentages are of.
+def impossible(claims: Sequence[Claim], images: int | None = None, asides: Sequence[Claim] = ()) -> list[Finding]:
+    """What is wrong with the claims of one or several tables, and with the figures that stand beside them.
 
-    In the order of the rows, each with file, line and the printed figures in its evidence.
+    `images`: those that the percentages certainly count, else the tables tell. Each finding has file, line and the
+    printed figures in its evidence.
     """
+    return [*percentages.impossible(claims, images, asides), *_counts(claims)]
+
+
+def _counts(claims: Sequence[Claim]) -> list[Finding]:
+    """Counts that no network has, in the order of the rows."""
     rows: dict[Row, dict[Metric, Claim]] = {}
     for claim in claims:
         rows.setdefault(claim.row, {})[claim.metric] = claim
     ratios = {row: ratio for row, cells in rows.items() if (ratio := _flops_per_parameter(row, cells)) is not None}
     found: list[Finding] = []
+    namesakes: dict[tuple[str, str], dict[Row, float]] = {}
+    for row, ratio in ratios.items():
+        namesakes.setdefault((row.file, folded(row.model)), {})[row] = ratio
     for row, cells in rows.items():
-        for metric in ("top1", "top5"):
-            if metric in cells:
-                found += _impossible_percentage(cells[metric], images)
-        if "top1" in cells and "top5" in cells:
-            found += _top5_below_top1(cells["top1"], cells["top5"])
         if row in ratios:
-            found += _out_of_bounds(row, cells, ratios[row]) or _off_its_namesakes(row, cells, ratios)
+            found += _out_of_bounds(row, cells, ratios[row]) or _off_its_namesakes(
+                row, cells, namesakes[row.file, folded(row.model)]
+            )
     return found
-
-
-def _impossible_percentage(claim: Claim, images: int) -> list[Finding]:
-    """A percentage that no whole number of images rounds to, ties up or down."""
-    printed, half = Fraction(claim.text), Fraction(1, 2 * 10**claim.decimals)
-    below = int(printed * images / 100)
-    nearest = [count for count in (below, below + 1) if count <= images]
-    if any(abs(Fraction(100 * count, images) - printed) <= half for count in nearest):
-        return []
-    possible = {count: f"{100 * count / images:.{claim.decimals}f}" for count in nearest}
-    named = " and ".join(f"{text} ({count:,} images)" for count, text in possible.items())
-    return [
-        _wrong(
-            "impossible_percentage", [claim],
-            f"The documented {claim.metric} of {claim.row.model}, {claim.text}, is not a whole number of {images:,} "
-            f"images (one image is {_short(100 / images)} points). The nearest possible are {named}. A digit is "
-            "wrong, or it was measured on other images or averaged.",
-            {"nearest": {text: count for count, text in possible.items()}, "images": images},
-        )
-    ]  # fmt: skip
-
-
-def _top5_below_top1(top1: Claim, top5: Claim) -> list[Finding]:
-    """A top-5 below the top-1, even when both are rounded."""
-    if top5.value + top5.step / 2 >= top1.value - top1.step / 2:
-        return []
-    return [
-        _wrong(
-            "top5_below_top1", [top1, top5],
-            f"{top1.row.model} has a top5 of {top5.text} below its top1 of {top1.text}, but every image that is "
-            "right by top1 is right by top5. The two may be exchanged.",
-            {},
-        )
-    ]  # fmt: skip
 
 
 def _flops_per_parameter(row: Row, cells: dict[Metric, Claim]) -> float | None:
@@ -127,10 +99,7 @@ def _off_its_namesakes(row: Row, cells: dict[Metric, Claim], ratios: dict[Row, f
     namesakes = {
         other: ratio
         for other, ratio in ratios.items()
-        if other != row
-        and (other.file, folded(other.model)) == (row.file, folded(row.model))
-        and _is_known(other, ratio)
-        and (other.input_size is None) == (row.input_size is None)
+        if other != row and _is_known(other, ratio) and (other.input_size is None) == (row.input_size is None)
     }
     factors = [max(ratio / ratios[row], ratios[row] / ratio) for ratio in namesakes.values()]
     if not factors or min(factors) <= NAMESAKES_DIFFER:
@@ -181,10 +150,13 @@ def impossible_figures(planned: Plan, images: ImageSet | None) -> list[Finding]:
     found: list[Finding] = []
     for file, page in planned.pages.items():
         claims = [claim for claim in planned.table.claims if claim.row.file == file]
+        asides = [claim for claim in planned.table.asides if claim.row.file == file]
         if page.data is None:
-            found += impossible(claims)
+            found += impossible(claims, None, asides)
         elif images is not None and page.is_about(images):
-            found += impossible(claims, len(images.images))
+            found += impossible(claims, len(images.images), asides)
         else:  # the number of images is not known
-            found += [finding for finding in impossible(claims) if finding.kind != "impossible_percentage"]
+            found += [
+                finding for finding in impossible(claims, None, asides) if finding.kind != "impossible_percentage"
+            ]
     return found

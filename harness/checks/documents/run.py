@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.checks.counts.run import Built
-from harness.checks.documents import duplicates, upstream, upstream_documents
+from harness.checks.documents import across_tables, checkpoint_names, duplicates, upstream, upstream_documents
 from harness.checks.documents.page_claims import page_findings
 from harness.checks.documents.plausibility import impossible_figures
 from harness.checks.documents.upstream import Published, UpstreamComparison
 from harness.core.findings import Finding
-from harness.core.records import Source, Verdict
+from harness.core.paths import line_entry
+from harness.core.records import Row, Source, Verdict
+from harness.core.text import first_few, plural
 from harness.dataset.image_set import ImageSet
 from harness.execution.environments import Installed
 from harness.execution.session import Session
@@ -63,14 +65,25 @@ def findings(
         ),
         page=tuple(page_findings(planned, built)),
         reading=tuple(_reading_notes(planned)),
-        figures=(*impossible_figures(planned, images), *duplicates.repeated(planned.table.claims)),
+        figures=(
+            *impossible_figures(planned, images),
+            *duplicates.repeated(planned.table.claims),
+            *checkpoint_names.contradicting(planned.table.claims),
+            *across_tables.differing(planned.table.claims),
+        ),
     )
 
 
 def _reading_notes(planned: Plan) -> list[Finding]:
-    """What was not read as a claim, or was read under an assumption."""
+    """What was not read as a claim, or was read under an assumption, and whose figures the rows are taken for."""
     table = planned.table
     return [
+        *(
+            Finding("inferred_source", one.source, "", f"{one.text}.", line_entry(one.file, one.line))
+            for one in planned.inferred
+        ),
+        *(Finding("no_source", "", "", f"{one.text}.", one.entry) for one in planned.without_source),
+        *_of_other_releases(planned),
         *(
             Finding("no_model_table", "", "", f"The table {other.text!r} is not about models.", other.entry)
             for other in table.passed_over
@@ -78,3 +91,20 @@ def _reading_notes(planned: Plan) -> list[Finding]:
         *(Finding("assumed_unit", "", "", f"{column.text}.", column.entry) for column in table.assumed),
         *(Finding("unread_column", "", "", f"{column.text}.", column.entry) for column in table.unread),
     ]
+
+
+def _of_other_releases(planned: Plan) -> list[Finding]:
+    """Names that the release to be checked lacks, all of a table that are of one other release together."""
+    groups: dict[tuple[str, int, str], list[Row]] = {}
+    for row, elsewhere in planned.lacking:
+        groups.setdefault((row.file, row.table, elsewhere), []).append(row)
+    found = []
+    for (file, line, elsewhere), rows in groups.items():
+        names = list(dict.fromkeys(row.model for row in rows))
+        text = (
+            f"{plural(len(names), 'name')} of the table ({first_few(names)}) {'is' if len(names) == 1 else 'are'} of "
+            f"{elsewhere}, not of the release that is checked; ask for that one with --sources."
+        )
+        place = line_entry(file, line)
+        found.append(Finding("name_of_another_release", rows[0].source, names[0], text, place))
+    return found

@@ -18,6 +18,7 @@ from harness.core.model_names import folded
 from harness.core.records import Claim, Metric, Row, Source, Verdict
 from harness.tables.cells import Cell, RawTable
 from harness.tables.claims import Table
+from harness.tables.percentages.image_sets import VAL
 
 #: A figure is taken for another model's if it matches any other by chance with at most this probability.
 CHANCE_OF_ANOTHER = 0.05
@@ -124,7 +125,7 @@ def _of_row(
     shared = _shared(claims, meant)
     found = []
     for claim in claims:
-        if claim.metric in meant.figures:
+        if claim.metric in meant.figures and same_images(claim, meant.figures[claim.metric]):
             status, owner = _status(claim, meant, mine, others)
             beside = bool(shared & ({"top1", "top5"} - {claim.metric}))
             if owner is not None and status == "equal":
@@ -162,6 +163,12 @@ def same(a: Claim, b: Claim) -> bool:
     """Whether two printed figures can be the same number; FLOPs also if one document counts a multiply-add as two."""
     factors = (1, 2, 0.5) if a.metric == "flops" else (1,)
     return any(abs(a.value - factor * b.value) <= max(a.step, factor * b.step) / 2 * (1 + 1e-9) for factor in factors)
+
+
+def same_images(a: Claim, b: Claim) -> bool:
+    """Whether two percentages are of one set of images, as far as their documents tell."""
+    first, second = (VAL if one.measured_on is None else one.measured_on.name for one in (a, b))
+    return first == second
 
 
 def _chance(claim: Claim, figures: Sequence[Claim]) -> float:

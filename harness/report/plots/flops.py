@@ -17,7 +17,7 @@ def conventions(results: Results) -> Plot | None:
         verdict
         for verdict in results.verdicts
         if verdict.claim.metric == "flops"
-        and verdict.outcome in (Outcome.CONTRADICTED, Outcome.KNOWN_GAP, Outcome.EXPLAINED)
+        and verdict.outcome in (Outcome.CONTRADICTED, Outcome.DOUBTFUL, Outcome.KNOWN_GAP, Outcome.EXPLAINED)
         and (verdict.claim.row, verdict.source) in results.statics
     ]
     cells.sort(key=lambda verdict: verdict.outcome is Outcome.EXPLAINED)

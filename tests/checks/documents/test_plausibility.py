@@ -55,6 +55,7 @@ def test_an_odd_last_digit_is_no_whole_number_of_images(tmp_path: Path) -> None:
         "documented": {"top1": "79.583 %"},
         "nearest": {"79.582": 39_791, "79.584": 39_792},
         "images": 50_000,
+        "probability": pytest.approx(0.95, abs=0.02),
     }
     json.dumps(found.evidence)
 

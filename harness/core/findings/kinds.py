@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from harness.core.records import Claim, Row
+from dataclasses import dataclass
+from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
 #: the most severe first
@@ -41,6 +39,11 @@ KINDS: Mapping[str, FindingKind] = {
     kind.name: kind
     for kind in (
         FindingKind(
+            "accuracy_and_error",
+            _ERROR,
+            "A documented accuracy and the error that stands beside it do not make 100 % together.",
+        ),
+        FindingKind(
             "another_release",
             _WARNING,
             "The release that the table names cannot be installed, so its rows are checked against another release.",
@@ -51,6 +54,12 @@ KINDS: Mapping[str, FindingKind] = {
             ("warning", "note"),
             "The diagnosis of a different accuracy: the factors that explain it, or those that were tried; a note "
             "where there was nothing to explain.",
+        ),
+        FindingKind(
+            "checkpoint_name",
+            ("error", "warning"),
+            "The name of a row's file says another accuracy than the row, where the names of the other rows agree; a "
+            "warning where too few do to tell a slip from a file that was replaced.",
         ),
         FindingKind(
             "constant_ratio",
@@ -71,6 +80,31 @@ KINDS: Mapping[str, FindingKind] = {
                 "top5": "top-5 accuracy",
             }.items()
         ),
+        *(
+            FindingKind(
+                f"doubtful_{metric}",
+                _WARNING,
+                f"A documented {figure} that may be wrong or right; of the `entries` of a report alone.",
+            )
+            for metric, figure in {"flops": "FLOPs figure", "params": "parameter count"}.items()
+        ),
+        FindingKind(
+            "column_unit",
+            _ERROR,
+            "All figures of a column are right in another unit than that of its heading.",
+        ),
+        FindingKind(
+            "column_quantity",
+            _ERROR,
+            "All figures of a column are another quantity: FLOPs of a batch of images, or bytes of parameters.",
+        ),
+        FindingKind("exchanged_rows", _ERROR, "Counts of two rows are exchanged."),
+        FindingKind("exchanged_columns", _ERROR, "FLOPs and parameters of one or more rows are exchanged."),
+        FindingKind(
+            "counted_at_other_size",
+            _WARNING,
+            "All FLOPs of a source in a table were counted at another input size than its rows say.",
+        ),
         FindingKind(
             "counter_overlooks",
             _WARNING,
@@ -88,6 +122,11 @@ KINDS: Mapping[str, FindingKind] = {
             ("error", "warning"),
             "Two sources compute different functions for one model with the same weights; a warning where the "
             "difference is listed as known.",
+        ),
+        FindingKind(
+            "differs_between_tables",
+            _WARNING,
+            "A figure of one model differs between two tables that agree in their other rows.",
         ),
         FindingKind(
             "duplicated_row",
@@ -109,8 +148,14 @@ KINDS: Mapping[str, FindingKind] = {
         FindingKind("head_claim", _WARNING, "The page describes another classification head than the network has."),
         FindingKind(
             "impossible_percentage",
-            _ERROR,
-            "No whole number of images gives the documented accuracy.",
+            ("error", "warning"),
+            "No whole number of images gives the documented accuracy; a warning where the table has too few figures "
+            "to tell which images they are of.",
+        ),
+        FindingKind(
+            "inferred_source",
+            _NOTE,
+            "A table names no source, and its rows are checked against the one that its links or its names say.",
         ),
         FindingKind("labels", _ERROR, "The predictions suggest that the labels of the images are wrong or permuted."),
         FindingKind(
@@ -122,6 +167,16 @@ KINDS: Mapping[str, FindingKind] = {
             "no_correspondence",
             _ERROR,
             "The weights of a model cannot be moved from one source to another, so the two cannot be compared.",
+        ),
+        FindingKind(
+            "name_of_another_release",
+            _WARNING,
+            "The release that a row is checked with has no model of its name, and another release has.",
+        ),
+        FindingKind(
+            "no_source",
+            _WARNING,
+            "A table names no source, and none can be told from its links and its names, so its rows are not checked.",
         ),
         FindingKind("no_model_table", _NOTE, "A table in the document is not about models and was not read."),
         FindingKind(
@@ -157,8 +212,16 @@ KINDS: Mapping[str, FindingKind] = {
         FindingKind(
             "stale_gap", _ERROR, "A difference of two sources that is listed as known is not the one that was measured."
         ),
-        FindingKind("top5_below_top1", _ERROR, "The documented top-5 accuracy is below the top-1 accuracy."),
-        FindingKind("unread_column", _NOTE, "A column that seems to hold accuracies or counts could not be read."),
+        FindingKind(
+            "top5_below_top1",
+            ("error", "warning"),
+            "The documented top-5 accuracy is below the top-1 accuracy; a warning where the figures may be errors.",
+        ),
+        FindingKind(
+            "unread_column",
+            _NOTE,
+            "A column that seems to hold accuracies or counts, or a part of a cell, was not read.",
+        ),
         FindingKind("unreadable", _ERROR, "A cell or a row of the table could not be read."),
         FindingKind(
             "upstream_contradicted",
@@ -222,52 +285,10 @@ def reference_page() -> str:
         "# Findings\n\n"
         "Each entry of `findings` and of `entries` in [report.json](report-json.md) has a `kind` and a `severity`. "
         "An *error* in a row of the table makes the run fail; a *warning* is probably wrong and worth a look; a *note* "
-        "is information. These are all kinds. The page is generated from the list in `harness/core/findings.py`.\n\n"
-        + "\n".join(sections)
+        "is information. These are all kinds. The page is generated from the list in "
+        "`harness/core/findings/kinds.py`.\n\n" + "\n".join(sections)
     )
 
 
 def _severities(kind: FindingKind) -> str:
     return " or ".join(f"*{severity}*" for severity in kind.severities).capitalize() + "."
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A cell that a finding says is wrong, or may be."""
-
-    claim: Claim
-    corrected: str | None = None  #: as the document would print it, in its unit; None where it cannot be determined
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about a source, a model or a table that is worth reporting next to the cells.
-
-    Raises ValueError where the kind is not registered in harness.core.findings, or does not allow the severity.
-    """
-
-    kind: str  #: a name in harness.core.findings.KINDS
-    source: str
-    model: str
-    text: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    suspects: tuple[Suspect, ...] = ()
-    row: Row | None = None  #: where it is, if it is about a row
-    #: that of the kind where none is given
-    severity: Severity = None  # type: ignore[assignment]  # set when it is constructed
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "severity", severity_of(self.kind, self.severity))
-
-    @classmethod
-    def about_row(
-        cls,
-        kind: str,
-        row: Row,
-        text: str,
-        evidence: Mapping[str, Any],
-        suspects: tuple[Suspect, ...] = (),
-        severity: Severity | None = None,
-    ) -> Finding:
-        """A finding about a row as the document has it, for any requested release of its source."""
-        return cls(kind, row.documented_source, row.model, text, evidence, suspects, row, severity_of(kind, severity))

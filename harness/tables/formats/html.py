@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -14,7 +15,8 @@ Rows = list[tuple[int, tuple[Cell, ...]]]  #: 1-based line and cells, the headin
 def read(text: str) -> list[Rows]:
     """Every HTML table in a text. A cell over several rows stands in each of them, one over columns in the first."""
     reader = _Reader()
-    reader.feed(text.replace("<![", "&lt;!["))  # valid in Markdown, and a broken section for the parser
+    text = text.replace("<![", "&lt;![")  # valid in Markdown, and a broken section for the parser
+    reader.feed(_REFERENCE.sub("\N{REPLACEMENT CHARACTER}", text))
     reader.close()
     found = [list(_spread(table)) for table in reader.tables]
     return [rows for rows in found if rows and any(cell.text for cell in rows[0][1])]
@@ -31,6 +33,8 @@ class _OpenCell:
 
 
 _WIDEST = 1000  # columns of a cell, the limit of browsers
+#: of a character by a number that no character has
+_REFERENCE = re.compile(r"&#[xX]?[0-9a-fA-F]{8,};?")
 _Table = list[tuple[int, list[_OpenCell]]]
 
 
@@ -52,7 +56,9 @@ class _Reader(HTMLParser):
         elif tag == "tr" and self._open:
             self._open[-1].append((self.getpos()[0], []))
             self._cell = None
-        elif tag in ("td", "th") and self._open and self._open[-1]:
+        elif tag in ("td", "th") and self._open:
+            if not self._open[-1]:  # a heading without its <tr>
+                self._open[-1].append((self.getpos()[0], []))
             self._cell = _OpenCell(_span(given.get("colspan")), _span(given.get("rowspan")))
             self._open[-1][-1][1].append(self._cell)
         elif self._cell and tag == "a":
@@ -74,7 +80,9 @@ class _Reader(HTMLParser):
 
 
 def _span(given: str | None) -> int:
-    return min(max(1, int(given)), _WIDEST) if given and given.isdecimal() else 1
+    if not given or not given.isdecimal():
+        return 1
+    return min(max(1, int(given)), _WIDEST) if len(given) < 5 else _WIDEST
 
 
 def _spread(table: _Table) -> Iterator[tuple[int, tuple[Cell, ...]]]:
@@ -89,7 +97,7 @@ def _spread(table: _Table) -> Iterator[tuple[int, tuple[Cell, ...]]]:
                 across = 1
             else:
                 new = left.pop()
-                cell = Cell(" ".join(new.text.split()), tuple(new.links))
+                cell = Cell(" ".join(new.text.split()), tuple(new.links), across=new.across)
                 across, down = new.across, new.down
             for each in [cell, *[Cell("")] * (across - 1)]:
                 if down > 1:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
-from harness.tables import html
+from harness.tables import reshape
 from harness.tables.cells import Cell, Problem, RawTable
+from harness.tables.formats import html, models_list
+from harness.tables.formats.outline import Outline, outline_of, statistics
 
 _PARSER = MarkdownIt("commonmark").enable("table")
-_COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.DOTALL)
+_COMMENT = re.compile(r"(?<!`)<!--")
 #: HTML whose content is not rendered as Markdown
 _VERBATIM = re.compile(r"\s*<(?:!--|pre|script|style|textarea)", re.IGNORECASE)
+_TAGS = re.compile(r"^\s*(?:<[^<>|]{0,500}>\s*)+")
+#: blocks within blocks that are looked into: HTML in indented text in HTML
+_DEEPEST = 3
 _PIPE = re.compile(r"(?<!\\)\|")
-_DELIMITER = re.compile(r":?-+:?")
+_DELIMITER = re.compile(r":?\s*-+\s*:?")
 _CONTAINER = re.compile(r"^[\s>]*")
 _FIRST_IN_CONTAINER = re.compile(r"^(?:[\s>]|[-+*]\s|\d+[.)]\s)*")
 
@@ -34,15 +40,19 @@ def read(file: str, text: str) -> tuple[list[RawTable], list[Problem]]:
     """Every table of a Markdown text, HTML tables among them, in the order of their lines.
 
     Tables in comments and in fenced code are left out. Rows that an empty line separates from their table are problems.
+    The statistics of one model, in lists or in tables of two columns, are one table of one row.
     """
     env: dict[str, Any] = {}
-    text = _without_hidden_parts(text.replace("\r\n", "\n").replace("\r", "\n"))
-    raw_tables: list[RawTable] = []
-    problems = []
-    for lines in _blocks(text, env):
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text, front, name = models_list.front_matter(file, text)
+    shown = _without_hidden_parts(text, _PARSER.parse(text))
+    tokens = _PARSER.parse(shown, env)
+    found: list[RawTable] = []
+    problems: list[Problem] = []
+    for lines in _blocks(shown, env, tokens):
         headings = _headings(lines)
         above = lines[: headings[0] if headings else len(lines)]
-        cut_off = _cut_off(above, len(raw_tables[-1].heading) if raw_tables else 0)
+        cut_off = _cut_off(above, len(found[-1].heading) if found else 0)
         problems += [
             Problem(file, line.number, f"{' | '.join(line.cells)!r} looks like a row of the table above; join the two")
             for line in cut_off
@@ -52,24 +62,52 @@ def read(file: str, text: str) -> tuple[list[RawTable], list[Problem]]:
             tables.insert(0, above)  # without its line of dashes
         for table in tables:
             rows = [(line.number, tuple(_cell(written, env) for written in line.cells)) for line in table]
-            raw_tables.append(RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])))
-    raw_tables += [RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])) for rows in html.read(text)]
-    return sorted(raw_tables, key=lambda raw: raw.line), problems
+            found.append(RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])))
+    found += [RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])) for rows in html.read(shown)]
+    found.sort(key=lambda raw: raw.line)
+    outline = outline_of(tokens, shown)
+    return [*front, *reshape.reshaped(_placed(found, outline), statistics(shown), name or outline.title)], problems
 
 
-def _without_hidden_parts(text: str) -> str:
+def _placed(tables: Sequence[RawTable], outline: Outline) -> list[RawTable]:
+    """The tables with what stands around them on the page."""
+    return [
+        RawTable(
+            raw.file,
+            raw.line,
+            raw.heading,
+            raw.rows,
+            section=outline.section(raw.line),
+            above=outline.above(raw.line),
+            links=outline.links,
+        )
+        for raw in tables
+    ]
+
+
+def _without_hidden_parts(text: str, tokens: Sequence[Token]) -> str:
     """Fenced code and comments become empty lines, so that all others keep their numbers."""
     lines = text.split("\n")
-    for token in _PARSER.parse(text):
+    for token in tokens:
         if token.type == "fence" and token.map:
             lines[slice(*token.map)] = [""] * (token.map[1] - token.map[0])
-    return _COMMENT.sub(lambda comment: "\n" * comment.group(0).count("\n"), "\n".join(lines))
+    return _without_comments("\n".join(lines))
 
 
-def _blocks(text: str, env: dict[str, Any], before: int = 0) -> Iterator[list[_Line]]:
+def _without_comments(text: str) -> str:
+    kept, end = [], 0
+    while (comment := _COMMENT.search(text, end)) and (closed := text.find("-->", comment.end())) >= 0:
+        kept += [text[end : comment.start()], "\n" * text.count("\n", comment.start(), closed)]
+        end = closed + len("-->")
+    return "".join([*kept, text[end:]])
+
+
+def _blocks(
+    text: str, env: dict[str, Any], tokens: Sequence[Token] | None = None, before: int = 0, depth: int = 0
+) -> Iterator[list[_Line]]:
     """The lines of every table and paragraph, and of those within HTML and within indented text."""
     lines = text.split("\n")
-    for token in _PARSER.parse(text, env):
+    for token in _PARSER.parse(text, env) if tokens is None else tokens:
         start, end = token.map or (0, 0)
         if token.type in ("table_open", "paragraph_open"):
             yield [
@@ -77,11 +115,21 @@ def _blocks(text: str, env: dict[str, Any], before: int = 0) -> Iterator[list[_L
                 for i in range(start, end)
                 if _PIPE.search(lines[i])
             ]
+        elif depth == _DEEPEST:
+            continue
         elif token.type == "code_block":
-            yield from _blocks(token.content, env, before + start)
+            within = "\n".join(line.lstrip() for line in token.content.split("\n"))
+            yield from _blocks(within, env, before=before + start, depth=depth + 1)
         elif token.type == "html_block" and not _VERBATIM.match(token.content):
-            _, *others = token.content.split("\n")  # the first line is what made it HTML
-            yield from _blocks("\n".join(["", *others]), env, before + start)
+            within = "\n".join(_without_tags(line) for line in token.content.split("\n"))
+            yield from _blocks(within, env, before=before + start, depth=depth + 1)
+
+
+def _without_tags(line: str) -> str:
+    """A line without what would make it HTML: the tags that it begins with, and all of it where it holds no cells."""
+    if not line.lstrip().startswith("<"):
+        return line
+    return _TAGS.sub("", line) if _PIPE.search(line) else ""
 
 
 def cell_spans(written: str, container: re.Pattern[str] = _CONTAINER) -> list[tuple[int, int]]:

@@ -1,0 +1,259 @@
+"""How likely each figure of a column is under each convention by which the column may have been printed.
+
+Arrays are conventions x cells. Figures are in the unit of their claim. Everything is a probability of the printed text,
+given its number of decimals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.checks.counts.conventions import Convention, FlopsConvention, parameter_counts
+from harness.checks.counts.evidence import misprints, priors
+from harness.checks.counts.matching import Measured
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+#: rows above and below from which a figure is copied by mistake
+NEIGHBOURHOOD = 8
+#: factor within which a figure is near another
+_NEAR = 2.0
+#: factor over which published figures of one column spread
+_SPREAD = 100.0
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Kin:
+    """Conventions that differ in one choice."""
+
+    share: float  #: of the cells of a column that make this choice otherwise
+    groups: npt.NDArray[np.intp]  #: number of its group, for each convention
+    order: npt.NDArray[np.intp]  #: conventions, group by group
+    starts: npt.NDArray[np.intp]  #: where each group starts in that order
+
+    def sums(self, values: Floats) -> Floats:
+        """For each convention the sum over its group."""
+        return np.asarray(np.add.reduceat(values[self.order], self.starts)[self.groups])
+
+
+@dataclass(frozen=True)
+class Hypotheses:
+    """The ways in which a column may be counted."""
+
+    conventions: Sequence[Convention]
+    multiply_adds: bool  #: what the heading says
+
+    @cached_property
+    def prior(self) -> Floats:
+        weights = np.array([priors.of_convention(c, self.multiply_adds) for c in self.conventions])
+        return np.asarray(weights / weights.sum())
+
+    @cached_property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Whether figures that are printed so are right."""
+        return np.array([convention.fault is None for convention in self.conventions])
+
+    @property
+    def unknown_share(self) -> float:
+        """How often a column is counted by a tool that nobody here knows."""
+        return float(self._shares["unknown"])
+
+    @property
+    def unknown_spread(self) -> float:
+        """By how much such a tool differs from the plain counter, as a logarithm."""
+        return float(self._shares["unknown_spread"])
+
+    @property
+    def _shares(self) -> Mapping[str, float]:
+        is_flops = isinstance(self.conventions[0], FlopsConvention)
+        shares: Mapping[str, float] = priors.table()["flops" if is_flops else "params"]
+        return shares
+
+    @cached_property
+    def plain(self) -> Sequence[tuple[float, int]]:
+        """The plain convention and, of FLOPs, the one with another factor, each with how likely it is of them."""
+        first = self.conventions[0]
+        alike = [first]
+        if isinstance(first, FlopsConvention):
+            alike.append(replace(first, factor=3 - first.factor))
+        numbers = [i for i, convention in enumerate(self.conventions) if convention in alike]
+        total = self.prior[numbers].sum()
+        return [(float(self.prior[number] / total), number) for number in numbers]
+
+    @cached_property
+    def bases(self) -> tuple[Sequence[Convention], npt.NDArray[np.intp], Floats]:
+        """What is counted, which of it each convention uses, and what it multiplies it by."""
+        each = [convention.base for convention in self.conventions]
+        numbers = {base: number for number, base in enumerate(dict.fromkeys(each))}
+        multipliers = np.array([convention.multiplier for convention in self.conventions])
+        return list(numbers), np.array([numbers[base] for base in each]), multipliers
+
+    @cached_property
+    def kin(self) -> Sequence[Kin]:
+        """For each choice which conventions agree in all others."""
+        found: dict[str, tuple[float, list[tuple[object, ...]]]] = {}
+        for convention in self.conventions:
+            for choice, (share, rest) in priors.mixed(convention).items():
+                found.setdefault(choice, (share, []))[1].append(rest)
+        kin = []
+        for share, rests in found.values():
+            numbers = {rest: number for number, rest in enumerate(dict.fromkeys(rests))}
+            groups = np.array([numbers[rest] for rest in rests])
+            order = np.argsort(groups, kind="stable")
+            kin.append(Kin(share, groups, order, np.flatnonzero(np.diff(groups[order], prepend=-1))))
+        return kin
+
+
+@cache
+def hypotheses_of(conventions: Sequence[Convention], multiply_adds: bool) -> Hypotheses:
+    return Hypotheses(conventions, multiply_adds)
+
+
+class Column:
+    """The cells of one column under every hypothesis."""
+
+    def __init__(self, items: Sequence[Measured], hypotheses: Hypotheses) -> None:
+        self.items, self.hypotheses = items, hypotheses
+        self._misprinted: dict[int, Floats] = {}
+        scales = np.array([misprints.scale(item.claim) for item in items])
+        bases, numbers, multipliers = hypotheses.bases
+        counted = [[base.value(item.static, item.size) for item in items] for base in bases]
+        values = np.array(counted, dtype=float).reshape(len(bases), len(items))
+        self.values: Floats = values[numbers] * multipliers[:, None] / scales
+        self.figures = np.array([float(item.claim.text) for item in items])
+        self.steps = np.array([10.0**-item.claim.decimals for item in items])
+        both = priors.table()["both"]
+        self.wrong_share, self.unknown_share = float(both["wrong"]), float(both["unknown_cell"])
+        mixed = sum(kin.share for kin in hypotheses.kin) + both["mixed_otherwise"]
+        self.own_share = 1 - self.wrong_share - self.unknown_share - mixed
+
+    @cached_property
+    def matches(self) -> npt.NDArray[np.bool_]:
+        """Whether each way to print gives each cell: ways x conventions x cells."""
+        with np.errstate(invalid="ignore"):
+            exact = self.values / self.steps
+            printed = np.round(self.figures / self.steps)
+            found = [self._printed(way, exact, printed) for way in priors.printings()]
+        return np.array(found)
+
+    @staticmethod
+    def _printed(way: priors.Printing, exact: Floats, printed: Floats) -> npt.NDArray[np.bool_]:
+        if way.cut:
+            return np.asarray(np.floor(exact + _ROUNDING) == printed)
+        if way.twice:
+            return np.asarray(np.floor(np.floor(exact * 10 + 0.5) / 10 + 0.5 + _ROUNDING) == printed)
+        unit = 10.0**way.padding
+        ends_so = printed % unit == 0
+        return np.asarray(ends_so & (np.abs(exact - printed) <= unit / 2 * (1 + _ROUNDING)))
+
+    @cached_property
+    def printed_by_any(self) -> Floats:
+        """The probability of each cell where it is counted so and nothing is known of how it is printed."""
+        shares = np.array([way.probability for way in priors.printings()])
+        return np.asarray(np.tensordot(shares, self.matches, axes=1))
+
+    @cached_property
+    def mixed(self) -> Floats:
+        """The probability that a cell of a column that is counted so is counted otherwise, and right."""
+        weights = np.where(self.hypotheses.right, self.hypotheses.prior, 0.0)
+        weighed = weights[:, None] * self.printed_by_any
+        total = np.zeros_like(weighed)
+        for kin in self.hypotheses.kin:
+            others = (kin.sums(weights) - weights)[:, None]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                each = (kin.sums(weighed) - weighed) / others
+            # what rounding leaves where nothing agrees is nothing
+            total += kin.share * np.where(others > 1e-15, np.clip(each, 0.0, 1.0), 0.0)
+        otherwise: float = priors.table()["both"]["mixed_otherwise"]
+        return np.asarray(total + otherwise * weighed.sum(axis=0))
+
+    @cached_property
+    def anything(self) -> Floats:
+        """The probability of each figure among all figures of that size, per cell."""
+        return np.asarray(self.steps / self.figures / math.log(_SPREAD))
+
+    def misprinted(self, padding: int) -> Floats:
+        """The probability of each cell where it is wrong, over all the ways to be; the last digits may be padded."""
+        padded = [item.claim.text.endswith("0" * padding) for item in self.items]
+        if padding and not any(padded):
+            return self.misprinted(0)
+        if padding not in self._misprinted:
+            total = np.zeros_like(self.values)
+            for i in range(len(self.items)):
+                if padding and not padded[i]:
+                    total[:, i] = self.misprinted(0)[:, i]
+                    continue
+                for chances in self.stories(i, self.values, padding).values():
+                    total[:, i] += chances
+            self._misprinted[padding] = total
+        return self._misprinted[padding]
+
+    def stories(self, i: int, values: Floats, padding: int = 0) -> Mapping[tuple[misprints.Kind, object], Floats]:
+        """For each way in which cell `i` may be wrong its probability, where the column has these values.
+
+        A way is its kind, and the figure that was meant or the row that it was taken from, where there is one.
+        """
+        shares = priors.table()["stories"]
+        own, figure, step = values[:, i], self.figures[i], self.steps[i]
+        found: dict[tuple[misprints.Kind, object], Floats] = {
+            ("any", None): (shares["any"] + shares["other_network"]) * np.full(len(own), self.anything[i])
+        }
+        with np.errstate(invalid="ignore", divide="ignore"):
+            is_near = np.abs(np.log(own / figure)) < math.log(_NEAR)
+            found["near", None] = shares["near"] * step / figure / (2 * math.log(_NEAR)) * is_near
+            slips = misprints.meant_by(self.items[i].claim, padding)
+            within = (own >= _lows(slips)[:, None]) & (own <= _highs(slips)[:, None])
+            for number in np.flatnonzero(within.any(axis=1)):
+                slip = slips[number]
+                key = (slip.kind, slip.text)
+                found[key] = found.get(key, np.zeros(len(own))) + slip.chance * within[number]
+            near = [j for j in range(max(0, i - NEIGHBOURHOOD), min(len(self.items), i + NEIGHBOURHOOD + 1)) if j != i]
+            for j in near:
+                hit = np.abs(values[:, j] * self._unit_ratio(j, i) - figure) <= step * 10.0**padding / 2 * (
+                    1 + _ROUNDING
+                )
+                if hit.any():
+                    found["neighbour", j] = shares["neighbour"] / len(near) * hit
+        if self._is_of_other_column(i):
+            found["other_column", None] = np.full(len(own), shares["other_column"])
+        return found
+
+    def _unit_ratio(self, j: int, i: int) -> float:
+        return misprints.scale(self.items[j].claim) / misprints.scale(self.items[i].claim)
+
+    def _is_of_other_column(self, i: int) -> bool:
+        """Whether the figure is what the row's other column would show."""
+        item = self.items[i]
+        if item.claim.metric == "flops":
+            others = [value / 1e6 for value in list(parameter_counts(item.static).values())[:1]]
+        else:
+            counted = item.static.multiply_adds.get(item.size, {}).get(item.static.plain_counter)
+            others = [factor * counted / 1e9 for factor in (1, 2)] if counted else []
+        return any(abs(value - self.figures[i]) <= self.steps[i] / 2 for value in others)
+
+    @cached_property
+    def by_unknown_tool(self) -> Floats:
+        """The probability of each cell where a tool counted that nobody here knows, near the plain count."""
+        spread = self.hypotheses.unknown_spread
+        total = np.zeros(len(self.items))
+        for weight, plain in self.hypotheses.plain:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                apart = np.abs(np.log(self.figures / self.values[plain]))
+            total += weight * np.nan_to_num(np.exp(-apart / spread)) / (2 * spread) * self.steps / self.figures
+        return total
+
+
+def _lows(slips: Sequence[misprints.Meant]) -> Floats:
+    return np.array([slip.low for slip in slips])
+
+
+def _highs(slips: Sequence[misprints.Meant]) -> Floats:
+    return np.array([slip.high for slip in slips])

@@ -36,6 +36,7 @@ class CountedAs:
     convention: str
     row_size: int | None = None  #: pixels that the row says, where the convention counts at another size
     left_out: LeftOut | None = None
+    size: int | None = None  #: pixels that the convention counts at, where it is not the row's own
 
 
 @dataclass(frozen=True)

@@ -108,14 +108,15 @@ def _explained(
         left_out=left_out,
         other_rows=other_rows,
     )
-    row_size = None
+    size = row_size = None
     if isinstance(convention, FlopsConvention):
         basis = replace(basis, share_seen=_share_seen(convention, item))
         if convention.ratio is not None:
             counted = item.claim.printed(value / float(convention.ratio))
             basis = replace(basis, constant_ratio=ConstantRatio(ratio_text(convention.ratio), counted))
-        row_size = item.size if convention.size not in (None, item.size) else None
-    cause = CountedAs(convention.text, row_size, left_out)
+        if convention.size != item.size:
+            size, row_size = convention.size, item.said_size
+    cause = CountedAs(convention.text, row_size if size else None, left_out, size)
     return Judgement(Outcome.EXPLAINED, plain.value(item.static, item.size), convention.text, (cause,), basis)
 
 

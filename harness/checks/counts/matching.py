@@ -32,7 +32,12 @@ class Measured:
     @property
     def size(self) -> int:
         """Pixels at which FLOPs are claimed."""
-        return self.claim.counted_at or self.claim.row.input_size or self.static.input_size
+        return self.said_size or self.static.input_size
+
+    @property
+    def said_size(self) -> int | None:
+        """Pixels that the page says; None where it says nothing."""
+        return self.claim.counted_at or self.claim.row.input_size
 
 
 @dataclass(frozen=True)

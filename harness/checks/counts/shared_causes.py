@@ -71,14 +71,23 @@ def _rows(column: _Column) -> Iterator[Finding]:
 
 
 def _size(column: _Column) -> Iterator[Finding]:
-    """A whole column at another size than its rows say: no figure of it that tells its size is of the row's own."""
+    """Figures at another size than their rows say, where no figure that can tell is at its row's own.
+
+    A row of just that size cannot tell. Where some are at their own size, harness.checks.counts.findings compares each
+    with the others.
+    """
     right = [v for v in column if v.outcome in (Outcome.REPRODUCED, Outcome.EXPLAINED)]
-    other = [v for v in right if (counted := last(v.causes, CountedAs)) and counted.row_size is not None]
-    conventions = {v.convention for v in other}
-    if len(other) > 1 and len(conventions) == 1 and len(other) > len(right) / 2:
-        sizes = sorted({v.claim.row.input_size for v in other if v.claim.row.input_size})
-        said = " and ".join(map(str, sizes))
-        text = f"{len(other)} FLOPs {_where(column)} are {other[0].convention}, although their rows say {said} pixels."
+    counted = [(v, said.size, said.row_size) for v in right if (said := last(v.causes, CountedAs)) and said.row_size]
+    other, sizes = [v for v, _, _ in counted], {size for _, size, _ in counted}
+    own = [v for v in right if v not in other and v.claim.row.input_size not in sizes]
+    if other and not own and len({v.convention for v in other}) == 1:
+        pixels = " and ".join(map(str, sorted({said for _, _, said in counted if said})))
+        claim = other[0].claim
+        if len(other) > 1:
+            text = f"{len(other)} FLOPs {_where(column)} are {other[0].convention}, although their rows say {pixels} pixels."
+        else:
+            figure = f"The FLOPs of {claim.row.model}, {claim.text} {claim.unit},"
+            text = f"{figure} are {other[0].convention}, although its row says {pixels} pixels."
         yield _of_column("counted_at_other_size", other, text)
 
 

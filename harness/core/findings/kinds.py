@@ -103,7 +103,7 @@ KINDS: Mapping[str, FindingKind] = {
         FindingKind(
             "counted_at_other_size",
             _WARNING,
-            "All FLOPs of a source in a table were counted at another input size than its rows say.",
+            "FLOPs were counted at another input size than their rows say, wherever the figures can tell.",
         ),
         FindingKind(
             "counter_overlooks",

@@ -84,7 +84,8 @@ def _size(column: _Column) -> Iterator[Finding]:
         pixels = " and ".join(map(str, sorted({said for _, _, said in counted if said})))
         claim = other[0].claim
         if len(other) > 1:
-            text = f"{len(other)} FLOPs {_where(column)} are {other[0].convention}, although their rows say {pixels} pixels."
+            which = f"{len(other)} FLOPs {_where(column)}"
+            text = f"{which} are {other[0].convention}, although their rows say {pixels} pixels."
         else:
             figure = f"The FLOPs of {claim.row.model}, {claim.text} {claim.unit},"
             text = f"{figure} are {other[0].convention}, although its row says {pixels} pixels."

@@ -399,7 +399,7 @@ COMMANDS = {
     "overheads static": ["--parts", "static"],
 }
 #: those that are tried without --benchmarks
-SHORT = ("overheads memory", "overheads static")
+SHORT = ("overheads memory",)
 
 
 @pytest.fixture(scope="module")

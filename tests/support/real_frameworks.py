@@ -20,7 +20,7 @@ from harness.execution.registry import ADAPTERS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--images", type=int, default=64, help="real images that the frameworks are compared on")
+    parser.addoption("--images", type=int, default=48, help="real images that the frameworks are compared on")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from harness.execution.registry import SourceSpec
 
 FRAMEWORKS = (
     "torch", "torchvision", "timm", "mmcv", "mmcls", "paddle", "ppcls", "paddleclas", "onnxruntime", "openvino",
+    "pytorchcv", "keras", "h5py",
 )  # fmt: skip
 #: modules of adapters/ that no source owns and that load no framework
 SHARED = ("base", "recipe", "runtimes")

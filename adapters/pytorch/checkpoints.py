@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import shutil
+import tempfile
 import zipfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +44,40 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected a state dict")
     return content
+
+
+def packed(path: Path) -> zipfile.ZipInfo | None:
+    """The one .pth in an archive; None for any other file, PyTorch's own archives among them."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if member.filename.endswith(".pth")]
+            return members[0] if len(members) == 1 else None
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return None
+
+
+@contextlib.contextmanager
+def unpacked(path: Path, most: int) -> Iterator[Path]:
+    """The one .pth in an archive as a file, while it holds; any other file is as it is.
+
+    Raises CheckpointError where it is damaged or would have more than `most` bytes.
+    """
+    member = packed(path)
+    if member is None:
+        yield path
+        return
+    inside = f"{path}: {member.filename[:200]}"
+    if member.file_size > most:
+        raise CheckpointError(f"{inside} has {member.file_size} bytes, too many for this network, at most {most}")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "checkpoint.pth"  # never the name that the archive says
+        try:
+            # no more is read than it says to have, and its checksum is compared
+            with zipfile.ZipFile(path) as archive, archive.open(member) as content, file.open("wb") as copy:
+                shutil.copyfileobj(content, copy)
+        except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise CheckpointError(f"{inside} cannot be unpacked ({error}); download it again") from error
+        yield file
 
 
 def _intact(path: Path) -> None:

@@ -14,7 +14,10 @@ from harness.adapters.testing.subject import COLOUR
 
 from harness.execution.environments import Installed
 
-NETWORKS = [("timm", "resnet18"), ("mmcls", "resnet18_8xb32_in1k"), ("ppcls", "ResNet18"), ("torchvision", "resnet18")]
+NETWORKS = [
+    ("timm", "resnet18"), ("mmcls", "resnet18_8xb32_in1k"), ("ppcls", "ResNet18"), ("torchvision", "resnet18"),
+    ("pytorchcv", "resnet10"), ("keras", "EfficientNetB0"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("source", "model"), NETWORKS, ids=["-".join(pair) for pair in NETWORKS])

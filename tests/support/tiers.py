@@ -48,7 +48,7 @@ SLOW_FIXTURES = {"started": "execution/ray/test_engine.py"}
 #: files with real frameworks of which the first tier runs all, so that each source is tried by it
 FIRST_TIER = ("test_contract.py",)
 #: parts of a test's name that say which source's environment it runs in
-_SOURCES = re.compile("timm|mmcls|ppcls|torchvision")
+_SOURCES = re.compile("timm|mmcls|ppcls|torchvision|pytorchcv|keras")
 
 
 def pytest_configure(config: pytest.Config) -> None:

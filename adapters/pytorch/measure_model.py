@@ -1,0 +1,63 @@
+"""FLOPs as osmr/imgclsmob counts them for its tables: measure_model of its pytorch/model_stats.py.
+
+Convolutions and linear layers are two operations for each multiply-add, and one less for each pair of channels where
+they have no bias. Normalisations, activations and poolings are counted, too; what a forward method calls without a
+module, such as an addition, is not. The tables print half of it, "FLOPs/2".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+NAME = "imgclsmob measure_model"
+#: class of a module -> operations for each element that enters
+PER_ELEMENT: Mapping[str, int] = {
+    "Dropout": 0, "ZeroPad2d": 0, "Identity": 0, "Flatten": 0, "Sequential": 0, "ReLU": 1, "ReLU6": 1, "HSigmoid": 1,
+    "ChannelShuffle": 1, "ChannelShuffle2": 1, "ChannelSqueeze": 1, "PixelShuffle": 1, "ProxylessUnit": 1,
+    "IRevSplitBlock": 1, "IRevMergeBlock": 1, "LeakyReLU": 2, "HSwish": 2, "ELU": 3, "PReLU": 3, "BatchNorm1d": 4,
+    "BatchNorm2d": 4, "ConvTranspose2d": 4, "InstanceNorm2d": 4, "Sigmoid": 4, "Softmax2d": 4, "Upsample": 4,
+    "IRevDownscale": 5, "Swish": 5,
+}  # fmt: skip
+
+
+def half_the_flops(network: nn.Module, size: int) -> int:
+    """Of one image of size x size. Raises TypeError for a module that is not counted, as measure_model does."""
+    total = 0
+
+    def count(module: nn.Module, entered: tuple[Any, ...], output: Any) -> None:
+        nonlocal total
+        total += _flops(module, entered[0], output)
+
+    leaves = [module for module in network.modules() if not any(True for _ in module.children())]
+    hooks = [module.register_forward_hook(count) for module in leaves]
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, 3, size, size, device=next(network.parameters()).device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total // 2
+
+
+def _flops(module: nn.Module, entered: Any, output: Any) -> int:
+    if type(module) is nn.Linear:
+        rows, width = len(entered), 2 * module.in_features - (module.bias is None)
+        return rows * width * module.out_features
+    if type(module) is nn.Conv2d:
+        positions = module.kernel_size[0] * module.kernel_size[1] * output.shape[2] * output.shape[3]
+        channels = module.in_channels * module.out_channels
+        return len(entered) * ((2 * positions - (module.bias is None)) * channels // module.groups)
+    if type(module) in (nn.MaxPool2d, nn.AvgPool2d):
+        kernel = module.kernel_size if isinstance(module.kernel_size, tuple) else (module.kernel_size,) * 2
+        return output.numel() * kernel[0] * kernel[1]
+    if type(module) in (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d):
+        return output.numel() * entered.shape[2] * entered.shape[3]
+    if hasattr(module, "calc_flops"):
+        return module.calc_flops(entered)[0]
+    if (operations := PER_ELEMENT.get(type(module).__name__)) is None:
+        raise TypeError(f"Unknown layer type: {type(module).__name__}")
+    return operations * entered.numel()

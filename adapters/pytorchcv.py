@@ -21,15 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness.adapters.base import (
-    AdapterClass,
-    CheckpointError,
-    Document,
-    Match,
-    Preprocessing,
-    Steps,
-    UndecodableImage,
-)
+from harness.adapters.base import AdapterClass, CheckpointError, Document, Match, Preprocessing, Steps, UndecodableImage
 from harness.adapters.pytorch import measure_model
 from harness.adapters.pytorch.checkpoints import packed, unpacked
 from harness.adapters.pytorch.network import TorchNetwork, outline, stand_in_mark, state_of
@@ -98,8 +90,7 @@ class Adapter(AdapterClass):
         row = _documented().get(model, {})
         scale = row.get("img_scale", _NOT_SAID).replace(_NOT_SAID, SCALE)
         prepared = _preparation(module.in_size[0], float(scale))
-        counters = {measure_model.NAME: measure_model.half_the_flops}
-        network = TorchNetwork(module, *prepared, self.device, counters=counters)
+        network = TorchNetwork(module, *prepared, self.device, counters=measure_model.COUNTERS)
         if checkpoint:
             network.load_state(_state(checkpoint, match, row, network.state()), match, str(checkpoint))
         return network

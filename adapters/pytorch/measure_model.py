@@ -1,19 +1,21 @@
-"""FLOPs as osmr/imgclsmob counts them for its tables: measure_model of its pytorch/model_stats.py.
+"""FLOPs as osmr/imgclsmob counts them for its tables: measure_model of its pytorch/ and gluon/model_stats.py.
 
 Convolutions and linear layers are two operations for each multiply-add, and one less for each pair of channels where
 they have no bias. Normalisations, activations and poolings are counted, too; what a forward method calls without a
-module, such as an addition, is not. The tables print half of it, "FLOPs/2".
+module, such as an addition, is not. The tables print half of it, "FLOPs/2". The networks are the same in PyTorch and
+in Gluon, but the pooling of the whole image is counted there once for each channel before the classifier, and not at
+all in squeeze-and-excitation and its kind, where it is no module (GlobalAvgPool2D has a kernel of 1; class SEBlock).
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-NAME = "imgclsmob measure_model"
 #: class of a module -> operations for each element that enters
 PER_ELEMENT: Mapping[str, int] = {
     "Dropout": 0, "ZeroPad2d": 0, "Identity": 0, "Flatten": 0, "Sequential": 0, "ReLU": 1, "ReLU6": 1, "HSigmoid": 1,
@@ -22,18 +24,21 @@ PER_ELEMENT: Mapping[str, int] = {
     "BatchNorm2d": 4, "ConvTranspose2d": 4, "InstanceNorm2d": 4, "Sigmoid": 4, "Softmax2d": 4, "Upsample": 4,
     "IRevDownscale": 5, "Swish": 5,
 }  # fmt: skip
+#: poolings of the whole image, and the name of the one before the classifier
+_OF_ALL, _LAST = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d), "final_pool"
 
 
-def half_the_flops(network: nn.Module, size: int) -> int:
+def half_the_flops(network: nn.Module, size: int, gluon: bool = False) -> int:
     """Of one image of size x size. Raises TypeError for a module that is not counted, as measure_model does."""
     total = 0
 
     def count(module: nn.Module, entered: tuple[Any, ...], output: Any) -> None:
         nonlocal total
-        total += _flops(module, entered[0], output)
+        total += _flops(module, entered[0], output, gluon)
 
-    leaves = [module for module in network.modules() if not any(True for _ in module.children())]
-    hooks = [module.register_forward_hook(count) for module in leaves]
+    leaves = [(name, module) for name, module in network.named_modules() if not any(True for _ in module.children())]
+    counted = [one for name, one in leaves if not (gluon and isinstance(one, _OF_ALL) and _LAST not in name)]
+    hooks = [module.register_forward_hook(count) for module in counted]
     try:
         with torch.no_grad():
             network(torch.zeros(1, 3, size, size, device=next(network.parameters()).device))
@@ -43,7 +48,7 @@ def half_the_flops(network: nn.Module, size: int) -> int:
     return total // 2
 
 
-def _flops(module: nn.Module, entered: Any, output: Any) -> int:
+def _flops(module: nn.Module, entered: Any, output: Any, gluon: bool) -> int:
     if type(module) is nn.Linear:
         rows, width = len(entered), 2 * module.in_features - (module.bias is None)
         return rows * width * module.out_features
@@ -54,10 +59,17 @@ def _flops(module: nn.Module, entered: Any, output: Any) -> int:
     if type(module) in (nn.MaxPool2d, nn.AvgPool2d):
         kernel = module.kernel_size if isinstance(module.kernel_size, tuple) else (module.kernel_size,) * 2
         return output.numel() * kernel[0] * kernel[1]
-    if type(module) in (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d):
-        return output.numel() * entered.shape[2] * entered.shape[3]
+    if isinstance(module, _OF_ALL):
+        return output.numel() * (1 if gluon else entered.shape[2] * entered.shape[3])
     if hasattr(module, "calc_flops"):
         return module.calc_flops(entered)[0]
     if (operations := PER_ELEMENT.get(type(module).__name__)) is None:
         raise TypeError(f"Unknown layer type: {type(module).__name__}")
     return operations * entered.numel()
+
+
+#: name -> counter
+COUNTERS = {
+    "imgclsmob measure_model": half_the_flops,
+    "imgclsmob measure_model of Gluon": functools.partial(half_the_flops, gluon=True),
+}

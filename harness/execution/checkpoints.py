@@ -16,7 +16,7 @@ from harness.core.text import closest
 from harness.execution.download import download, file_name, from_wheel, hash_in_name
 
 #: What the file name of a checkpoint may end in.
-SUFFIXES = (".pth", ".pth.tar", ".pt", ".bin", ".pdparams", ".safetensors")
+SUFFIXES = (".pth", ".pth.tar", ".pth.zip", ".pt", ".bin", ".pdparams", ".safetensors", ".h5")
 
 # A longer model name goes on with an underscore (resnet50_vd); a tag or a hash follows a dash or a dot.
 _CONTINUED = re.compile(r"[-.].+|_[0-9a-f]{8,64}(?:[-.].+)?")
@@ -175,6 +175,8 @@ def _checkpoint(file: Path, origin: str, official_url: str | None, declared: Wei
         raise MeasurementError(f"{file} cannot be read: {error}. Give read permission.") from error
     prefix = hash_in_name(file.name)
     if prefix is not None and not digest.startswith(prefix):
+        if _sha1(file).startswith(prefix):
+            return Checkpoint(str(file), digest, f"prefix {prefix} of the SHA-1 in the file name", origin)
         raise MeasurementError(
             f"{file}: expected a SHA-256 that begins with {prefix}, as the file name says, got {digest}. "
             "The checkpoint is damaged or was renamed: download it again, or remove the hash from its name."
@@ -187,3 +189,9 @@ def _checkpoint(file: Path, origin: str, official_url: str | None, declared: Wei
     if published is not None and digest.startswith(published):
         return Checkpoint(str(file), digest, f"prefix {published} in the official file's name", origin)
     return Checkpoint(str(file), digest, None, origin)
+
+
+def _sha1(file: Path) -> str:
+    """By which imgclsmob names its checkpoints."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha1").hexdigest()

@@ -39,8 +39,11 @@ class _AttemptError(Exception):
 
 
 def hash_in_name(name: str) -> str | None:
-    """The SHA-256 prefix that a file name carries in the manner of torch.hub, `stem-<hex>.pth`."""
-    found = _HASH.search(name)
+    """The prefix of a digest that a file name carries in the manner of torch.hub, `stem-<hex>.pth`.
+
+    None for an archive: what `stem-<hex>.pth.zip` carries is of the file that is in it.
+    """
+    found = None if name.endswith(".zip") else _HASH.search(name)
     # Eight digits that read as a day are a release date: one digest in 58,000 looks like that.
     return found[1] if found and not _DATE.fullmatch(found[1]) else None
 

@@ -38,6 +38,8 @@ CSPNET = [
 LITE = [
     ("timm", f"tf_efficientnet_lite{n}", f"tf_efficientnet_lite{n}", size) for n, size in enumerate((224, 240, 260))
 ]
+#: of sources without a table in reference/
+PLAIN = [("pytorchcv", "resnet10", 224), ("keras", "ResNet50", 224)]
 
 
 def target(table: Path, source: str, model: str) -> Target:
@@ -62,6 +64,28 @@ def test_stand_in_rows_predict_as_the_source_itself_does(
     run, predicted = through_the_harness(ready, row, own, size, str(tmp_path / "weights"), sample, tmp_path)
     theirs = through_its_own_code(inside, ready, run, checkpoint, sample, tmp_path, by_order=False)
     assert run.checkpoint.stand_in
+    assert run.top1_count > 0.5 * run.images, "a stand-in is to be far from chance, or a comparison shows little"
+    assert_equal(predicted, theirs)
+
+
+@pytest.mark.parametrize(("source", "model", "size"), PLAIN, ids=[f"{row[0]}-{row[1]}" for row in PLAIN])
+def test_a_network_with_a_stand_in_predicts_as_the_source_itself_does(
+    source: str,
+    model: str,
+    size: int,
+    sample: ImageSet,
+    installed: Callable[[str], Installed],
+    inside: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    ready = installed(source)
+    (tmp_path / "page.md").write_text(
+        f"| model | source | top1 |\n| :-- | :-- | --: |\n| {model} | {source} | 70.00 |\n"
+    )
+    row = target(tmp_path / "page.md", source, model)
+    [checkpoint] = stand_ins.make([row], sample, tmp_path / "weights")
+    run, predicted = through_the_harness(ready, row, model, size, str(tmp_path / "weights"), sample, tmp_path)
+    theirs = through_its_own_code(inside, ready, run, checkpoint, sample, tmp_path, by_order=False)
     assert run.top1_count > 0.5 * run.images, "a stand-in is to be far from chance, or a comparison shows little"
     assert_equal(predicted, theirs)
 

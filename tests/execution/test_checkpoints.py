@@ -124,6 +124,8 @@ def test_the_order_in_which_names_are_tried(tmp_path: Path, rank: int) -> None:
         "cspresnet50.bin",
         "cspresnet50.pdparams",
         "cspresnet50.safetensors",
+        "cspresnet50.h5",
+        "cspresnet50-0896-77a56f15.pth.zip",
         "CSPResNet50.pth",
         f"cspresnet50-{HEX}.pth",
         f"cspresnet50_{HEX}.pth",
@@ -213,6 +215,23 @@ def test_a_hash_in_the_name_vouches_for_the_file(tmp_path: Path) -> None:
 def test_the_official_hash_vouches_for_a_renamed_file(tmp_path: Path, prefix: str, verified: str | None) -> None:
     (tmp_path / "cspresnet50.pth").write_bytes(CONTENT)
     assert look(tmp_path, url=f"http://zoo.example/net-{prefix}.pth").verified == verified
+
+
+def test_the_hash_in_a_name_may_be_the_sha_1(tmp_path: Path) -> None:
+    prefix = hashlib.sha1(CONTENT).hexdigest()[:8]
+    (tmp_path / f"resnet18-0896-{prefix}.pth").write_bytes(CONTENT)
+    got = look(tmp_path, model="resnet18")
+    assert got.verified == f"prefix {prefix} of the SHA-1 in the file name"
+    (tmp_path / f"resnet18-0896-{prefix}.pth").write_bytes(b"damaged")
+    with pytest.raises(MeasurementError, match="damaged or was renamed"):
+        look(tmp_path, model="resnet18")
+
+
+def test_the_hash_in_the_name_of_an_archive_is_not_held_against_the_archive(tmp_path: Path) -> None:
+    name = "resnet18-0896-77a56f15.pth.zip"
+    url = (fill(tmp_path / "zoo", name) / name).as_uri()
+    got = find("auto", "pytorchcv", "resnet18", "ResNet-18", url, None, tmp_path / "cache")
+    assert (Path(got.file).name, got.verified) == (name, None)
 
 
 # --- a folder: what is refused ----------------------------------------------------------------------

@@ -402,6 +402,8 @@ def test_the_name_is_unquoted_and_has_no_query() -> None:
         ("net-d3e8d487", None),
         ("net-d3e8d487-ema.pth", None),
         ("net-d3e8d487x.pth", None),
+        ("resnet18-0896-77a56f15.pth", "77a56f15"),
+        ("resnet18-0896-77a56f15.pth.zip", None),  # of the file in it
         ("CSPDarkNet53_pretrained.pdparams", None),
     ],
 )

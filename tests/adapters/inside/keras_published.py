@@ -65,11 +65,12 @@ assert np.allclose(fresh.predict(given, verbose=0), logits, atol=1e-4), "Keras r
 
 
 def refused(name, why):
+    complaint = "accepted"
     try:
         adapter.build("MobileNetV2", folder / name)
-        raise AssertionError(f"{name} was accepted")
     except CheckpointError as error:
-        assert why in str(error), error
+        complaint = str(error)
+    assert why in complaint, (name, complaint)
 
 
 # nothing outside the file is read
@@ -83,8 +84,9 @@ refused("linked.h5", "is not in it")
 refused("no.h5", "not a file of Keras weights")
 
 # what Keras does not have on PyTorch is said
+complaint = ""
 try:
     adapter.build("NASNetMobile")
-    raise AssertionError("NASNetMobile")
 except NotImplementedError as error:
-    assert "torch backend" in str(error)
+    complaint = str(error)
+assert "torch backend" in complaint, complaint

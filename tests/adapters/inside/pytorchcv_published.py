@@ -59,11 +59,12 @@ for model, size, short_side in (("resnet10", 224, 256), ("xception", 299, 342), 
 assert adapter.build("resnet10", input_size=288).preprocessing.short_side == 330
 
 # what is not a module that measure_model knows is not counted in silence
+complaint = ""
 try:
     measure_model.half_the_flops(torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.GELU()), 8)
-    raise AssertionError("an unknown module was counted")
 except TypeError as error:
-    assert "GELU" in str(error)
+    complaint = str(error)
+assert "GELU" in complaint, complaint
 
 
 # a checkpoint as it is published: in an archive, without counters of batches
@@ -76,11 +77,12 @@ def archive(name, *members):
 
 
 def refused(path, why):
+    complaint = "accepted"
     try:
         adapter.build("resnet10", path)
-        raise AssertionError(f"{path.name} was accepted")
     except CheckpointError as error:
-        assert why in str(error), error
+        complaint = str(error)
+    assert why in complaint, (path.name, complaint)
 
 
 torch.manual_seed(3)

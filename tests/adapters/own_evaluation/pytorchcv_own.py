@@ -22,7 +22,7 @@ def main() -> None:
     size = model.in_size[0]
     transform = transforms.Compose(
         [
-            transforms.Resize(size=int(math.ceil(float(size) / 0.875)), interpolation=Image.BILINEAR),
+            transforms.Resize(size=math.ceil(float(size) / 0.875), interpolation=Image.BILINEAR),
             transforms.CenterCrop(size=(size, size)),
             transforms.ToTensor(),
             transforms.Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),

@@ -16,8 +16,10 @@ from harness.execution.environments import Installed
 
 NETWORKS = [
     ("timm", "resnet18"), ("mmcls", "resnet18_8xb32_in1k"), ("ppcls", "ResNet18"), ("torchvision", "resnet18"),
-    ("pytorchcv", "resnet10"), ("keras", "EfficientNetB0"),
+    ("pytorchcv", "resnet10"),
 ]  # fmt: skip
+#: Keras's layers are not PyTorch's own, and its images are not normalised as others'
+SUITE = [*NETWORKS, ("keras", "MobileNetV2")]
 
 
 @pytest.mark.parametrize(("source", "model"), NETWORKS, ids=["-".join(pair) for pair in NETWORKS])
@@ -34,7 +36,7 @@ def test_adapter_holds_its_contract(
     assert np.allclose([red, green, blue], (np.array(COLOUR) / 255 - mean) / std, atol=1e-4)
 
 
-@pytest.mark.parametrize(("source", "model"), NETWORKS, ids=["-".join(pair) for pair in NETWORKS])
+@pytest.mark.parametrize(("source", "model"), SUITE, ids=["-".join(pair) for pair in SUITE])
 def test_the_suite_for_other_packages_passes(source: str, model: str, installed: Callable[[str], Installed]) -> None:
     found = outcomes(installed(source), model)
     assert list(found) == list(CLAUSES)

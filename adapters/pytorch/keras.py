@@ -121,7 +121,7 @@ class KerasNetwork(TorchNetwork):
         momenta = [norm.momentum for norm in norms]
         try:
             for norm in norms:  # they alone, so that nothing is dropped out
-                vars(norm)["call"] = functools.partial(type(norm).call, norm, training=True)
+                vars(norm)["call"] = functools.partial(_trained, norm)
             for seen, batch in enumerate(batches, 1):
                 for norm in norms:
                     norm.momentum = 1 - 1 / seen  # the running value becomes the mean over the batches so far
@@ -166,6 +166,11 @@ class KerasNetwork(TorchNetwork):
             legacy_h5_format.save_weights_to_hdf5_group(file, self.model)
             if stand_in:
                 file.attrs[STAND_IN] = stand_in
+
+
+def _trained(norm: keras.layers.Layer, inputs: Any, training: Any = None, mask: Any = None) -> Any:  # noqa: ARG001
+    """What a normalisation does in training, whatever it is told."""
+    return type(norm).call(norm, inputs, training=True, mask=mask)
 
 
 def _stored(layer: keras.layers.Layer) -> list[Any]:

@@ -146,10 +146,10 @@ class KerasNetwork(TorchNetwork):
     # -- state -----------------------------------------------------------------------------------
 
     def _weights(self) -> dict[str, Any]:
-        return {weight.path: weight for layer in self.model.layers for weight in _stored(layer)}
+        return {_name(weight): weight for layer in self.model.layers for weight in _stored(layer)}
 
     def layout(self) -> Layout:
-        return {layer.name: [weight.path for weight in _stored(layer)] for layer in self.model.layers if _stored(layer)}
+        return {layer.name: list(map(_name, _stored(layer))) for layer in self.model.layers if _stored(layer)}
 
     def state(self) -> Mapping[str, Array]:
         return {name: weight.value.detach().cpu().numpy() for name, weight in self._weights().items()}
@@ -175,6 +175,10 @@ def _trained(norm: keras.layers.Layer, inputs: Any, training: Any = None, mask: 
 
 def _stored(layer: keras.layers.Layer) -> list[Any]:
     return layer.trainable_weights + layer.non_trainable_weights
+
+
+def _name(weight: Any) -> str:
+    return weight.path.replace("/", ".")
 
 
 def _size(weights: Iterable[Any]) -> int:

@@ -31,7 +31,6 @@ from pytorchcv.models.common import model_store
 from torchvision import transforms
 
 SIZE, SCALE, MEAN, STD = "224", "0.875", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_HEADING = ("Model", "Top-5 error (%)", "Params", "Input size")
 _NOT_SAID = "NA"
 
 
@@ -62,14 +61,14 @@ class Adapter(AdapterClass):
         return f"{folder}/{model}-{row['error_value']}-{row['checksum'][:8]}.pth.zip"
 
     def documents(self) -> Sequence[Document]:
-        """Those with weights; the error, there in hundredths of a percent, as imgclsmob prints it."""
+        """What they count. The errors there are of PyTorch's weights, and imgclsmob's tables are of others', too."""
+        named = {"net_weights": "Params", "img_size": "Input size"}
         rows = [
-            (row["line"], (name, f"{int(row['error_value']) / 100:.2f}", row["net_weights"], row["img_size"]))
-            for name, row in _documented().items()
-            if row["error_value"] != _NOT_SAID
+            (int(row["line"]), [model, *(row[cell].replace(_NOT_SAID, "") for cell in named)])
+            for model, row in _documented().items()
+            if row["net_weights"] != _NOT_SAID
         ]
-        cells = [(int(line), ["" if cell == _NOT_SAID else cell for cell in given]) for line, given in rows]
-        return [Document("pytorchcv/models/common/model_metainfos.csv", _HEADING, cells)]
+        return [Document("pytorchcv/models/common/model_metainfos.csv", ("Model", *named.values()), rows)]
 
     def stand_in(self, checkpoint: Path) -> str | None:
         return None if packed(checkpoint) else stand_in_mark(checkpoint)

@@ -1,6 +1,7 @@
 """What Keras's builders do for published weights, and how its files are read; run in the source's environment."""
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -65,7 +66,7 @@ assert np.allclose(fresh.predict(given, verbose=0), logits, atol=1e-4), "Keras r
 # layers that the file numbers otherwise are the same, those that it names otherwise are only by order
 for start, others in (("_9", "numbered"), ("x", "named")):
     renamed = keras.models.clone_model(small.model, clone_function=lambda layer, start=start: type(layer).from_config(
-        {**layer.get_config(), "name": f"{layer.name}{start}"}
+        {**layer.get_config(), "name": re.sub(r"_\d+$", "", layer.name) + start}
     ))  # fmt: skip
     renamed.set_weights(small.model.get_weights())
     with h5py.File(folder / f"{others}.h5", "w") as file:

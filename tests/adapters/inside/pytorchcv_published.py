@@ -32,7 +32,7 @@ release = "https://github.com/osmr/imgclsmob/releases/download"
 assert adapter.checkpoint_url("resnet18") == f"{release}/v0.0.478/resnet18-0896-77a56f15.pth.zip"
 assert adapter.checkpoint_url("sknet50") is None, "none are published"
 [document] = adapter.documents()
-assert document.rows[0] == (2, ["alexnet", "16.64", "62378344", "224"])
+assert document.rows[0] == (2, ["alexnet", "62378344", "224"])
 
 # parameters and half the FLOPs that imgclsmob prints for Gluon, in M; and for PyTorch, whose count has more poolings
 for model, params, printed in (

@@ -3,8 +3,8 @@
 Convolutions and linear layers are two operations for each multiply-add, and one less for each pair of channels where
 they have no bias. Normalisations, activations and poolings are counted, too; what a forward method calls without a
 module, such as an addition, is not. The tables print half of it, "FLOPs/2". The networks are the same in PyTorch and
-in Gluon, but the pooling of the whole image is counted there once for each channel before the classifier, and not at
-all in squeeze-and-excitation and its kind, where it is no module (GlobalAvgPool2D has a kernel of 1; class SEBlock).
+in Gluon, but a pooling of the whole image is counted there once for each channel, because GlobalAvgPool2D has a kernel
+of 1, and not at all where SEBlock and SABlock call it without a module, as they do the softmax.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ PER_ELEMENT: Mapping[str, int] = {
     "BatchNorm2d": 4, "ConvTranspose2d": 4, "InstanceNorm2d": 4, "Sigmoid": 4, "Softmax2d": 4, "Upsample": 4,
     "IRevDownscale": 5, "Swish": 5,
 }  # fmt: skip
-#: poolings of the whole image, and the name of the one before the classifier
-_OF_ALL, _LAST = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d), "final_pool"
+#: poolings of the whole image
+_OF_ALL = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+#: classes whose poolings and softmax are no modules in Gluon
+_WITHOUT_MODULES = ("SEBlock", "SABlock")
 
 
 def half_the_flops(network: nn.Module, size: int, gluon: bool = False) -> int:
@@ -36,16 +38,18 @@ def half_the_flops(network: nn.Module, size: int, gluon: bool = False) -> int:
         nonlocal total
         total += _flops(module, entered[0], output, gluon)
 
-    leaves = [(name, module) for name, module in network.named_modules() if not any(True for _ in module.children())]
-    counted = [one for name, one in leaves if not (gluon and isinstance(one, _OF_ALL) and _LAST not in name)]
-    hooks = [module.register_forward_hook(count) for module in counted]
+    leaves = {module for module in network.modules() if not any(True for _ in module.children())}
+    for module in network.modules() if gluon else ():
+        if type(module).__name__ in _WITHOUT_MODULES:
+            leaves -= {child for child in module.children() if isinstance(child, (*_OF_ALL, nn.Softmax))}
+    hooks = [module.register_forward_hook(count) for module in leaves]
     try:
         with torch.no_grad():
             network(torch.zeros(1, 3, size, size, device=next(network.parameters()).device))
     finally:
         for hook in hooks:
             hook.remove()
-    return total // 2
+    return int(total) // 2  # some widths are of NumPy
 
 
 def _flops(module: nn.Module, entered: Any, output: Any, gluon: bool) -> int:

@@ -45,8 +45,10 @@ def long_functions(root: Path) -> Iterator[str]:
 
 
 def full_packages(root: Path) -> Iterator[str]:
+    """Sources are not counted: each is one module with its requirement file, and there are as many as it takes."""
     for folder in sorted({path.parent for path in modules(root)}):
-        inside = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        own = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        inside = [path for path in own if not path.with_suffix(".txt").is_file()]
         if len(inside) > PACKAGE_MODULES:
             yield f"{folder.relative_to(root)}: {len(inside)} modules"
 
@@ -63,6 +65,8 @@ def test_what_is_too_large_is_found(tmp_path: Path) -> None:
         (folder / f"module_{number}.py").write_text("x = 1\n" * MODULE_LINES)
     assert list(long_modules(tmp_path)) == []
     assert list(full_packages(tmp_path)) == ["harness/checks: 13 modules"]
+    (folder / "module_9.txt").write_text("a_source==1.0\n")
+    assert list(full_packages(tmp_path)) == []
     (folder / "module_0.py").write_text("x = 1\n" * (MODULE_LINES + 1))
     assert list(long_modules(tmp_path)) == ["harness/checks/module_0.py: 301 lines"]
     lines = "        x = 1\n" * (FUNCTION_LINES - 1)

@@ -211,7 +211,8 @@ ZOOS = {
     "paddleclas/RedNet_en.md": "ppcls",
     "paddleclas/PP-LCNetV2_en.md": "ppcls",
     "paddleclas/LeViT_en.md": "",
-    "imgclsmob/keras.md": "",
+    "imgclsmob/gluon.md": "pytorchcv",
+    "imgclsmob/keras.md": "pytorchcv",
 }
 
 
@@ -223,7 +224,7 @@ def test_the_source_of_published_pages(file: str, source: str) -> None:
 
 
 @pytest.mark.skipif(not (SHARED / "zoos").is_dir(), reason="the published zoos are not beside the checkout")
-@pytest.mark.parametrize("hidden", ["timm", "mmcls", "ppcls"])
+@pytest.mark.parametrize("hidden", ["timm", "mmcls", "ppcls", "pytorchcv"])
 def test_pages_of_a_source_that_is_not_known_are_nobodys(hidden: str) -> None:
     known = {name: spec for name, spec in registry.sources().items() if name != hidden}
     for file, source in ZOOS.items():

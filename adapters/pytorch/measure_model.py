@@ -4,7 +4,8 @@ Convolutions and linear layers are two operations for each multiply-add, and one
 they have no bias. Normalisations, activations and poolings are counted, too; what a forward method calls without a
 module, such as an addition, is not. The tables print half of it, "FLOPs/2". The networks are the same in PyTorch and
 in Gluon, but a pooling of the whole image is counted there once for each channel, because GlobalAvgPool2D has a kernel
-of 1, and not at all where SEBlock and SABlock call it without a module, as they do the softmax.
+of 1, and not at all where SEBlock and SABlock call it without a module, as they do the softmax. Nor is
+Upsample counted there: the figures of all nine HRNets of imgclsmob's page for Gluon are without it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def half_the_flops(network: nn.Module, size: int, gluon: bool = False) -> int:
         total += _flops(module, entered[0], output, gluon)
 
     leaves = {module for module in network.modules() if not any(True for _ in module.children())}
+    if gluon:
+        leaves = {module for module in leaves if not isinstance(module, nn.Upsample)}
     for module in network.modules() if gluon else ():
         if type(module).__name__ in _WITHOUT_MODULES:
             leaves -= {child for child in module.children() if isinstance(child, (*_OF_ALL, nn.Softmax))}

@@ -4,8 +4,8 @@ Convolutions and linear layers are two operations for each multiply-add, and one
 they have no bias. Normalisations, activations and poolings are counted, too; what a forward method calls without a
 module, such as an addition, is not. The tables print half of it, "FLOPs/2". The networks are the same in PyTorch and
 in Gluon, but a pooling of the whole image is counted there once for each channel, because GlobalAvgPool2D has a kernel
-of 1, and not at all where SEBlock and SABlock call it without a module, as they do the softmax. Nor is
-Upsample counted there: the figures of all nine HRNets of imgclsmob's page for Gluon are without it.
+of 1, and not at all where SEBlock and SABlock call it without a module, as they do the softmax; nor is
+the upsampling of HRNet, which UpSamplingBlock calls without one.
 """
 
 from __future__ import annotations

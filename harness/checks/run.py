@@ -79,10 +79,16 @@ def measure(seen: Preview, progress: Progress) -> Measurements:
     """Judges the pages by themselves, then prepares the environments and asks the sources, check by check."""
     options, images, weights_source = seen.options, seen.images, seen.weights
     session = _session(options, progress)
-    pages = documents.judge_pages(seen.planned, images, progress.settled)
+    asked = "static" in options.checks
+
+    def settled(finding: Finding) -> None:
+        if not (asked and finding.kind == "flops_per_parameter"):  # the networks will tell
+            progress.settled(finding)
+
+    pages = documents.judge_pages(seen.planned, images, settled)
     planned, installed, other_releases = _prepared(seen, session)
-    built = counts.build(planned, installed, session)
-    count_verdicts = counts.judge(planned, built, installed, session) if "static" in options.checks else []
+    built = counts.build(planned, installed, session, asked)
+    count_verdicts, built = counts.judge(planned, built, installed, session) if asked else ([], built)
     for verdict in known_gaps.apply_known_gaps(count_verdicts, planned.gaps):
         progress.settled(verdict)
     runs: dict[tuple[Row, Source], list[Run]] = {}

@@ -23,6 +23,7 @@ from rich.text import Text
 from harness.cli.terminal import console_for, print_preview, settled_line
 from harness.core.findings import Finding
 from harness.core.records import Verdict
+from harness.core.text import plural
 from harness.plan.preview import Preview
 
 
@@ -125,7 +126,7 @@ class Terminal:
             now = time.monotonic()
             begun = self._begun.setdefault(what, now)
             # the pace of those that are done; what is begun at once is done at once
-            left = (now - begun) / done * (total - done) if done > workers else None
+            left = (now - begun) / done * (total - done) if workers < done < total else None
             rate = "" if left is None else f"about {duration(left)} left"
             if what not in self._bars:
                 self._bars[what] = self._counted.add_task(what, total=total, completed=done, rate=rate)
@@ -137,7 +138,8 @@ class Terminal:
                 self._begun.pop(what)
             if not self.console.is_terminal and (done == total or now - self._said.get(what, begun) > self.EVERY):
                 self._said[what] = now
-                self.console.print(Text(f"{what}: {done} of {total}, {model}{', ' if rate else ''}{rate}"))
+                said = f"{what}: {done} of {plural(total, 'network')} counted, the last {model}"
+                self.console.print(Text(f"{said}{', ' if rate else ''}{rate}"))
 
     def settled(self, one: Finding | Verdict) -> None:
         if (text := settled_line(one)) is not None:

@@ -124,6 +124,17 @@ class Session:
         log = self.store.log(f"{installed.source.name}-{installed.source.version}")
         process.run(installed, tasks, handle, log, device=self.device, threads=threads, note=self.note)
 
+    def share(
+        self,
+        installed: Installed,
+        tasks: process.Shared,
+        handle: Callable[[Task, Event], None],
+        threads: int | None = None,
+    ) -> None:
+        """Runs tasks in a worker of the source as long as there are any; see process.share."""
+        log = self.store.log(f"{installed.source.name}-{installed.source.version}")
+        process.share(installed, tasks, handle, log, device=self.device, threads=threads, note=self.note)
+
     def side_by_side(
         self,
         installed: Mapping[Source, Installed],

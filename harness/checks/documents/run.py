@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.checks.counts.run import Built
+from harness.checks.counts.widening import Built
 from harness.checks.documents import across_tables, checkpoint_names, duplicates, upstream, upstream_documents
 from harness.checks.documents.page_claims import page_findings
 from harness.checks.documents.plausibility import impossible_on_page
@@ -29,6 +29,7 @@ class UpstreamResults:
     documents: Mapping[Source, Sequence[Published]]
     comparisons: tuple[UpstreamComparison, ...]
     unread: tuple[Finding, ...]  #: about rows of the sources' documents that could not be read
+    contradicted: tuple[Finding, ...]  #: about counts in these documents that are not the networks'
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def measure(
     """
     documents, unread = upstream_documents.documents_of(installed, files, session)
     comparisons = upstream_documents.compare_with_upstream(planned, built, installed, documents, session)
-    return UpstreamResults(documents, tuple(comparisons), tuple(unread))
+    wrong = upstream_documents.contradicted(documents, built, installed, session)
+    return UpstreamResults(documents, tuple(comparisons), tuple(unread), tuple(wrong))
 
 
 def findings(planned: Plan, results: UpstreamResults, built: Built, verdicts: Sequence[Verdict]) -> DocumentFindings:
@@ -88,7 +90,7 @@ def findings(planned: Plan, results: UpstreamResults, built: Built, verdicts: Se
     return DocumentFindings(
         upstream=(
             *upstream.findings(results.comparisons, measured),
-            *upstream_documents.contradicted(results.documents, built),
+            *results.contradicted,
             *results.unread,
         ),
         page=tuple(page_findings(planned, built)),

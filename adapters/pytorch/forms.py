@@ -6,11 +6,13 @@ import contextlib
 import copy
 import itertools
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import torch
 from harness.adapters.quiet import quiet
 from torch import nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -44,6 +46,16 @@ def shapes_alone() -> Iterator[None]:
     finally:
         for name, function in own.items():
             setattr(functional, name, function)
+
+
+class NumbersHaveValues(TorchFunctionMode):
+    """Within it the numbers that constructors take out of tensors, as rates of their layers, are on the CPU."""
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
+        named = dict(named or {})
+        if function is torch.linspace:
+            named.setdefault("device", "cpu")
+        return function(*arguments, **named)
 
 
 def is_fusible(module: nn.Module) -> bool:

@@ -70,7 +70,9 @@ class TorchNetwork(Network):
         device: str,
         forward: Callable[[nn.Module, torch.Tensor], torch.Tensor] = lambda module, batch: module(batch),
         counters: Mapping[str, torch_counters.Counter] | None = None,
+        without_values: Sequence[str] = (),
     ) -> None:
+        """`counters` are the source's own, those of them that need no values are named."""
         self.module = forms.on_one_device(module).eval().to(device)
         self.logits = Logits(self.module, forward).eval()
         self.preprocessing = preprocessing
@@ -81,8 +83,9 @@ class TorchNetwork(Network):
         self._counters = {**(counters or {}), **torch_counters.COUNTERS}  # the source's own first
         self._with_values_alone: Sequence[str] = ()  #: counters that an outline leaves out
         if device == OUTLINE:
-            self._with_values_alone = [name for name in self._counters if name not in torch_counters.WITHOUT_VALUES]
-            self._counters = {name: self._counters[name] for name in torch_counters.WITHOUT_VALUES}
+            able = (*without_values, *torch_counters.WITHOUT_VALUES)
+            self._with_values_alone = [name for name in self._counters if name not in able]
+            self._counters = {name: counter for name, counter in self._counters.items() if name in able}
         self._with_values: Callable[[], TorchNetwork] | None = None  #: makes this network with values, of an outline
         self._valued: TorchNetwork | None = None  #: what has taken the place of an outline
         self._failed: set[str] = set()  #: counters that cannot count the outline
@@ -286,7 +289,7 @@ class TorchNetwork(Network):
 def outline(adapter: Any, model: str) -> TorchNetwork:
     """See harness.adapters.base.AdapterClass.outline; `adapter` is the class."""
     try:
-        with torch.device(OUTLINE):
+        with torch.device(OUTLINE), forms.NumbersHaveValues():
             network: TorchNetwork = adapter(device=OUTLINE).build(model)
     except KeyError:
         raise

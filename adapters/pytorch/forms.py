@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -40,7 +40,7 @@ def shapes_alone() -> Iterator[None]:
     """
     own = {name: getattr(functional, name) for name in _KEEP_SHAPES}
     for name in own:
-        setattr(functional, name, lambda tensor, *_, **__: tensor)
+        setattr(functional, name, lambda input, *_, **__: input)
     try:
         yield
     finally:
@@ -48,12 +48,21 @@ def shapes_alone() -> Iterator[None]:
             setattr(functional, name, function)
 
 
+#: What makes the tensors out of which constructors take numbers, as rates and widths of their layers. The first do
+#: nothing else in all networks that are known; the others may also make what has to be on the device of the network.
+NUMBERS = ((torch.linspace,), (torch.linspace, torch.logspace, torch.arange, torch.tensor))
+
+
 class NumbersHaveValues(TorchFunctionMode):
-    """Within it the numbers that constructors take out of tensors, as rates of their layers, are on the CPU."""
+    """Within it what these functions make is on the CPU, unless another device is named."""
+
+    def __init__(self, functions: Sequence[Any]) -> None:
+        super().__init__()
+        self._functions = functions
 
     def __torch_function__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
         named = dict(named or {})
-        if function is torch.linspace:
+        if function in self._functions:
             named.setdefault("device", "cpu")
         return function(*arguments, **named)
 

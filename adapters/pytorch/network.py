@@ -145,9 +145,8 @@ class TorchNetwork(Network):
     def parameters(self) -> Parameters:
         if self._valued:
             return self._valued.parameters()
-        by_counter = self._by_counter or torch_counters.parameter_counts(
-            lambda: forms.fresh(self.logits), self.input_size
-        )
+        counted = torch_counters.parameter_counts
+        by_counter = self._by_counter or counted(lambda: forms.fresh(self.logits), self.input_size)
         if not by_counter and self._with_values:  # which may count on another device
             return self._become().parameters()
         fused = self._fused
@@ -288,12 +287,14 @@ class TorchNetwork(Network):
 
 def outline(adapter: Any, model: str) -> TorchNetwork:
     """See harness.adapters.base.AdapterClass.outline; `adapter` is the class."""
-    try:
-        with torch.device(OUTLINE), forms.NumbersHaveValues():
-            network: TorchNetwork = adapter(device=OUTLINE).build(model)
-    except KeyError:
-        raise
-    except Exception:  # many constructors look at values
-        return adapter().build(model)  # type: ignore[no-any-return]
-    network._with_values = lambda: adapter().build(model)
-    return network
+    for numbers in forms.NUMBERS:
+        try:
+            with torch.device(OUTLINE), forms.NumbersHaveValues(numbers):
+                network: TorchNetwork = adapter(device=OUTLINE).build(model)
+        except KeyError:
+            raise
+        except Exception:  # many constructors look at values
+            continue
+        network._with_values = lambda: adapter().build(model)
+        return network
+    return adapter().build(model)  # type: ignore[no-any-return]

@@ -133,7 +133,7 @@ def kinds(table: Table, found: Sequence[Issue], findings: Iterable[Finding], fai
         counts.setdefault((kind, severity), Counter())[zoos.get(file) or shown.get(file, "")] += 1
         first.setdefault((kind, severity), shown_line(file, line) if file else "")
     made = [Kind(kind, severity, zoo, first[kind, severity]) for (kind, severity), zoo in counts.items()]
-    return sorted(made, key=lambda one: (SEVERITIES.index(one.severity), -one.count, one.name))  # type: ignore[arg-type]
+    return sorted(made, key=lambda one: (SEVERITIES.index(one.severity), -one.count, one.name))
 
 
 def _made(

@@ -6,8 +6,12 @@ Each counter that is asked adds a line to the file `SPARING_LOG`: whether values
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parent))  # a worker has a link to this module alone
 
 import fake_adapter
 from harness.adapters.base import Parameters

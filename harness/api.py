@@ -141,6 +141,6 @@ class _Reporter:
         self._tell(Step(run, done, total))
 
     def networks(self, what: str, model: str, done: int, total: int, workers: int) -> None:  # noqa: ARG002
-        self._tell(Step(f"{what}: {model}", done, total))
+        self._tell(Step(f"{what}: counted {model}", done, total))
 
     def settled(self, one: Finding | Verdict) -> None: ...

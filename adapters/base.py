@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from harness.adapters.helpers import Alterations, deviation, differences, fit, slice_attributes
 from harness.adapters.records import (
@@ -33,14 +33,39 @@ from harness.adapters.records import (
 )
 
 __all__ = [
-    "OPTIONAL_OF_ADAPTER", "OPTIONAL_OF_NETWORK", "ROUNDING", "STEPS", "AdapterClass", "Alterations", "Array",
-    "CheckpointError", "Document", "Inference", "LayerCall", "Match", "Network", "Parameters", "Precision",
-    "Preprocessing", "Runtime", "Steps", "UndecodableImage", "deviation", "differences", "fit", "slice_attributes",
+    "FUSED_FORM", "OPTIONAL_OF_ADAPTER", "OPTIONAL_OF_NETWORK", "ROUNDING", "STEPS", "AdapterClass", "Alterations",
+    "Array", "CheckpointError", "Document", "Inference", "LayerCall", "Match", "Network", "Parameters", "Precision",
+    "Preprocessing", "Runtime", "Sparing", "Steps", "UndecodableImage", "deviation", "differences", "fit",
+    "slice_attributes",
 ]  # fmt: skip
 
 #: methods that may be missing
 OPTIONAL_OF_ADAPTER = ("aliases", "documents", "outline")
 OPTIONAL_OF_NETWORK = ("altered", "inference", "export")
+
+
+#: what Sparing.left_out() calls the counts of the form in which a network is deployed, its branches fused
+FUSED_FORM = "fused form"
+
+
+@runtime_checkable
+class Sparing(Protocol):
+    """What a network may have besides, so that less has to be counted: all of it or nothing."""
+
+    def bare_parameters(self) -> Parameters:
+        """parameters() without what other tools report, for which they would run the network."""
+        ...
+
+    def take_counts(self, size: int, counts: Mapping[str, int]) -> None:
+        """Has multiply_adds() say these at that size, instead of asking their counters again."""
+        ...
+
+    def left_out(self) -> Sequence[str]:
+        """What is not counted of this network and would be of the one that build() gives.
+
+        Names of counters, and FUSED_FORM. Known once multiply_adds() was asked.
+        """
+        ...
 
 
 class Network(Protocol):

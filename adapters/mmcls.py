@@ -24,6 +24,8 @@ ROOT = Path(mmcls.__file__).parent / ".mim"
 _HEADING = ("Name", "Top 1 Accuracy", "Top 5 Accuracy", "FLOPs", "Parameters")
 #: class name of a transform -> the step that it ends
 _STEPS = {"LoadImageFromFile": "decode", "Resize": "resize", "CenterCrop": "crop"}
+#: the counter with which the figures of the metafiles were made
+_MMCV = "mmcv get_model_complexity_info, backbone and neck"
 #: pixels of images that are not resized, those of CIFAR
 _OWN_SIZE = 32
 
@@ -137,7 +139,8 @@ class Adapter(AdapterClass):
             preprocessing_steps,
             self.device,
             forward=lambda module, batch: module.simple_test(batch, softmax=False, post_process=False),
-            counters={"mmcv get_model_complexity_info, backbone and neck": _mmcv_counter},
+            counters={_MMCV: _mmcv_counter},
+            without_values=(_MMCV,),
         )
         if checkpoint:
             network.load_state(state_of(checkpoint, ("state_dict",)), match, str(checkpoint))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import timm
@@ -26,9 +27,10 @@ class Adapter(AdapterClass):
 
     checkpoint_suffix = ".pth"
 
+    _urls: ClassVar[dict[str, str | None]] = {}  #: of every model that was built, on whichever device
+
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
-        self._urls: dict[str, str | None] = {}
 
     def models(self) -> Sequence[str]:
         return timm.list_models()
@@ -38,7 +40,7 @@ class Adapter(AdapterClass):
 
     def checkpoint_url(self, model: str) -> str | None:
         if model not in self._urls:
-            self.build(model)
+            self.outline(model)
         return self._urls[model]
 
     def stand_in(self, checkpoint: Path) -> str | None:

@@ -160,6 +160,10 @@ class Clock:
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:  # noqa: ARG002
         self.seconds[run] += seconds
 
+    def networks(self, what: str, model: str, done: int, total: int, workers: int) -> None: ...
+
+    def settled(self, one: object) -> None: ...
+
 
 class KeptWorker:
     """One worker for all evaluations, where the harness starts one for each (a measure.Cluster and its engine)."""

@@ -51,7 +51,8 @@ def rows(
     for source in dict.fromkeys(target.source for target in planned.targets):
         mine = [target.row.model for target in planned.targets if target.source == source]
         ready = environments.prepare(planned.known[source.name], source.version)
-        counted = statics.count(session, {ready.source: ready}, {ready.source: dict.fromkeys(mine, ())})[ready.source]
+        wanted = {ready.source: dict.fromkeys(mine, ())}
+        counted = statics.count(session, {ready.source: ready}, wanted, depth="outline")[ready.source]
         for failure in session.failures:
             raise MeasurementError(f"{failure.source} {failure.model}: {failure.message}")
         for model in mine:

@@ -17,6 +17,8 @@ from harness import report
 from harness.checks import run as checks
 from harness.checks.results import Results
 from harness.core.cancellation import interruptible
+from harness.core.findings import Finding
+from harness.core.records import Verdict
 from harness.plan import preview as previews
 from harness.plan.options import Options
 from harness.plan.preview import Preview
@@ -31,8 +33,9 @@ class Step:
     """What a run is doing."""
 
     text: str  #: in words, or the network that is evaluated
-    done: int | None = None  #: images that the network has seen; None where no network is evaluated
-    total: int | None = None  #: images that it will have seen
+    #: images that the network has seen, or networks that were counted; None where that is not what it is doing
+    done: int | None = None
+    total: int | None = None  #: that there will be
 
 
 def audit(
@@ -136,3 +139,8 @@ class _Reporter:
 
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:  # noqa: ARG002
         self._tell(Step(run, done, total))
+
+    def networks(self, what: str, model: str, done: int, total: int, workers: int) -> None:  # noqa: ARG002
+        self._tell(Step(f"{what}: counted {model}", done, total))
+
+    def settled(self, one: Finding | Verdict) -> None: ...

@@ -92,7 +92,7 @@ def test_an_interruption_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_progress_is_a_function() -> None:
     steps: list[harness.Step] = []
     harness.audit("README.md", progress=steps.append)
-    assert steps == [harness.Step("fake==2.4.6: counting tiny")]
+    assert steps == [harness.Step("fake==2.4.6: counting tiny"), harness.Step("fake==2.4.6: counted tiny", 1, 1)]
     tell: Callable[..., None] = api._Reporter(steps.append).images
     tell("tiny", 20, 100, 20, 0.5)
     assert steps[-1] == harness.Step("tiny", 20, 100)

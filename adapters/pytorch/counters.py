@@ -40,7 +40,9 @@ def _torch(module: nn.Module, size: int) -> int:
 
 def _thop(module: nn.Module, size: int) -> int:
     with quiet():
-        return int(thop.profile(module, (_image(module, size),), verbose=False)[0])
+        counts = thop.profile(module, (_image(module, size),), verbose=False)
+    module.counted_parameters = {"thop": int(counts[1])}  # type: ignore[assignment]
+    return int(counts[0])
 
 
 def _fvcore(module: nn.Module, size: int) -> int:
@@ -83,5 +85,11 @@ def parameter_counts(fresh: Callable[[], nn.Module], size: int) -> dict[str, int
     for side in (_SMALL, size):  # they are the same at every size that the network takes
         with contextlib.suppress(Exception), quiet():  # a counter that breaks on it says so in multiply_adds
             module = fresh()
-            return {"thop": int(thop.profile(module, (_image(module, side),), verbose=False)[1])}
+            _thop(module, side)
+            return counted_parameters(module)
     return {}
+
+
+def counted_parameters(module: nn.Module) -> dict[str, int]:
+    """What counters of multiply-adds said of the parameters of a module that they were given."""
+    return dict(getattr(module, "counted_parameters", {}))

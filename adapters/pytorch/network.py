@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import itertools
-from collections.abc import Callable, Iterable, Mapping
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from harness.adapters import runtimes
 from harness.adapters.base import (
+    FUSED_FORM,
     Alterations,
     Array,
     Inference,
@@ -30,17 +31,17 @@ from harness.adapters.base import (
 from harness.adapters.pytorch import altered as torch_altered
 from harness.adapters.pytorch import counters as torch_counters
 from harness.adapters.pytorch import export as torch_export
+from harness.adapters.pytorch import forms
 from harness.adapters.pytorch import inference as torch_inference
 from harness.adapters.pytorch import trace as torch_trace
 from harness.adapters.pytorch.checkpoints import STAND_IN, read_checkpoint, stand_in_mark, state_of
+from harness.adapters.pytorch.forms import OUTLINE
 from harness.adapters.quiet import quiet
 from torch import nn
 
 __all__ = ["STAND_IN", "Logits", "TorchNetwork", "outline", "read_checkpoint", "stand_in_mark", "state_of"]
 
 FUSED = ", branches fused"
-#: the device on which a network has shapes and no values
-OUTLINE = "meta"
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
@@ -69,8 +70,10 @@ class TorchNetwork(Network):
         device: str,
         forward: Callable[[nn.Module, torch.Tensor], torch.Tensor] = lambda module, batch: module(batch),
         counters: Mapping[str, torch_counters.Counter] | None = None,
+        without_values: Sequence[str] = (),
     ) -> None:
-        self.module = _on_one_device(module).eval().to(device)
+        """`counters` are the source's own, those of them that need no values are named."""
+        self.module = forms.on_one_device(module).eval().to(device)
         self.logits = Logits(self.module, forward).eval()
         self.preprocessing = preprocessing
         self.input_size = preprocessing.crop
@@ -78,8 +81,17 @@ class TorchNetwork(Network):
         self.device = device
         self._alterations = Alterations()
         self._counters = {**(counters or {}), **torch_counters.COUNTERS}  # the source's own first
+        self._with_values_alone: Sequence[str] = ()  #: counters that an outline leaves out
         if device == OUTLINE:
-            self._counters = {name: self._counters[name] for name in torch_counters.WITHOUT_VALUES}
+            able = (*without_values, *torch_counters.WITHOUT_VALUES)
+            self._with_values_alone = [name for name in self._counters if name not in able]
+            self._counters = {name: counter for name, counter in self._counters.items() if name in able}
+        self._with_values: Callable[[], TorchNetwork] | None = None  #: makes this network with values, of an outline
+        self._valued: TorchNetwork | None = None  #: what has taken the place of an outline
+        self._failed: set[str] = set()  #: counters that cannot count the outline
+        self._counting = forms.shapes_alone if device == OUTLINE else contextlib.nullcontext
+        self._by_counter: dict[str, int] = {}  #: parameters as tools have counted them
+        self._taken: dict[int, Mapping[str, int]] = {}  #: pixels -> what was counted before
 
     # -- forward ---------------------------------------------------------------------------------
 
@@ -131,6 +143,21 @@ class TorchNetwork(Network):
     # -- counts ----------------------------------------------------------------------------------
 
     def parameters(self) -> Parameters:
+        if self._valued:
+            return self._valued.parameters()
+        counted = torch_counters.parameter_counts
+        by_counter = self._by_counter or counted(lambda: forms.fresh(self.logits), self.input_size)
+        if not by_counter and self._with_values:  # which may count on another device
+            return self._become().parameters()
+        fused = self._fused
+        return dataclasses.replace(
+            self.bare_parameters(),
+            by_counter=by_counter,
+            fused=sum(p.numel() for p in fused.parameters()) if fused else None,
+            fused_biases=forms.biases(fused) if fused else 0,
+        )
+
+    def bare_parameters(self) -> Parameters:
         by_type: dict[str, int] = {}
         affine = running = other = frozen = 0
         seen: set[int] = set()  # a tensor shared by two modules is one tensor
@@ -156,45 +183,57 @@ class TorchNetwork(Network):
             other_buffers=other,
             classifier=sum(p.numel() for p in linear.parameters()) if linear else 0,
             by_type=by_type,
-            by_counter=torch_counters.parameter_counts(lambda: self._fresh(self.logits), self.input_size),
-            biases=_biases(self.logits),
+            by_counter={},
+            biases=forms.biases(self.logits),
             frozen=frozen,
-            fused=sum(p.numel() for p in self._fused.parameters()) if self._fused else None,
-            fused_biases=_biases(self._fused) if self._fused else 0,
         )
 
     def multiply_adds(self, size: int) -> Mapping[str, int | str]:
+        if self._valued:
+            return self._valued.multiply_adds(size)
         counts: dict[str, int | str] = {}
-        forms = {"": self.logits, **({FUSED: self._fused} if self._fused else {})}
+        known = self._taken.get(size, {})
+        every = {"": self.logits, **({FUSED: self._fused} if self._fused else {})}
         for name, counter in self._counters.items():
-            for form, logits in forms.items():
+            for form, logits in every.items():
+                if name + form in known:
+                    counts[name + form] = known[name + form]
+                    continue
                 try:
-                    counts[name + form] = counter(self._fresh(logits), size)
+                    copied = forms.fresh(logits)
+                    with self._counting():
+                        counts[name + form] = counter(copied, size)
+                    self._by_counter |= {} if form else torch_counters.counted_parameters(copied)
                 except Exception as error:  # a counter that breaks on this network is a fact about the counter
                     counts[name + form] = f"{type(error).__name__}: {error}"
-        return counts
+        if self._with_values is None:
+            return counts
+        if size == self.input_size and isinstance(counts[torch_counters.PLAIN], str):
+            return self._become().multiply_adds(size)  # its forward pass looks at values
+        self._failed.update(name for name, count in counts.items() if isinstance(count, str))
+        return {name: count for name, count in counts.items() if not isinstance(count, str)}
+
+    def take_counts(self, size: int, counts: Mapping[str, int]) -> None:
+        self._taken[size] = counts
+
+    def left_out(self) -> Sequence[str]:
+        if self._with_values is None or self._valued:
+            return ()
+        form = [FUSED_FORM] if forms.is_fusible(self.module) else []
+        return [*self._with_values_alone, *sorted(self._failed), *form]
+
+    def _become(self) -> TorchNetwork:
+        """The same network with values, which takes the place of an outline."""
+        assert self._with_values is not None
+        self._valued = self._with_values()
+        return self._valued
 
     @cached_property
     def _fused(self) -> Logits | None:
         """A copy in the form in which it is deployed, its branches fused; None where it has no such form."""
-        has_one = any(hasattr(module, "switch_to_deploy") for module in self.module.modules())
-        if self.device == OUTLINE or not has_one:  # fusing computes with values
+        if self.device == OUTLINE or not forms.is_fusible(self.module):  # fusing computes with values
             return None
-        copied = copy.deepcopy(self.logits).cpu()
-        done: set[nn.Module] = set()
-        for module in list(copied.modules()):
-            if hasattr(module, "switch_to_deploy") and module not in done:
-                done.update(module.modules())  # it fuses what it is made of
-                with quiet():
-                    module.switch_to_deploy()
-        return copied.eval()
-
-    def _fresh(self, logits: Logits) -> Logits:
-        """A copy, because the counters leave hooks and buffers behind; on the CPU it has the network's own tensors."""
-        if next(logits.parameters()).device.type not in ("cpu", OUTLINE):
-            return copy.deepcopy(logits).cpu()
-        tensors = itertools.chain(logits.parameters(), logits.buffers())
-        return copy.deepcopy(logits, {id(tensor): tensor for tensor in tensors})
+        return forms.fused(self.logits)
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -246,32 +285,16 @@ class TorchNetwork(Network):
         return {"state_dict": state, STAND_IN: stand_in} if stand_in else state
 
 
-def _on_one_device(module: nn.Module) -> nn.Module:
-    """Normalisation that is synchronised between devices as the BatchNorm that it is on one, which counters know."""
-    for parent in list(module.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, nn.SyncBatchNorm):
-                plain = nn.BatchNorm2d(
-                    child.num_features, child.eps, child.momentum, child.affine, child.track_running_stats
-                )
-                plain.__dict__.update({key: child.__dict__[key] for key in ("_parameters", "_buffers", "training")})
-                setattr(parent, name, plain)
-    return module
-
-
-def _biases(logits: Logits) -> int:
-    layers = (m for m in logits.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd))
-    return sum(layer.bias.numel() for layer in layers if layer.bias is not None)
-
-
 def outline(adapter: Any, model: str) -> TorchNetwork:
     """See harness.adapters.base.AdapterClass.outline; `adapter` is the class."""
-    try:
-        with torch.device(OUTLINE):
-            network = adapter(device=OUTLINE).build(model)
-            torch_counters.COUNTERS[torch_counters.PLAIN](network.logits, network.input_size)
-            return network
-    except KeyError:
-        raise
-    except Exception:  # many constructors, and some forward passes, look at values
-        return adapter().build(model)
+    for numbers in forms.NUMBERS:
+        try:
+            with torch.device(OUTLINE), forms.NumbersHaveValues(numbers):
+                network: TorchNetwork = adapter(device=OUTLINE).build(model)
+        except KeyError:
+            raise
+        except Exception:  # many constructors look at values
+            continue
+        network._with_values = lambda: adapter().build(model)
+        return network
+    return adapter().build(model)  # type: ignore[no-any-return]

@@ -1,9 +1,8 @@
-"""Every cell that is wrong or may be, most severe first, and totals of each file and of all files. Pure functions."""
+"""Every cell that is wrong or may be, most severe first. Pure functions."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,6 @@ from harness.core.causes import Exchanged, NoConvention, last, words
 from harness.core.evidence import NoMatch
 from harness.core.findings import SEVERITIES, Finding, Severity
 from harness.core.records import Claim, Outcome, Verdict
-from harness.tables.claims import Table
 
 #: outcomes of cells about which the network itself was asked
 _MEASURED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.DOUBTFUL, Outcome.CONTRADICTED, Outcome.KNOWN_GAP)
@@ -40,11 +38,12 @@ def issues(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[Iss
     """Contradicted and doubtful cells, and findings about cells, each cell once, with every cause that was found."""
     verdicts = list(verdicts)
     judged = {verdict.claim for verdict in verdicts if verdict.outcome in _MEASURED}
-    found = [
-        _of_verdict(verdict, [other for other in verdicts if other.claim == verdict.claim])
-        for verdict in verdicts
-        if verdict.outcome in (Outcome.CONTRADICTED, Outcome.DOUBTFUL)
-    ]
+    wrong = [verdict for verdict in verdicts if verdict.outcome in (Outcome.CONTRADICTED, Outcome.DOUBTFUL)]
+    releases: dict[Claim, list[Verdict]] = {verdict.claim: [] for verdict in wrong}
+    for verdict in verdicts if wrong else ():
+        if verdict.claim in releases:
+            releases[verdict.claim].append(verdict)
+    found = [_of_verdict(verdict, releases[verdict.claim]) for verdict in wrong]
     for finding in findings:
         if finding.kind == "flops_per_parameter" and all(suspect.claim in judged for suspect in finding.suspects):
             continue  # the network itself was counted
@@ -104,42 +103,3 @@ def merge_issues(first: Issue, other: Issue) -> Issue:
     cause = first.cause if other.cause in first.cause else f"{first.cause.rstrip('.')}. {other.cause}"
     corrected = first.corrected if first.corrected is not None else other.corrected
     return dataclasses.replace(first, cause=cause, corrected=corrected)
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a file comes to, or all of them."""
-
-    file: str
-    rows: int
-    cells: int
-    outcomes: Counter[Outcome]
-    severities: Counter[str]
-    unread: int  #: places that could not be read
-
-
-def summaries(table: Table, verdicts: Sequence[Verdict], found: Sequence[Issue]) -> list[Summary]:
-    """One for each file, in their order."""
-    return [
-        Summary(
-            file,
-            len({row.number for row in table.rows if row.file == file}),
-            sum(verdict.claim.row.file == file for verdict in verdicts),
-            Counter(verdict.outcome for verdict in verdicts if verdict.claim.row.file == file),
-            Counter(entry.severity for entry in found if entry.file == file),
-            sum(problem.file == file for problem in table.problems),
-        )
-        for file in table.files
-    ]
-
-
-def total(files: Sequence[Summary]) -> Summary:
-    """All files together."""
-    return Summary(
-        f"{len(files)} files",
-        sum(one.rows for one in files),
-        sum(one.cells for one in files),
-        sum((one.outcomes for one in files), Counter()),
-        sum((one.severities for one in files), Counter()),
-        sum(one.unread for one in files),
-    )

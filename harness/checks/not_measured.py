@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from harness.core.causes import Stated
 from harness.core.records import Claim, Failure, Outcome, Source, Verdict
 from harness.plan.options import Options
-from harness.plan.plan import Plan
+from harness.plan.plan import UNKNOWN, UNNAMED, Plan
 
 
 def unmeasured(
@@ -51,8 +51,8 @@ def foreign(planned: Plan) -> list[Verdict]:
     for claim in planned.table.claims:
         if claim.row in rows and claim.row.source:
             reason = f"there is no adapter for {claim.row.source}; known: {known}"
-            found.append(not_asked(claim, Source(claim.row.source, claim.row.version or "unknown"), reason))
+            found.append(not_asked(claim, Source(claim.row.source, claim.row.version or UNKNOWN), reason))
         elif claim.row in rows:
             reason = f"the table names no source; say whose figures they are with --sources ({known})"
-            found.append(not_asked(claim, Source("unnamed", "unknown"), reason))
+            found.append(not_asked(claim, Source(UNNAMED, UNKNOWN), reason))
     return found

@@ -53,6 +53,7 @@ class Measurements:
     paired: tuple[PairedRuns, ...]
     attributions: tuple[Attribution, ...]
     notes: MeasurementNotes
+    pages: tuple[Finding, ...]  #: what the documents contradict by themselves
     failures: tuple[Failure, ...]
     evaluation_failures: tuple[Failure, ...]  #: those of `failures` before accuracies were diagnosed
 
@@ -75,12 +76,21 @@ def execute(seen: Preview, progress: Progress) -> Results:
 
 
 def measure(seen: Preview, progress: Progress) -> Measurements:
-    """Prepares the environments and asks the sources, check by check."""
+    """Judges the pages by themselves, then prepares the environments and asks the sources, check by check."""
     options, images, weights_source = seen.options, seen.images, seen.weights
     session = _session(options, progress)
-    planned, installed, other_releases = prepare.prepare(seen.planned, options.sources, session)
-    built = counts.build(planned, installed, session)
-    count_verdicts = counts.judge(planned, built, installed, session) if "static" in options.checks else []
+    asked = "static" in options.checks
+
+    def settled(finding: Finding) -> None:
+        if not (asked and finding.kind == "flops_per_parameter"):  # the networks will tell
+            progress.settled(finding)
+
+    pages = documents.judge_pages(seen.planned, images, settled)
+    planned, installed, other_releases = _prepared(seen, session)
+    built = counts.build(planned, installed, session, asked)
+    count_verdicts, built = counts.judge(planned, built, installed, session) if asked else ([], built)
+    for verdict in known_gaps.apply_known_gaps(count_verdicts, planned.gaps):
+        progress.settled(verdict)
     runs: dict[tuple[Row, Source], list[Run]] = {}
     if "accuracy" in options.checks and images is not None and weights_source != "none":
         runs = accuracy.evaluate_rows(planned, options, weights_source, images, built, installed, session)
@@ -112,6 +122,7 @@ def measure(seen: Preview, progress: Progress) -> Measurements:
         paired=tuple(paired),
         attributions=tuple(attributions),
         notes=MeasurementNotes(tuple(other_releases), (not_shown,) if not_shown else (), tuple(self_descriptions)),
+        pages=pages,
         failures=tuple(session.failures),
         evaluation_failures=evaluation_failures,
     )
@@ -141,7 +152,7 @@ def judge(measured: Measurements) -> list[Verdict]:
 def findings(measured: Measurements, verdicts: Sequence[Verdict]) -> list[Finding]:
     """What is worth reporting next to the cells."""
     built = dict(measured.statics)
-    of_documents = documents.findings(measured.plan, measured.upstream, built, measured.images, verdicts)
+    of_documents = documents.findings(measured.plan, measured.upstream, built, verdicts)
     return [
         *count_findings.findings(verdicts),
         *of_documents.upstream,
@@ -155,7 +166,7 @@ def findings(measured: Measurements, verdicts: Sequence[Verdict]) -> list[Findin
         *wording.attribution_findings(measured.attributions),
         *measured.notes.self_descriptions,
         *measured.equivalence.page,
-        *of_documents.figures,
+        *measured.pages,
     ]
 
 
@@ -176,6 +187,13 @@ def _results(measured: Measurements, verdicts: Sequence[Verdict], found: Sequenc
         demonstration=measured.demonstration,
         statics=measured.statics,
     )
+
+
+def _prepared(seen: Preview, session: Session) -> tuple[Plan, Mapping[Source, Installed], Sequence[Finding]]:
+    """See prepare.prepare; nothing where no source is asked."""
+    if not seen.options.asks_sources:
+        return seen.planned, {}, []
+    return prepare.prepare(seen.planned, seen.options.sources, session)
 
 
 def _session(options: Options, progress: Progress) -> Session:

@@ -27,6 +27,7 @@ examples:
   parity audit README.md                  one page
   parity audit README.md docs/ --fix      pages and folders of them, and corrected copies in OUT/fixed
   parity audit 'zoo/**/*.md' --annotate   errors next to the lines on GitHub
+  parity audit zoo/ --checks documents    pages by themselves alone, in seconds, without an environment
 """
 COMPARE = """\
 examples:
@@ -71,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         "audit", "Checks FLOPs and parameters on pages, and that pages agree with themselves, without weights.", AUDIT
     )
     audit.add_argument("pages", type=Path, nargs="+", metavar="PAGE", help="Markdown or CSV files, folders, patterns")
-    run.add_arguments(audit)
+    run.add_arguments(audit, Options(checks=("static",)))
     compare.add_arguments(command("compare", "Shows what changed between two reports.", COMPARE))
     run.add_arguments(command("doctor", "Checks that a run with the same options finds all it needs.", DOCTOR))
     documents.add_arguments(command("documents", "Writes what a source's package documents as a page."))
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.command == "documents":
         return documents.write(given)
     if given.command == "audit":
-        given.tables, given.checks = given.pages, ("static",)
+        given.tables = given.pages
     options = options_of(given)
     if given.command == "doctor":
         return guarded(lambda: _diagnose(options))

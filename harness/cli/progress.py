@@ -20,7 +20,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from harness.cli.terminal import console_for, print_preview
+from harness.cli.terminal import console_for, print_preview, settled_line
+from harness.core.findings import Finding
+from harness.core.records import Verdict
+from harness.core.text import plural
 from harness.plan.preview import Preview
 
 
@@ -32,6 +35,10 @@ class Silent:
     def estimate(self) -> None: ...
 
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None: ...
+
+    def networks(self, what: str, model: str, done: int, total: int, workers: int) -> None: ...
+
+    def settled(self, one: Finding | Verdict) -> None: ...
 
 
 class Terminal:
@@ -47,6 +54,8 @@ class Terminal:
         self._said: dict[str, float] = {}
         self._left: dict[str, int] = {}
         self._pace: dict[str, float] = {}  #: seconds per image of the last batch
+        self._begun: dict[str, float] = {}  #: when counting began
+        self.said: set[str] = set()  #: findings and verdicts that stand on the terminal
         self._networks = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -54,8 +63,14 @@ class Terminal:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
         )
+        self._counted = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+        )
         self._now = Progress(SpinnerColumn(), TimeElapsedColumn())  #: since the last line
-        self._live = Live(Group(self._networks, self._now), console=self.console)
+        self._live = Live(Group(self._networks, self._counted, self._now), console=self.console)
 
     def __enter__(self) -> Terminal:
         if self.console.is_terminal and not self.console.quiet:
@@ -105,6 +120,32 @@ class Terminal:
                     self._said[run] = now if done < total else math.inf  # a repeated run is not reported again
                     left = f", {(total - done) * spent / measured:.0f} s left" if measured and done < total else ""
                     self.console.print(Text(f"{run}: {done}/{total} images{', ' if rate else ''}{rate}{left}"))
+
+    def networks(self, what: str, model: str, done: int, total: int, workers: int) -> None:
+        with self._lock:
+            now = time.monotonic()
+            begun = self._begun.setdefault(what, now)
+            # the pace of those that are done; what is begun at once is done at once
+            left = (now - begun) / done * (total - done) if workers < done < total else None
+            rate = "" if left is None else f"about {duration(left)} left"
+            if what not in self._bars:
+                self._bars[what] = self._counted.add_task(what, total=total, completed=done, rate=rate)
+            self._counted.update(
+                self._bars[what], description=f"{what} {model}", completed=done, total=total, rate=rate
+            )
+            if done == total:
+                self._counted.remove_task(self._bars.pop(what))
+                self._begun.pop(what)
+            if not self.console.is_terminal and (done == total or now - self._said.get(what, begun) > self.EVERY):
+                self._said[what] = now
+                said = f"{what}: {done} of {plural(total, 'network')} counted, the last {model}"
+                self.console.print(Text(f"{said}{', ' if rate else ''}{rate}"))
+
+    def settled(self, one: Finding | Verdict) -> None:
+        if (text := settled_line(one)) is not None:
+            with self._lock:
+                self.said.add(text.plain)
+                self.console.print(text)
 
 
 def duration(seconds: float) -> str:

@@ -11,7 +11,8 @@ pytest loads this wherever the harness is installed, so that it imports what is 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from harness.plan.plan import Plan
 
 _RESULTS: pytest.StashKey[Results] = pytest.StashKey()
+_VERDICTS: pytest.StashKey[Mapping[Claim, Sequence[Verdict]]] = pytest.StashKey()
 _PLAN: pytest.StashKey[Plan] = pytest.StashKey()
 
 
@@ -73,7 +75,7 @@ class Cell:
             pytest.xfail(f"known gap: {verdict.known_gap.reason} {verdict.known_gap.url}")
 
     def _verdict(self) -> Verdict:
-        of_claim = [verdict for verdict in _results(self.config).verdicts if verdict.claim == self.claim]
+        of_claim = _verdicts(self.config)[self.claim]
         # where a release cannot be installed, another one was measured
         same_name = [verdict for verdict in of_claim if verdict.source.name == self.source.name]
         return next((verdict for verdict in of_claim if verdict.source == self.source), same_name[0])
@@ -243,13 +245,13 @@ def _ids(cells: Iterable[Cell]) -> list[str]:
     releases = {(one.claim.row, one.claim.metric): 0 for one in cells}
     for one in cells:
         releases[one.claim.row, one.claim.metric] += 1
-    ids = []
+    ids, repeated = [], Counter(names)
     for one, name in zip(cells, names, strict=True):
         row, metric = one.claim.row, one.claim.metric
         if releases[row, metric] > 1:
             ids.append(f"{one.source}-{row.model}-{metric}")
         else:
-            ids.append(f"{name}-line{row.line}" if names.count(name) > 1 else name)
+            ids.append(f"{name}-line{row.line}" if repeated[name] > 1 else name)
     return ids
 
 
@@ -281,6 +283,16 @@ def _results(config: pytest.Config) -> Results:
         except InputError as error:
             _exit(error)
     return config.stash[_RESULTS]
+
+
+def _verdicts(config: pytest.Config) -> Mapping[Claim, Sequence[Verdict]]:
+    """Those on each cell."""
+    if _VERDICTS not in config.stash:
+        found: dict[Claim, list[Verdict]] = {}
+        for verdict in _results(config).verdicts:
+            found.setdefault(verdict.claim, []).append(verdict)
+        config.stash[_VERDICTS] = found
+    return config.stash[_VERDICTS]
 
 
 def _exit(error: InputError) -> NoReturn:

@@ -7,7 +7,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ examples:
   python -m harness.run --data imagenet/val --stop-early   no more images than decide a row
   python -m harness.run --engine ray --data s3://bucket/val --store s3://bucket/store   many machines
   python -m harness.run --table README.md --checks static  another table, or a folder or pattern of files with tables
+  python -m harness.run --table zoo/ --checks documents    pages by themselves alone, in seconds, without an environment
   python -m harness.run --table README.md --checks static --fix    copies with the cells corrected, in OUT/fixed
   python -m harness.run --checks static --annotate --table '**/README.md'   errors next to the lines on GitHub
 
@@ -57,9 +58,9 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """All options of a run, and of its output."""
-    add_options(parser.add_argument)
+def add_arguments(parser: argparse.ArgumentParser, usual: Options | None = None) -> None:
+    """All options of a run, and of its output; `usual` has what holds where nothing is given."""
+    add_options(parser.add_argument, usual)
     parser.add_argument("--quiet", "-q", action="store_true", help="print errors only")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and measure nothing")
 
@@ -94,10 +95,11 @@ def _run(options: Options, dry: bool, quiet: bool) -> int:
     path = report.write(results, options.out)
     files = results.plan.table.files
     copies = corrected_copies.write(files, results.entries, options.out / "fixed") if options.fix else None
-    return _show(results, path, copies, quiet)
+    same = sys.stdout.isatty() and sys.stderr.isatty()  # what was said there need not be said again
+    return _show(results, path, copies, quiet, progress.said if same else frozenset())
 
 
-def _show(results: Results, path: Path, copies: Sequence[Copy] | None, quiet: bool) -> int:
+def _show(results: Results, path: Path, copies: Sequence[Copy] | None, quiet: bool, said: Container[str]) -> int:
     """Prints the results. Returns the exit status."""
     from harness.cli import terminal
     from harness.report.annotations import annotations
@@ -105,7 +107,7 @@ def _show(results: Results, path: Path, copies: Sequence[Copy] | None, quiet: bo
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        terminal.show(results, path, quiet)
+        terminal.show(results, path, quiet, said)
         if copies is not None:
             terminal.show_copies(copies)
         if results.options.annotate:

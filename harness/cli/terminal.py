@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.checks import totals
 from harness.checks.equivalence import preprocessing
 from harness.checks.equivalence.findings import pair_sentence
 from harness.checks.results import Results
 from harness.cli.doctor import Diagnosis
-from harness.core.paths import shown_line
-from harness.core.records import METRICS, Outcome
+from harness.core.findings import Finding
+from harness.core.paths import shown_file, shown_line
+from harness.core.records import METRICS, Outcome, Verdict
 from harness.core.text import plural
 from harness.plan.plan import Plan
 from harness.plan.preview import Preview
 from harness.report import report_json
 from harness.report.corrected_copies import Copy
+from harness.report.fitting import SETTLED
 from harness.report.markdown import rows
-from harness.report.wording import SIGNS, line, outcome_words, summary, unmeasured
+from harness.report.wording import SIGNS, finding_line, line, outcome_words, summary, unmeasured
 
 #: width in characters at which no line is broken
 _UNBROKEN = 100_000
@@ -46,21 +49,28 @@ def console_for(stderr: bool = False, quiet: bool = False) -> Console:
     return console
 
 
-def show(results: Results, report: Path, quiet: bool = False) -> None:
-    """Prints the outcome of every cell, each error in words, and where the report is.
+def show(results: Results, report: Path, quiet: bool = False, said: Container[str] = ()) -> None:
+    """Prints the outcome of every cell, each error in words, what the files come to, and where the report is.
 
-    The outcomes are a table on a terminal and tab-separated lines elsewhere; `quiet` leaves them out.
+    The outcomes are a table on a terminal and tab-separated lines elsewhere; `quiet` leaves them out. Of several files
+    the table has the rows in which something is wrong. Pages that are judged by themselves have findings instead.
+    `said` are lines that stand on the same terminal already.
     """
     console = console_for()
     for text in _whose(results.plan):
         console.print(text)
-    if not quiet and sys.stdout.isatty():
-        console.print(_outcomes(results))
-    elif not quiet:
-        for values in _lines(results):
+    alone = not results.options.asks_sources
+    if not quiet and not sys.stdout.isatty():
+        for values in _findings(results) if alone else _lines(results):
             print(values)
+    elif not quiet and not alone:
+        console.print(_outcomes(results))
     for text in _errors(results):
-        console.print(text)
+        if text.plain not in said:
+            console.print(text)
+    if not quiet:
+        for totals_of in _summaries(results):
+            console.print(totals_of)
     counts = Counter(verdict.outcome for verdict in results.verdicts)
     tally = Text(", ").join(
         Text(f"{SIGNS[outcome]} {counts[outcome]} {outcome_words(outcome)}", style=STYLES[outcome])
@@ -74,6 +84,8 @@ def show(results: Results, report: Path, quiet: bool = False) -> None:
 
 #: lines about tables that name no source
 _LINES = 5
+#: tables with something to look at that are shown, the worst first
+_TABLES = 10
 
 
 def _whose(plan: Plan) -> Iterator[Text]:
@@ -86,14 +98,33 @@ def _whose(plan: Plan) -> Iterator[Text]:
             yield Text(f"… and {plural(len(lines) - _LINES, 'table')} more")
 
 
+def settled_line(one: Finding | Verdict) -> Text | None:
+    """What is shown of a finding or a verdict as soon as it is settled; None where nothing is wrong."""
+    if isinstance(one, Verdict):
+        if one.outcome not in (Outcome.CONTRADICTED, Outcome.DOUBTFUL):
+            return None
+        return Text(f"{SIGNS[one.outcome]} {line(one)}", style=STYLES[one.outcome])
+    if one.severity == "note":
+        return None
+    outcome = Outcome.CONTRADICTED if one.severity == "error" else Outcome.DOUBTFUL
+    return Text(f"{SIGNS[outcome]} {finding_line(one)}", style=STYLES[outcome])
+
+
 def _errors(results: Results) -> Iterator[Text]:
-    """What is wrong, cell by cell, then pair by pair, then what could not be measured or read."""
+    """What is wrong, cell by cell, then pair by pair, then what could not be measured or read.
+
+    Of pages that are judged by themselves, warnings too.
+    """
+    alone = not results.options.asks_sources
     for verdict in results.verdicts:
         if verdict.outcome in (Outcome.CONTRADICTED, Outcome.DOUBTFUL):
             yield Text(f"{SIGNS[verdict.outcome]} {line(verdict)}", style=STYLES[verdict.outcome])
-    for claim, texts in results.wrong.items():
+    for claim, texts in () if alone else results.wrong.items():
         where = shown_line(claim.row.file, claim.row.line)
         yield Text(f"✗ {where}: {' '.join(texts)}", style=STYLES[Outcome.CONTRADICTED])
+    for finding in results.findings if alone else ():
+        if (found := settled_line(finding)) is not None:
+            yield found
     yield from _comparisons(results)
     for failure in results.failures:
         where = f"{failure.source} {failure.model}" if failure.model else failure.source
@@ -119,11 +150,45 @@ def _comparisons(results: Results) -> Iterator[Text]:
         yield Text(f"? {attribution.source} {attribution.model}: {attribution.text}")
 
 
+def _summaries(results: Results) -> Iterator[Table]:
+    """Totals of every zoo, or of every file of one, and of every kind of finding; nothing of a single file."""
+    judged = (results.plan.table, results.verdicts, results.entries)
+    files, zoos = totals.by_file(*judged), totals.by_zoo(*judged)
+    if len(files) < 2:
+        return
+    parts, several = (zoos, True) if len(zoos) > 1 else (files, False)
+    striking = [one for one in totals.by_table(*judged) if not one.is_clean]
+    yield _summed("zoo" if several else "file", [*parts, totals.total(files)])
+    if striking:
+        worst = sorted(striking, key=lambda one: (-one.severities["error"], -one.severities["warning"]))[:_TABLES]
+        yield _summed("table" if len(worst) == len(striking) else f"table (of {len(striking)})", worst)
+    shown = Table("finding", "severity", "number", *(["of these"] if several else []), "the first")
+    for kind in totals.kinds(results.plan.table, results.entries, results.findings, results.failures):
+        where = ", ".join(f"{number} in {shown_file(zoo)}" for zoo, number in kind.zoos.items() if zoo)
+        shown.add_row(outcome_words(kind.name), kind.severity, str(kind.count), *([Text(where)] if several else []),
+                      Text(kind.first))  # fmt: skip
+    if shown.row_count:
+        yield shown
+
+
+def _summed(what: str, parts: Sequence[totals.Summary]) -> Table:
+    table = Table(what, *("rows", "cells", "wrong", "doubtful", "errors", "warnings", "unreadable"))
+    for one in parts:
+        name = shown_line(one.file, one.line) if one.line else shown_file(one.file)
+        judged = (one.outcomes[Outcome.CONTRADICTED], one.outcomes[Outcome.DOUBTFUL])
+        numbers = (one.rows, one.cells, *judged, one.severities["error"], one.severities["warning"], one.unread)
+        table.add_row(Text(name), *(f"{number:,}" for number in numbers))
+    return table
+
+
 def _outcomes(results: Results) -> Table:
-    """The documented table with an outcome in each cell."""
+    """The documented table with an outcome in each cell; of several files, the rows in which something is wrong."""
+    several = len(results.plan.table.files) > 1
     metrics = [m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)]
     table = Table("model", "source", *metrics, title=Text(report_json.named(results)), title_justify="left")
     for entry in rows(results):
+        if several and all(one.outcome in SETTLED for one in entry["cells"].values()):
+            continue
         cells = []
         for metric in metrics:
             verdict = entry["cells"].get(metric)
@@ -145,6 +210,15 @@ def _lines(results: Results) -> Iterator[str]:
         yield "\t".join(" ".join(str(value).split()) for value in (*values, f"{row.file}:{row.line}"))
 
 
+def _findings(results: Results) -> Iterator[str]:
+    """What is wrong with the pages, for a program: a line of names, then a line for each finding."""
+    yield "\t".join(("severity", "kind", "where", "model", "finding"))
+    for finding in results.findings:
+        where, _, text = finding_line(finding).partition(": ")
+        told = (where, finding.model, text) if text and text == finding.text else ("", finding.model, finding.text)
+        yield "\t".join(" ".join(str(value).split()) for value in (finding.severity, finding.kind, *told))
+
+
 def show_preview(preview: Preview) -> None:
     """Prints what a run would do."""
     print_preview(console_for(), preview)
@@ -156,7 +230,8 @@ def print_preview(console: Console, preview: Preview) -> None:
     for part in preview.parts:
         ready = "ready" if part.prepared else "not yet prepared"
         table.add_row(Text(str(part.source)), ready, str(part.models), str(part.networks or "–"))
-    console.print(table)
+    if preview.parts:
+        console.print(table)
     documented, targets = preview.planned.table, preview.planned.targets
     asked = f"{len({target.row for target in targets})} of {plural(len(documented.rows), 'row')}"
     console.print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -33,9 +34,13 @@ def shown_file(path: str | Location, above: int = 0) -> str:
     - an absolute path to somewhere else, relative to the working directory where that takes at most `above` steps up,
       else its name alone: a report does not show the folders of a machine.
     """
-    if is_url(str(path)):
-        return str(path)
-    file = str(path)
+    return _shown(str(path), above, os.getcwd())  # noqa: PTH109 - faster than a Path
+
+
+@functools.lru_cache(maxsize=4096)  # a report names few files very often
+def _shown(file: str, above: int, _cwd: str) -> str:
+    if is_url(file):
+        return file
     relative = Path(os.path.relpath(os.path.abspath(file)))  # noqa: PTH100 - a link stays what the repository has
     steps = relative.parts.count("..")
     if not steps:

@@ -136,6 +136,7 @@ class Static:
     operators: Mapping[str, int]  #: kind of operation -> how often a forward pass runs it
     last_operators: tuple[str, ...]  #: the final kinds in execution order, the head among them
     checkpoint_url: str | None
+    left_out: tuple[str, ...] = ()  #: counters that were not asked yet, and FUSED_FORM where that was not counted
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import harness
 from harness.core import cancellation
@@ -30,6 +31,7 @@ KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33), "M
 IN_WORKERS = ("core", "worker")
 
 Handle = Callable[[int, Event], None]
+K = TypeVar("K")
 
 
 def run(
@@ -47,16 +49,49 @@ def run(
     with the next. What it had sent before was handled already. `threads` bounds the frameworks' own
     threads, for workers that run side by side; `note` gets what the author of the adapter has to change.
     """
-    with Worker(installed, log, device, threads, note) as worker:
-        for index, task in enumerate(tasks):
-            death = worker.do(task, functools.partial(handle, index))
+    _work(Worker(installed, log, device, threads, note), iter(enumerate(tasks)), handle)
+
+
+class Shared:
+    """Tasks that several workers take, each the next one."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._tasks = iter(tasks)
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[tuple[Task, Task]]:
+        """Each task that is left, as what its events are told by, too."""
+        while True:
+            with self._lock:
+                task = next(self._tasks, None)
+            if task is None:
+                return
+            yield task, task
+
+
+def share(
+    installed: Installed,
+    tasks: Shared,
+    handle: Callable[[Task, Event], None],
+    log: Path,
+    device: str = "cpu",
+    threads: int | None = None,
+    note: Callable[[str], None] = lambda _text: None,
+) -> None:
+    """As run(), of tasks that other workers of the source take, too; `handle` gets the task with every event."""
+    _work(Worker(installed, log, device, threads, note), iter(tasks), handle)
+
+
+def _work(worker: Worker, tasks: Iterator[tuple[K, Task]], handle: Callable[[K, Event], None]) -> None:
+    with worker:
+        for key, task in tasks:
+            death = worker.do(task, functools.partial(handle, key))
             if death is None:
                 continue
-            useless = not (worker.was_ready or worker.was_killed)  # it would not reach the others either
-            for lost in range(index, len(tasks) if useless else index + 1):
-                handle(lost, Failed("WorkerDied", death))
-            if useless:
-                break
+            handle(key, Failed("WorkerDied", death))
+            if not (worker.was_ready or worker.was_killed):  # it would not reach the others either
+                for lost, _ in tasks:
+                    handle(lost, Failed("WorkerDied", death))
 
 
 class Worker:

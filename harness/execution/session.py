@@ -13,8 +13,9 @@ from harness.adapters.base import Document
 from harness.core import codec
 from harness.core.cancellation import side_by_side
 from harness.core.errors import MeasurementError
+from harness.core.findings import Finding
 from harness.core.model_names import resolve
-from harness.core.records import Failure, Source
+from harness.core.records import Failure, Source, Verdict
 from harness.execution import process
 from harness.execution.cache_keys import code_of
 from harness.execution.engine import Engine
@@ -47,6 +48,14 @@ class Progress(Protocol):
 
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:
         """`added` images took `seconds`; `done` of `total` are on disk."""
+        ...
+
+    def networks(self, what: str, model: str, done: int, total: int, workers: int) -> None:
+        """Of `total` networks, `done` were counted, `model` the last of them; `workers` count side by side."""
+        ...
+
+    def settled(self, one: Finding | Verdict) -> None:
+        """A finding or a verdict that will not change any more; it is in the results, too."""
         ...
 
 
@@ -114,6 +123,17 @@ class Session:
         """Runs the tasks in a worker of the source; see process.run."""
         log = self.store.log(f"{installed.source.name}-{installed.source.version}")
         process.run(installed, tasks, handle, log, device=self.device, threads=threads, note=self.note)
+
+    def share(
+        self,
+        installed: Installed,
+        tasks: process.Shared,
+        handle: Callable[[Task, Event], None],
+        threads: int | None = None,
+    ) -> None:
+        """Runs tasks in a worker of the source as long as there are any; see process.share."""
+        log = self.store.log(f"{installed.source.name}-{installed.source.version}")
+        process.share(installed, tasks, handle, log, device=self.device, threads=threads, note=self.note)
 
     def side_by_side(
         self,

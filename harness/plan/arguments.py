@@ -18,10 +18,11 @@ def flag(name: str, spec: OptionSpec, prefix: str = "--") -> str:
     return prefix + (spec.flag or name).replace("_", "-")
 
 
-def add_options(add: Callable[..., Any]) -> None:
-    """Declares every option by `argparse.ArgumentParser.add_argument`."""
+def add_options(add: Callable[..., Any], usual: Options | None = None) -> None:
+    """Declares every option by `argparse.ArgumentParser.add_argument`; `usual` is what holds where nothing is given."""
     for name, spec in specs():
-        add(flag(name, spec), dest=name, **_declaration(name, spec), **({"nargs": "+"} if spec.several else {}))
+        declared = _declaration(name, spec, usual or Options())
+        add(flag(name, spec), dest=name, **declared, **({"nargs": "+"} if spec.several else {}))
 
 
 def add_pytest_options(add: Callable[..., Any]) -> None:
@@ -30,13 +31,13 @@ def add_pytest_options(add: Callable[..., Any]) -> None:
         if spec.in_pytest:
             # several values after one flag would take the test files with them
             more = {"action": "append"} if spec.several else {}
-            declared = {**_declaration(name, spec), **more}
+            declared = {**_declaration(name, spec, Options()), **more}
             declared["help"] += "; may be repeated" if spec.several else ""
             add(flag(name, spec, "--parity-"), dest=f"parity_{name}", **declared)
 
 
-def _declaration(name: str, spec: OptionSpec) -> dict[str, Any]:
-    default = getattr(Options(), name)
+def _declaration(name: str, spec: OptionSpec, usual: Options) -> dict[str, Any]:
+    default = getattr(usual, name)
     if default is False:
         return {"action": "store_true", "help": spec.help}
     separator = "," if isinstance(default, tuple) else "|"

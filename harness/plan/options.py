@@ -15,8 +15,9 @@ from harness.core.text import closest
 from harness.dataset.remote import parse_location
 from harness.reference import FOLDER as REFERENCE
 
-CHECKS = ("static", "numerics", "preprocessing", "accuracy")
-#: what is checked unless something else is asked for; the other checks compare sources with each other
+#: the first is part of every run; alone it asks nothing of the sources
+CHECKS = ("documents", "static", "numerics", "preprocessing", "accuracy")
+#: what is checked unless something else is asked for; numerics and preprocessing compare sources with each other
 DEFAULT_CHECKS = ("static", "accuracy")
 DEVICES = ("cpu", "cuda")
 RUNTIMES = ("native", "openvino", "onnxruntime")
@@ -109,7 +110,8 @@ class Options:
     )
     checks: Names = _option(
         DEFAULT_CHECKS,
-        "what to check; numerics and preprocessing compare the sources with each other",
+        "what to check; numerics and preprocessing compare the sources with each other, documents alone judges pages "
+        "by themselves, in seconds and without an environment",
         parse=names_of,
         choices=CHECKS,
     )
@@ -151,6 +153,11 @@ class Options:
     def __post_init__(self) -> None:
         for name, spec in specs():
             object.__setattr__(self, name, spec.convert(getattr(self, name)))
+
+    @property
+    def asks_sources(self) -> bool:
+        """Whether anything is asked of the sources; else pages are judged by themselves alone."""
+        return any(check != "documents" for check in self.checks)
 
     @property
     def evaluates(self) -> bool:
@@ -198,6 +205,10 @@ def _conflicts(options: Options) -> list[tuple[bool, str]]:
         (
             options.ray_cpus is not None and options.ray_cpus < 1,
             f"--ray-cpus {options.ray_cpus}: expected at least 1",
+        ),
+        (
+            bool(options.upstream) and not options.asks_sources,
+            "--upstream cannot be combined with --checks documents alone, which asks no source; add static",
         ),
         (
             why and not options.evaluates,

@@ -20,6 +20,9 @@ from harness.plan.pairs import Pair, pairs_of
 from harness.reference import FOLDER as REFERENCE
 from harness.tables.claims import Problem, Table, read_tables
 
+#: how a source and a release are called that a document does not name
+UNNAMED, UNKNOWN = "unnamed", "unknown"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -92,8 +95,8 @@ def plan(options: Options) -> Plan:
         tuple(gap for file in listed for gap in known_gaps.read_known_gaps(file)),
         tuple(pair for file in listed for pair in known_gaps.read_known_pairs(file)),
         known,
-        found.inferred,
-        found.lacking,
+        found.inferred if options.asks_sources else (),
+        found.lacking if options.asks_sources else (),
     )
 
 
@@ -102,12 +105,17 @@ def select_targets(
 ) -> tuple[tuple[Target, ...], tuple[Row, ...]]:
     """The rows to check, each with a release of its source, and the rows of sources that have no adapter.
 
-    A row without a source is checked against every source that was asked for. Raises InputError where the table has
-    nothing of a source or a model that was asked for.
+    A row without a source is checked against every source that was asked for; where pages are judged by themselves
+    alone, every row is checked as it is. Raises InputError where the table has nothing of a source or a model that was
+    asked for.
     """
     asked = [registry.parse_source(text, known) for text in options.sources]
     _check_names(table, options, [name for name, _ in asked])
     rows = [row for row in table.rows if not options.models or {row.model, row.printed} & {*options.models}]
+    if not options.asks_sources:
+        names = {name for name, _ in asked}
+        mine = [row for row in rows if not names or row.source in (*names, "")]
+        return tuple(Target(row, Source(row.source or UNNAMED, row.version or UNKNOWN)) for row in mine), ()
     targets = [target for row in rows for target in _targets_of(row, asked, known)]
     if options.models and asked and not targets:
         raise InputError(

@@ -46,7 +46,7 @@ def preview(options: Options) -> Preview:
     images = open_images(options.data, options.labels, options.limit) if options.data else None
     evaluated = options.evaluates
     parts = []
-    for source in planned.sources:
+    for source in planned.sources if options.asks_sources else ():
         models = {(t.row.model, t.row.input_size) for t in planned.targets if t.source == source}
         try:
             prepared = environments.is_prepared(planned.known[source.name], source.version, options.runtime)

@@ -13,9 +13,10 @@ from markupsafe import Markup
 
 from harness.checks.results import Results
 from harness.core.evidence import ConventionMatch, NoMatch, PlainMatch
-from harness.core.records import Verdict
+from harness.core.records import Outcome, Verdict
 from harness.report import gallery
 from harness.report import markdown as page
+from harness.report.fitting import LARGEST, fitted
 from harness.report.plots import Plot
 
 #: evidence that the cause says in words already, or that only programs need
@@ -31,18 +32,25 @@ def html(results: Results, context: Mapping[str, Any], figures: Sequence[Plot] =
     script = _asset("report.js")
     corrected = {entry.claim: f"{entry.corrected} {entry.claim.unit}".rstrip() for entry in results.entries
                  if entry.claim is not None and entry.corrected is not None}  # fmt: skip
-    return environment.get_template("report.html.j2").render(
-        **{**context, "rows": _numbered(context["rows"])},
-        style=Markup(_asset("report.css")),
-        script=Markup(script),
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        sections=Markup(_rendered(page.render("sections.md.j2", **context, collapsed=False))),
-        evidence=evidence,
-        albums=gallery.albums(results),
-        figures=[(figure, Markup(figure.inline)) for figure in figures],
-        corrected=lambda verdict: corrected.get(verdict.claim),
-        repeat=lambda verdict: page.cell_command(results, verdict),
-    )
+    albums = gallery.albums(results)
+
+    def rendered(fitting: Mapping[str, Any]) -> str:
+        return environment.get_template("report.html.j2").render(
+            **{**fitting, "rows": _numbered(fitting["rows"])},
+            style=Markup(_asset("report.css")),
+            script=Markup(script),
+            script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            sections=Markup(_rendered(page.render("sections.md.j2", **fitting, collapsed=False))),
+            evidence=evidence,
+            albums=albums,
+            figures=[(figure, Markup(figure.inline)) for figure in figures],
+            corrected=lambda verdict: corrected.get(verdict.claim),
+            repeat=lambda verdict: page.cell_command(results, verdict),
+            detailed=lambda verdict: not fitting["brief"] or verdict.outcome is not Outcome.NOT_MEASURED,
+        )
+
+    pictures = sum(len(figure.inline) for figure in figures) + sum(len(str(album)) for album in albums)
+    return fitted(rendered, context, of_cell=600, largest=LARGEST + pictures)
 
 
 def _rendered(markdown: str) -> str:
@@ -77,7 +85,7 @@ def _value(value: object) -> str:
     return str(value)
 
 
-def _numbered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _numbered(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Each cell with an id that a link can name."""
     return [
         {**row, "ids": {metric: f"cell-{number}-{metric}" for metric in row["cells"]}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import html as html_escape
 import re
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness import __version__
-from harness.checks import issues
+from harness.checks import totals
 from harness.checks.accuracy import certificate
 from harness.checks.accuracy.judge import accuracy
 from harness.checks.accuracy.metrics import registry
@@ -26,6 +27,7 @@ from harness.execution.environments import Installed
 from harness.plan.arguments import command_of
 from harness.plan.options import Options
 from harness.report import report_json
+from harness.report.fitting import NOTHING_WRONG, fitted, left_out, striking
 from harness.report.plots import FOLDER, Plot
 from harness.report.wording import (
     SIGNS,
@@ -47,13 +49,24 @@ _STATUSES = ("control", "fits", "undecided", "refuted", "not tried")
 
 def markdown(shared: Mapping[str, Any], figures: Sequence[Plot] = ()) -> str:
     """The report as GitHub-flavoured Markdown; `shared` is its `context`, `figures` are files next to it."""
-    return render("report.md.j2", **shared, figures=figures, folder=FOLDER, collapsed=True, cell=markdown_cell)
+    return fitted(
+        lambda fitting: render(
+            "report.md.j2", **fitting, figures=figures, folder=FOLDER, collapsed=True, cell=markdown_cell
+        ),
+        shared,
+        of_cell=20,
+    )
 
 
 def context(results: Results) -> dict[str, Any]:
     """What the templates of report.md and report.html show."""
+    wrong = {*results.wrong, *(entry.claim for entry in results.entries)}
+    every = rows(results)
+    # pages that are judged by themselves have nothing to show of a cell with which nothing is wrong
+    shown = every if results.options.asks_sources else striking(every, wrong)
     besides = report_json.findings(results, of_rows=False)
-    files = issues.summaries(results.plan.table, results.verdicts, results.entries)
+    judged = (results.plan.table, results.verdicts, results.entries)
+    files, zoos, tables = totals.by_file(*judged), totals.by_zoo(*judged), totals.by_table(*judged)
     return {
         "results": results,
         "table": report_json.named(results),
@@ -63,12 +76,21 @@ def context(results: Results) -> dict[str, Any]:
         "outcomes": list(Outcome),
         "signs": SIGNS,
         "metrics": [m for m in METRICS if any(v.claim.metric == m for v in results.verdicts)],
-        "rows": rows(results),
+        "rows": shown,
         "paragraphs": [paragraph(cells) for cells in alike(results.verdicts)],
         "entries": results.entries,
-        "files": [*files, issues.total(files)] if len(files) > 1 else [],
+        "wrong": wrong,
+        "files": [*files, totals.total(files)] if len(files) > 1 else [],
+        "zoos": [*zoos, totals.total(files)] if len(zoos) > 1 else [],
+        "tables": [one for one in tables if not one.is_clean] if len(tables) > 1 else [],
+        "kinds": totals.kinds(results.plan.table, results.entries, results.findings, results.failures)
+        if len(files) > 1
+        else [],
+        "brief": False,
+        "left_out": left_out(len(every) - len(shown), "row", NOTHING_WRONG),
+        "cut": "",
         "mapped": mapped(results),
-        "unmeasured": unmeasured(results.verdicts),
+        "unmeasured": unmeasured(results.verdicts) if results.options.asks_sources else [],
         "findings": besides,
         "runs": [run_line(run) for run in results.runs],
         "measured_metrics": registry.measured_only(),
@@ -114,6 +136,7 @@ def templates(autoescape: bool) -> Environment:
     )
     environment.filters["where"] = lambda at: shown_line(at.file, at.line)
     environment.filters["name"] = shown_file
+    environment.filters["table"] = lambda one: shown_line(one.file, one.line) if one.line else shown_file(one.file)
     environment.filters["capital"] = sentence_case
     environment.filters["words"] = outcome_words
     return environment
@@ -156,7 +179,7 @@ def _deciding_first(evidence: Sequence[Any]) -> list[Any]:
     return sorted(evidence, key=lambda swap: _STATUSES.index(swap.status))
 
 
-def rows(results: Results) -> list[dict[str, Any]]:
+def rows(results: Results) -> list[Mapping[str, Any]]:
     """The documented table, a verdict in each cell."""
     found: dict[tuple[Row, Source], dict[str, Any]] = {}
     for verdict in results.verdicts:
@@ -202,12 +225,19 @@ def cell_command(results: Results, verdict: Verdict) -> str:
 
     Counts are judged column by column, so that the command keeps the other rows of the source.
     """
+    file, sources = verdict.claim.row.file, (str(verdict.source),)
+    if not results.options.asks_sources:
+        return _command(file, (), "documents")
     if verdict.source.name not in results.plan.known:
         return ""
-    options, tables = results.options, (Path(verdict.claim.row.file),)
-    sources = (str(verdict.source),)
+    options, tables = results.options, (Path(file),)
     if verdict.claim.metric in ("flops", "params"):
-        return command_of(Options(tables=tables, sources=sources, checks=("static",)))
+        return _command(file, sources, "static")
     models = (verdict.claim.row.model,)
     asked = dataclasses.replace(options, tables=tables, sources=sources, models=models, checks=("accuracy",))
     return command_of(asked, measuring=True)
+
+
+@functools.lru_cache(maxsize=4096)  # the same for all cells of a table
+def _command(file: str, sources: tuple[str, ...], check: str) -> str:
+    return command_of(Options(tables=(Path(file),), sources=sources, checks=(check,)))

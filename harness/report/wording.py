@@ -15,8 +15,10 @@ from harness.checks.issues import Issue
 from harness.checks.results import Results
 from harness.core.causes import RIGHT_ELSEWHERE, OtherNetwork, last
 from harness.core.evidence import ConventionMatch, NoMatch
+from harness.core.findings import Finding
 from harness.core.paths import shown_line
 from harness.core.records import Claim, Outcome, Verdict
+from harness.core.text import plural
 from harness.tables.percentages import kinds
 from harness.tables.percentages.image_sets import VAL
 
@@ -74,6 +76,15 @@ def line(verdict: Verdict) -> str:
     if verdict.cause:
         parts.append(verdict.cause)
     return "; ".join(parts)
+
+
+def finding_line(finding: Finding) -> str:
+    """For a terminal: a finding after the place that it is about, if it is about one."""
+    row = finding.row or next((one.claim.row for one in finding.suspects), None)
+    if row is not None:
+        return f"{shown_line(row.file, row.line)}: {finding.text}"
+    file, line = finding.evidence.get("file"), finding.evidence.get("line")
+    return f"{file}:{line}: {finding.text}" if file and line else finding.text
 
 
 def junit_message(verdict: Verdict, wrong: Sequence[str] = ()) -> str:
@@ -188,6 +199,11 @@ def summary(results: Results) -> str:
 
 
 def _cells_summary(results: Results) -> str:
+    if not results.options.asks_sources:
+        rows, wrong = len(results.plan.table.rows), len(results.wrong)
+        told = f"{wrong} of them {_is(wrong)} wrong" if wrong else "none of them is certainly wrong"
+        cells = f"{len(results.verdicts):,} documented cells in {plural(rows, 'row')}"
+        return f"{cells} were judged by the pages themselves; {told}."
     counts = Counter(verdict.outcome for verdict in results.verdicts)
     checked = sum(counts[outcome] for outcome in Outcome if outcome not in (Outcome.NOT_MEASURED, Outcome.ERROR))
     wrong = counts[Outcome.CONTRADICTED] + counts[Outcome.KNOWN_GAP]

@@ -7,6 +7,7 @@ reported and the next one is read. Nothing here knows a claim.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import platform
@@ -47,6 +48,8 @@ def main() -> None:
     adapter = third_party.complete(importlib.import_module(job.module).Adapter(device=job.device))
     if note := old_imports.note():
         print(f"{job.module}: {note}", file=sys.stderr)
+    gc.collect()
+    gc.freeze()  # the libraries stay; looking through them after every network would take a quarter of a second
     emit(Ready(platform.python_version(), [note] if note else []))
     perform = _handlers(evaluating.Networks(adapter))
     for line in sys.stdin:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 from typing import Any
 
 import numpy as np
 
+from harness.adapters.base import Sparing
 from harness.core.model_names import resolve
 from harness.worker.protocol import Counts, Documents, Emit, Models
 from harness.worker.tasks import Count, ListDocuments, ListModels
@@ -31,33 +35,51 @@ def own_name(adapter: Any, documented: str) -> str:
 
 
 def measure_static(adapter: Any, task: Count, send: Emit) -> None:
-    """Counts of the network that a documented name means, at the asked sizes (pixels) and at its own.
+    """Counts of the network that a documented name means, at the asked sizes (pixels), as deeply as they are asked.
 
-    With `trace` its operations, too; an `outline` is counted by fewer counters.
+    With `trace` its operations, too. What was needed for it is given back to the machine.
     """
+    try:
+        send(_counts(adapter, task))
+    finally:
+        _give_back()
+
+
+def _counts(adapter: Any, task: Count) -> Counts:
     model = own_name(adapter, task.documented)
-    network = adapter.outline(model) if task.outline else adapter.build(model)
+    network = adapter.build(model) if task.depth == "all" else adapter.outline(model)
+    spares = network if isinstance(network, Sparing) else None
+    sizes = {*task.sizes, *([network.input_size] if task.own else [])} if task.depth != "parameters" else set()
     multiply_adds: dict[int, dict[str, int]] = {}
     failed: dict[str, str] = {}
-    for size in sorted({network.input_size, *task.sizes}):
+    for size in sorted(sizes, key=lambda size: (size != network.input_size, size)):  # its own shows what counts it
+        if spares and size in task.known:
+            spares.take_counts(size, task.known[size])
         counts = network.multiply_adds(size)
         multiply_adds[size] = {name: int(count) for name, count in counts.items() if not isinstance(count, str)}
         failed.update({name: why for name, why in counts.items() if isinstance(why, str)})
     kinds = _operators(network) if task.trace else []
-    send(
-        Counts(
-            model=model,
-            input_size=network.input_size,
-            preprocessing=network.preprocessing,
-            plain_counter=network.plain_counter,
-            parameters=network.parameters(),
-            multiply_adds=multiply_adds,
-            failed_counters=failed,
-            operators={kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
-            last_operators=tuple(kinds[-4:]),
-            checkpoint_url=None if task.outline else adapter.checkpoint_url(model),
-        )
+    bare = spares if task.depth == "parameters" else None
+    return Counts(
+        model=model,
+        input_size=network.input_size,
+        preprocessing=network.preprocessing,
+        plain_counter=network.plain_counter,
+        parameters=bare.bare_parameters() if bare else network.parameters(),
+        multiply_adds=dict(sorted(multiply_adds.items())),
+        failed_counters=failed,
+        operators={kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
+        last_operators=tuple(kinds[-4:]),
+        checkpoint_url=adapter.checkpoint_url(model),
+        left_out=tuple(spares.left_out()) if spares else (),
     )
+
+
+def _give_back() -> None:
+    """Networks refer to themselves, and the allocator keeps what is free: without this a worker grows and grows."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # glibc alone has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _operators(network: Any) -> list[str]:

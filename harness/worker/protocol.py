@@ -95,6 +95,7 @@ class Counts(Event):
     operators: Mapping[str, int]
     last_operators: tuple[str, ...]
     checkpoint_url: str | None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from harness.adapters.base import Match, Precision, Runtime
 from harness.worker.images import ImageRef
@@ -46,14 +46,21 @@ class ModelTask(Task):
     documented: str  #: the model's name as documented
 
 
+#: how much of a network is counted: its parameters alone, also what needs no values, or everything
+Depth = Literal["parameters", "outline", "all"]
+
+
 @dataclass(frozen=True)
 class Count(ModelTask):
     """Answered by Counts."""
 
     kind = "static"
-    sizes: Sequence[int]  #: pixels; the network's own size is counted in any case
+    sizes: Sequence[int]  #: pixels; the network's own size is counted too, unless `own` says otherwise
     trace: bool = False  #: whether the operations are wanted
-    outline: bool = False  #: whether fewer counters will do, which is faster
+    depth: Depth = "all"
+    own: bool = True
+    #: pixels -> counter -> multiply-adds that need not be counted again
+    known: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,17 @@
-"""What is to be mended: each cell once with all its causes, the gravest first, and what files come to."""
+"""What is to be mended: each cell once with all its causes, the gravest first."""
 
 import dataclasses
-from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from builders import claim, row, verdict
 
-from harness.checks.issues import Issue, Summary, issues, summaries, total
+from harness.checks.issues import Issue, issues
 from harness.core.causes import Exchanged
 from harness.core.evidence import NoMatch
 from harness.core.findings import Finding, Suspect
 from harness.core.records import Claim, Outcome, Row, Source
-from harness.tables.cells import Problem
-from harness.tables.claims import Table
 
 FLOPS = claim("10.038")
 PARAMS = claim("21.62", "params")
@@ -141,39 +138,6 @@ def test_a_ratio_of_figures_stays_where_one_of_them_was_not_measured(outcome: Ou
 
 def in_file(file: str, number: int) -> Row:
     return dataclasses.replace(row(number), file=file)
-
-
-def table() -> tuple[Table, list[Claim]]:
-    rows = [in_file("a.md", 1), in_file("a.md", 2), dataclasses.replace(in_file("a.md", 2), source="mmcls")]
-    rows.append(in_file("b.md", 3))
-    claims = [claim("10.038", of=one) for one in rows]
-    problems = (Problem("b.md", 9, "?"), Problem("c.md", 1, "?"), Problem("b.md", 10, "?"))
-    return Table(("b.md", "a.md", "c.md"), tuple(rows), tuple(claims), problems), claims
-
-
-def test_every_file_is_summed_up_in_its_order() -> None:
-    read, claims = table()
-    judged = [
-        verdict(Outcome.REPRODUCED, claims[0]),
-        contradicted(claims[1]),
-        verdict(Outcome.REPRODUCED, claims[2]),
-        contradicted(claims[3]),
-    ]
-    found = issues(judged, [finding(of=in_file("b.md", 3))])
-    outcomes = Counter({Outcome.REPRODUCED: 2, Outcome.CONTRADICTED: 1})
-    assert summaries(read, judged, found) == [
-        Summary("b.md", 1, 1, Counter({Outcome.CONTRADICTED: 1}), Counter({"error": 1, "warning": 1}), 2),
-        Summary("a.md", 2, 3, outcomes, Counter({"error": 1}), 0),
-        Summary("c.md", 0, 0, Counter(), Counter(), 1),
-    ]
-    assert total(summaries(read, judged, found)) == Summary(
-        *("3 files", 3, 4, Counter({Outcome.REPRODUCED: 2, Outcome.CONTRADICTED: 2})),
-        *(Counter({"error": 2, "warning": 1}), 3),
-    )
-
-
-def test_no_file_at_all_comes_to_nothing() -> None:
-    assert total([]) == Summary("0 files", 0, 0, Counter(), Counter(), 0)
 
 
 def test_names_of_files_are_as_they_were_given() -> None:

@@ -1,8 +1,11 @@
 """What a long run says while it works."""
 
 import pytest
+from builders import row, verdict
 
 from harness.cli.progress import Terminal, duration
+from harness.core.findings import Finding
+from harness.core.records import Outcome
 
 
 @pytest.mark.parametrize(
@@ -38,3 +41,40 @@ def test_quiet_is_without_progress(capsys: pytest.CaptureFixture[str]) -> None:
         shown.images("a", 20, 1000, 20, 9.0)
         shown.estimate()
     assert capsys.readouterr() == ("", "")
+
+
+def test_networks_are_counted_with_their_names_and_the_time_that_is_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("harness.cli.progress.time.monotonic", lambda: now[0])
+    with Terminal() as shown:
+        shown.networks("timm==0.6.5", "resnet18", 1, 9, 2)
+        for done, model in ((2, "resnet34"), (3, "resnet50"), (4, "vit_tiny")):
+            now[0] += 40.0
+            shown.networks("timm==0.6.5", model, done, 9, 2)
+        now[0] += 5.0
+        shown.networks("timm==0.6.5", "vit_base", 9, 9, 2)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "timm==0.6.5: 2 of 9 networks counted, the last resnet34",
+        "timm==0.6.5: 3 of 9 networks counted, the last resnet50, about 3 min left",  # 80 s / 3 x 6
+        "timm==0.6.5: 4 of 9 networks counted, the last vit_tiny, about 2 min left",
+        "timm==0.6.5: 9 of 9 networks counted, the last vit_base",
+    ]
+
+
+def test_what_is_wrong_is_said_as_soon_as_it_is_settled(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = Finding("top5_below_top1", "", "network", "It is below.", row=row(3))
+    place = Finding("constant_ratio", "timm", "network", "Times 2/3.", {"file": "table.md", "line": 9})
+    note = Finding("assumed_unit", "", "", "In M.", {"file": "table.md", "line": 9})
+    with Terminal() as shown:
+        for one in (wrong, place, note, verdict(Outcome.REPRODUCED), verdict(Outcome.CONTRADICTED, cause="no")):
+            shown.settled(one)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "✗ table.md:7: It is below.",
+        "? table.md:9: Times 2/3.",
+        "✗ network of timm==0.6.5, flops: documented 10.038 G; contradicted; no",
+    ]
+    assert shown.said == set(lines)

@@ -18,7 +18,8 @@ from image_files import SYNSETS
 
 from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.core.errors import InputError, MeasurementError
-from harness.core.records import Run, Source
+from harness.core.findings import Finding
+from harness.core.records import Run, Source, Verdict
 from harness.dataset.image_set import ImageSet, open_images
 from harness.dataset.remote import parse_location
 from harness.execution import environments, registry
@@ -102,6 +103,8 @@ class Recorder:
     def __init__(self) -> None:
         self.stages: list[str] = []
         self.counts: list[tuple[str, int, int, int]] = []  #: run, done, total, added
+        self.networks_counted: list[tuple[str, str, int, int]] = []  #: what, model, done, total
+        self.found: list[Finding | Verdict] = []
         self.timed: int | None = None  #: counts that there were when all networks were timed
 
     def stage(self, text: str) -> None:
@@ -113,6 +116,13 @@ class Recorder:
     def images(self, run: str, done: int, total: int, added: int, seconds: float) -> None:
         assert seconds >= 0
         self.counts.append((run, done, total, added))
+
+    def networks(self, what: str, model: str, done: int, total: int, workers: int) -> None:
+        assert workers > 0
+        self.networks_counted.append((what, model, done, total))
+
+    def settled(self, one: Finding | Verdict) -> None:
+        self.found.append(one)
 
 
 class Killed(BaseException):

@@ -1,9 +1,11 @@
 """What is measured inside a source's environment, here run in this one."""
 
+import gc
 import random
 import re
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +48,26 @@ def evaluated(task: Evaluate) -> Events:
 
 
 # --- counts
+
+
+def test_a_network_is_given_back_once_it_was_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[weakref.ref[Any]] = []
+    build = fake_adapter.Adapter.build
+
+    def building(of: Any, *arguments: Any) -> Any:
+        network: Any = build(of, *arguments)
+        network.itself = network  # as networks of frameworks refer to themselves
+        built.append(weakref.ref(network))
+        return network
+
+    monkeypatch.setattr(fake_adapter.Adapter, "build", building)
+    gc.disable()
+    try:
+        static("tiny")
+        left = [one() for one in built]
+    finally:
+        gc.enable()
+    assert left == [None]
 
 
 def test_counts_of_a_network_at_the_sizes_asked_for_and_its_own() -> None:

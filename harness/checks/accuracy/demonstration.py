@@ -50,7 +50,7 @@ def run(installed: Mapping[Source, Installed], session: Session) -> tuple[Run | 
 def _evaluated(row: Row, weights: WeightSource, ready: Installed, session: Session) -> Run | None:
     shown = photographs(environments.cache())
     wanted = {ready.source: {row.model: {COMMON_SIZE}}}
-    static = statics.count(session, {ready.source: ready}, wanted)[ready.source].get(row.model)
+    static = statics.count(session, {ready.source: ready}, wanted, depth="parameters")[ready.source].get(row.model)
     if static is None:
         return None
     checkpoint = checkpoints.find(

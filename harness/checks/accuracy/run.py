@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.checks.accuracy import evaluation_plan, judge, other_images
 from harness.checks.accuracy.group import Enough, Evaluation, EvaluationGroup
-from harness.checks.counts import run as counting
+from harness.checks.counts.widening import Built
 from harness.core.cancellation import side_by_side
 from harness.core.findings import Finding
 from harness.core.records import Claim, Row, Run, Source, Static
@@ -104,7 +104,7 @@ def _enough(planned: Plan, options: Options, images: ImageSet, rows: Sequence[tu
     return enough
 
 
-def unofficial_checkpoints(runs: Mapping[tuple[Row, Source], list[Run]], built: counting.Built) -> list[Finding]:
+def unofficial_checkpoints(runs: Mapping[tuple[Row, Source], list[Run]], built: Built) -> list[Finding]:
     """Checkpoints that are not those that the source publishes, where its file's name carries a hash."""
     found: dict[tuple[Source, str], Finding] = {}
     for (row, source), row_runs in runs.items():

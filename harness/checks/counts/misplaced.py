@@ -22,7 +22,7 @@ from harness.core.records import UNITS, Claim, Outcome, Row, Source, Static, Ver
 #: outcomes of figures that may be another network's
 MISSES = (Outcome.CONTRADICTED, Outcome.DOUBTFUL)
 #: choices of a convention that may differ from the plain one where a figure is looked for in other networks
-_DEPARTURES = 3
+TELLING_DEPARTURES = 3
 #: A figure of fewer digits stands in two rows by chance too often to say so.
 TELLING_DIGITS = 3
 
@@ -177,7 +177,7 @@ def _conventions(static: Static, claim: Claim) -> Sequence[Convention]:
     found: Sequence[Convention] = (
         flops_conventions([static], claim.multiply_adds) if claim.metric == "flops" else params_conventions([static])
     )
-    return [one for one in found if one.fault is None and one.departures <= _DEPARTURES and not _has_ratio(one)]
+    return [one for one in found if one.fault is None and one.departures <= TELLING_DEPARTURES and not _has_ratio(one)]
 
 
 def _has_ratio(convention: Convention) -> bool:

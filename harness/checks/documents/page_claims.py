@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterable
 
-from harness.checks.counts import run as counting
+from harness.checks.counts.widening import Built
 from harness.core.findings import Finding
 from harness.core.operators import SAME_KIND
 from harness.core.paths import shown_file
@@ -98,7 +98,7 @@ def _preprocessing(page: Page, row: Row, source: Source, static: Static) -> list
     ]  # fmt: skip
 
 
-def page_findings(planned: Plan, built: counting.Built) -> list[Finding]:
+def page_findings(planned: Plan, built: Built) -> list[Finding]:
     """What each page says outside of its tables, compared with what was built."""
     return [
         finding

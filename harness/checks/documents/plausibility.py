@@ -13,7 +13,7 @@ from harness.core.findings import Finding, Suspect
 from harness.core.model_names import folded
 from harness.core.records import Claim, Metric, Row
 from harness.dataset.image_set import ImageSet
-from harness.plan.plan import Plan
+from harness.plan.page import Page
 
 #: FLOPs per parameter at 224 pixels that an ImageNet network can have, with room for rounding.
 #: Lowest multiply-adds per parameter: MicroNet-M1 3.3 (6 M, 1.8 M; https://github.com/liyunsheng13/micronet),
@@ -145,18 +145,13 @@ def _short(number: float) -> str:
     return f"{number:,.0f}" if number >= 99.5 else f"{number:.2g}"
 
 
-def impossible_figures(planned: Plan, images: ImageSet | None) -> list[Finding]:
-    """What cannot be true on each page; accuracies are about ImageNet val unless the page says otherwise."""
-    found: list[Finding] = []
-    for file, page in planned.pages.items():
-        claims = [claim for claim in planned.table.claims if claim.row.file == file]
-        asides = [claim for claim in planned.table.asides if claim.row.file == file]
-        if page.data is None:
-            found += impossible(claims, None, asides)
-        elif images is not None and page.is_about(images):
-            found += impossible(claims, len(images.images), asides)
-        else:  # the number of images is not known
-            found += [
-                finding for finding in impossible(claims, None, asides) if finding.kind != "impossible_percentage"
-            ]
-    return found
+def impossible_on_page(
+    claims: Sequence[Claim], asides: Sequence[Claim], page: Page, images: ImageSet | None
+) -> list[Finding]:
+    """What cannot be true on one page; accuracies are about ImageNet val unless the page says otherwise."""
+    if page.data is None:
+        return impossible(claims, None, asides)
+    if images is not None and page.is_about(images):
+        return impossible(claims, len(images.images), asides)
+    # the number of images is not known
+    return [finding for finding in impossible(claims, None, asides) if finding.kind != "impossible_percentage"]

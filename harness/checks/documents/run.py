@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.checks.counts.run import Built
+from harness.checks.counts.widening import Built
 from harness.checks.documents import across_tables, checkpoint_names, duplicates, upstream, upstream_documents
 from harness.checks.documents.page_claims import page_findings
-from harness.checks.documents.plausibility import impossible_figures
+from harness.checks.documents.plausibility import impossible_on_page
 from harness.checks.documents.upstream import Published, UpstreamComparison
+from harness.core.cancellation import check
 from harness.core.findings import Finding
 from harness.core.paths import line_entry
-from harness.core.records import Row, Source, Verdict
+from harness.core.records import Claim, Row, Source, Verdict
 from harness.core.text import first_few, plural
 from harness.dataset.image_set import ImageSet
 from harness.execution.environments import Installed
@@ -28,6 +29,7 @@ class UpstreamResults:
     documents: Mapping[Source, Sequence[Published]]
     comparisons: tuple[UpstreamComparison, ...]
     unread: tuple[Finding, ...]  #: about rows of the sources' documents that could not be read
+    contradicted: tuple[Finding, ...]  #: about counts in these documents that are not the networks'
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,36 @@ class DocumentFindings:
     upstream: tuple[Finding, ...]
     page: tuple[Finding, ...]
     reading: tuple[Finding, ...]  #: what was not read as a claim, or was read under an assumption
-    figures: tuple[Finding, ...]  #: figures that cannot be true, duplicated rows and figures
+
+
+def judge_pages(planned: Plan, images: ImageSet | None, settled: Callable[[Finding], None]) -> tuple[Finding, ...]:
+    """What pages contradict by themselves: figures that cannot be true, copies, differences between tables.
+
+    `settled` gets the findings page by page, as soon as they are certain. Nothing is asked of any source.
+    """
+    claims, asides = _by_file(planned.table.claims), _by_file(planned.table.asides)
+    found: list[Finding] = []
+
+    def settle(more: Iterable[Finding]) -> None:
+        for finding in more:
+            found.append(finding)
+            settled(finding)
+
+    for file, page in planned.pages.items():
+        check()
+        own = claims.get(file, ())
+        settle(impossible_on_page(own, asides.get(file, ()), page, images))
+        settle(duplicates.repeated(own))
+        settle(checkpoint_names.contradicting(own))
+    settle(across_tables.differing(planned.table.claims))
+    return tuple(found)
+
+
+def _by_file(claims: Iterable[Claim]) -> dict[str, list[Claim]]:
+    found: dict[str, list[Claim]] = {}
+    for claim in claims:
+        found.setdefault(claim.row.file, []).append(claim)
+    return found
 
 
 def measure(
@@ -49,28 +80,21 @@ def measure(
     """
     documents, unread = upstream_documents.documents_of(installed, files, session)
     comparisons = upstream_documents.compare_with_upstream(planned, built, installed, documents, session)
-    return UpstreamResults(documents, tuple(comparisons), tuple(unread))
+    wrong = upstream_documents.contradicted(documents, built, installed, session)
+    return UpstreamResults(documents, tuple(comparisons), tuple(unread), tuple(wrong))
 
 
-def findings(
-    planned: Plan, results: UpstreamResults, built: Built, images: ImageSet | None, verdicts: Sequence[Verdict]
-) -> DocumentFindings:
+def findings(planned: Plan, results: UpstreamResults, built: Built, verdicts: Sequence[Verdict]) -> DocumentFindings:
     """Counts that are judged by the network itself are not compared with what the source publishes."""
     measured = [verdict.claim for verdict in verdicts if verdict.measured is not None]
     return DocumentFindings(
         upstream=(
             *upstream.findings(results.comparisons, measured),
-            *upstream_documents.contradicted(results.documents, built),
+            *results.contradicted,
             *results.unread,
         ),
         page=tuple(page_findings(planned, built)),
         reading=tuple(_reading_notes(planned)),
-        figures=(
-            *impossible_figures(planned, images),
-            *duplicates.repeated(planned.table.claims),
-            *checkpoint_names.contradicting(planned.table.claims),
-            *across_tables.differing(planned.table.claims),
-        ),
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.checks.counts import columns, misplaced
-from harness.checks.counts.run import Built
+from harness.checks.counts import misplaced, widening
+from harness.checks.counts.widening import Built
 from harness.checks.documents import upstream
 from harness.checks.documents.upstream import Published
 from harness.core.errors import InputError
@@ -92,21 +92,28 @@ def compare_with_upstream(
     return upstream.compare(claims, own_names, documents)
 
 
-def contradicted(documents: Mapping[Source, Sequence[Published]], built: Built) -> list[Finding]:
+def contradicted(
+    documents: Mapping[Source, Sequence[Published]],
+    built: Built,
+    installed: Mapping[Source, Installed],
+    session: Session,
+) -> list[Finding]:
     """Counts in the documents that no convention gives for the network itself, where it was built.
 
     Judged as a table's counts are: exchanged ones are named, and the conventions of the source's other documents known.
     """
-    statics = {(source, static.model): static for (_, source), static in built.items()}
+    statics = {(source, static.model): (row.model, static) for (row, source), static in built.items()}
     claims: list[tuple[Claim, Source]] = []
     of_rows: Built = {}
+    names: dict[tuple[Row, Source], str] = {}
     for source, every in documents.items():
         for one in every:
             models = [model for of, model in statics if of == source and upstream.is_of(one.own, model)]
             if models:
-                of_rows[one.row, source] = statics[source, models[-1]]
+                names[one.row, source], of_rows[one.row, source] = statics[source, models[-1]]
                 claims += [(one.figures[metric], source) for metric in STATIC if metric in one.figures]
-    judged = misplaced.name_exchanged(columns.judge_static(claims, of_rows), of_rows)
+    judged, of_rows = widening.judge(claims, of_rows, installed, session, names)
+    judged = misplaced.name_exchanged(judged, of_rows)
     wrong: dict[tuple[Source, str], list[Verdict]] = {}
     for verdict in judged:
         if verdict.outcome is Outcome.CONTRADICTED:

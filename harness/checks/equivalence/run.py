@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.checks import photographs
-from harness.checks.counts.run import Built
+from harness.checks.counts.widening import Built
 from harness.checks.equivalence import numerics, paired_accuracy, preprocessing_runner
 from harness.checks.equivalence.preprocessing import Comparison
 from harness.core.errors import MeasurementError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from harness.checks.counts.evidence.posterior import Belief, Story
+from harness.checks.counts.evidence.cells import Story
+from harness.checks.counts.evidence.posterior import Belief
 from harness.checks.counts.matching import Measured
 from harness.core.causes import (
     Cause,

@@ -34,6 +34,7 @@ _ROUNDING = 1e-9
 class Kin:
     """Conventions that differ in one choice."""
 
+    choice: str
     share: float  #: of the cells of a column that make this choice otherwise
     groups: npt.NDArray[np.intp]  #: number of its group, for each convention
     order: npt.NDArray[np.intp]  #: conventions, group by group
@@ -104,11 +105,11 @@ class Hypotheses:
             for choice, (share, rest) in priors.mixed(convention).items():
                 found.setdefault(choice, (share, []))[1].append(rest)
         kin = []
-        for share, rests in found.values():
+        for choice, (share, rests) in found.items():
             numbers = {rest: number for number, rest in enumerate(dict.fromkeys(rests))}
             groups = np.array([numbers[rest] for rest in rests])
             order = np.argsort(groups, kind="stable")
-            kin.append(Kin(share, groups, order, np.flatnonzero(np.diff(groups[order], prepend=-1))))
+            kin.append(Kin(choice, share, groups, order, np.flatnonzero(np.diff(groups[order], prepend=-1))))
         return kin
 
 
@@ -161,19 +162,37 @@ class Column:
         return np.asarray(np.tensordot(shares, self.matches, axes=1))
 
     @cached_property
-    def mixed(self) -> Floats:
-        """The probability that a cell of a column that is counted so is counted otherwise, and right."""
+    def otherwise(self) -> Mapping[str, Floats]:
+        """For each choice the probability of the cells where they make it otherwise than their column, and right."""
         weights = np.where(self.hypotheses.right, self.hypotheses.prior, 0.0)
         weighed = weights[:, None] * self.printed_by_any
-        total = np.zeros_like(weighed)
+        found = {}
         for kin in self.hypotheses.kin:
             others = (kin.sums(weights) - weights)[:, None]
             with np.errstate(invalid="ignore", divide="ignore"):
                 each = (kin.sums(weighed) - weighed) / others
             # what rounding leaves where nothing agrees is nothing
-            total += kin.share * np.where(others > 1e-15, np.clip(each, 0.0, 1.0), 0.0)
-        otherwise: float = priors.table()["both"]["mixed_otherwise"]
-        return np.asarray(total + otherwise * weighed.sum(axis=0))
+            found[kin.choice] = np.where(others > 1e-15, np.clip(each, 0.0, 1.0), 0.0)
+        return found
+
+    @cached_property
+    def mixed(self) -> Floats:
+        """The probability that a cell of a column that is counted so is counted otherwise, and right."""
+        weights = np.where(self.hypotheses.right, self.hypotheses.prior, 0.0)
+        anyhow: float = priors.table()["both"]["mixed_otherwise"]
+        total = np.zeros_like(self.printed_by_any) + anyhow * (weights @ self.printed_by_any)
+        for kin in self.hypotheses.kin:
+            total += kin.share * self.otherwise[kin.choice]
+        return np.asarray(total)
+
+    @cached_property
+    def two_ways(self) -> Floats:
+        """By how much likelier a cell is to be counted otherwise where about half of its column is, in one choice.
+
+        Half of the cells are then counted as the column, and half with the other choice.
+        """
+        (choice,) = priors.table()["both"]["two_ways"]
+        return np.asarray(self.otherwise.get(choice, np.zeros_like(self.printed_by_any)) * self.own_share / 2)
 
     @cached_property
     def anything(self) -> Floats:
@@ -240,15 +259,24 @@ class Column:
         return any(abs(value - self.figures[i]) <= self.steps[i] / 2 for value in others)
 
     @cached_property
-    def by_unknown_tool(self) -> Floats:
-        """The probability of each cell where a tool counted that nobody here knows, near the plain count."""
+    def by_unknown_tools(self) -> Floats:
+        """The probability of each cell where a tool counted that nobody here knows, near a plain count.
+
+        Plain counts x cells: a tool counts a multiply-add as one or as two throughout.
+        """
         spread = self.hypotheses.unknown_spread
-        total = np.zeros(len(self.items))
-        for weight, plain in self.hypotheses.plain:
+        found = []
+        for _, plain in self.hypotheses.plain:
             with np.errstate(invalid="ignore", divide="ignore"):
                 apart = np.abs(np.log(self.figures / self.values[plain]))
-            total += weight * np.nan_to_num(np.exp(-apart / spread)) / (2 * spread) * self.steps / self.figures
-        return total
+            found.append(np.nan_to_num(np.exp(-apart / spread)) / (2 * spread) * self.steps / self.figures)
+        return np.array(found)
+
+    @cached_property
+    def by_unknown_tool(self) -> Floats:
+        """The same for a single cell, of which nothing is known."""
+        weights = np.array([weight for weight, _ in self.hypotheses.plain])
+        return np.asarray(weights @ self.by_unknown_tools)
 
 
 def _lows(slips: Sequence[misprints.Meant]) -> Floats:

@@ -88,9 +88,16 @@ def _otherwise(column: Column, i: int, of_column: int, mixed: float, half: float
 
 
 def stories_of(
-    column: Column, i: int, pairs: Sequence[tuple[int, int]], share: Floats, own: Floats
+    column: Column, i: int, explained: Explanations, share: Floats, own: Floats
 ) -> tuple[tuple[Story, ...], tuple[tuple[str, float], ...]]:
-    """The ways in which the cell may be wrong, and what should stand there."""
+    """The ways in which the cell may be wrong, and what should stand there.
+
+    `share` are the probabilities of the explanations over what each gives the cell, `own` those that the cell is
+    printed as its column under each.
+    """
+    pairs = explained.pairs[: explained.once]
+    share = share[: explained.once] + share[explained.once :]
+    own = own[: explained.once] + own[explained.once :]
     chosen = [c for _, c in pairs]
     conventions = [priors.printings()[way].of(column.hypotheses.conventions[c]) for way, c in pairs]
     found: dict[tuple[misprints.Kind, object, str | None], tuple[float, int]] = {}
@@ -108,7 +115,7 @@ def stories_of(
     for number, convention in enumerate(conventions):
         if convention.fault and own[number] > 0:
             text = _should_be(column, i, convention, "convention", None)
-            add(("convention", convention.fault, text), float(share[number] * own[number]), number)
+            add(("convention", convention.fault, text), float(own[number]), number)
     stories = [
         Story(kind, p, conventions[number], text, of if isinstance(of, int) else None)
         for (kind, of, text), (p, number) in sorted(found.items(), key=lambda entry: -entry[1][0])
@@ -125,8 +132,8 @@ def _should_be(column: Column, i: int, convention: Convention, kind: misprints.K
     """What should stand in the cell, in the number of digits of its column."""
     item = column.items[i]
     decimals = item.claim.decimals
-    others = Counter(other.claim.decimals for j, other in enumerate(column.items) if j != i)
     if kind in ("dropped_digit", "slipped_unit", "slipped_point") and isinstance(of, str):
+        others = Counter(other.claim.decimals for j, other in enumerate(column.items) if j != i)
         decimals = others.most_common(1)[0][0] if others else len(of.partition(".")[2])
     if convention.power:
         decimals += convention.power

@@ -24,6 +24,8 @@ from harness.checks.counts.matching import Measured, figure
 _NEGLIGIBLE = 1e-9
 #: explanations of a column that are looked at in detail
 _DETAILED = 60
+#: a cell that is less likely than this to be anything but right has no stories of how it became wrong
+_TOLD_FROM = 0.01
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def _belief(column: Column, i: int, found: Explanations, weights: _Weights) -> B
         float(min(1.0, wrong)),
         float(min(1.0, unknown)),
         right_by(column, i, found, share * own * ~faulty, share * mixed),
-        *stories_of(column, i, pairs, share, own),
+        *(stories_of(column, i, found, share, share * own) if wrong + unknown >= _TOLD_FROM else ((), ())),
         priors.printings()[best[0]].of(hypotheses.conventions[best[1]]),
         float(kept[0] + kept[found.once]) if column.matches[best[0], best[1], i] else _of_figure(column, i, found),
     )

@@ -53,7 +53,7 @@ def changed(place: Place, times: float) -> Iterator[None]:
 def _forget() -> None:
     for kept in (priors.printings, priors._all_ratios, posterior._transitions, misprints._meant_by):
         kept.cache_clear()
-    likelihood.hypotheses_of.cache_clear()
+    likelihood.forget()
 
 
 def outcomes(printed: Sequence[Column], of: Mapping[str, Network]) -> tuple[Tally, list[Outcome]]:

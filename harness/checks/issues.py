@@ -96,8 +96,10 @@ def _correction(verdict: Verdict, exchanged: Sequence[Verdict]) -> tuple[str | N
     expected = verdict.expected
     if exchanged:
         certain = all(_is_certain(one) for one in (verdict, *exchanged))
-        if last(verdict.causes, Exchanged) is None and exchanged[0].claim.unit == verdict.claim.unit:
-            expected = exchanged[0].claim.text
+        other = exchanged[0].claim
+        alike = (other.unit, other.decimals) == (verdict.claim.unit, verdict.claim.decimals)
+        if last(verdict.causes, Exchanged) is None and alike:
+            expected = other.text
         return (expected, (verdict.claim, *(one.claim for one in exchanged))) if certain else (None, ())
     return expected if _is_certain(verdict) else None, ()
 

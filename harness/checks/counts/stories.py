@@ -53,7 +53,8 @@ def _cause(group: Sequence[Measured], beliefs: Sequence[Belief], row: int, story
         return (_slipped(item, story.convention.power, by, so, whole_column=len(group) > 1),)
     if story.kind in ("slipped_unit", "slipped_point"):
         power = _power(item, text)
-        return (_slipped(item, power, by, so) if power else SlippedPoint(text, item.claim.unit, by),)
+        right = text if len(group) > 1 else None
+        return (_slipped(item, power, by, so, right=right) if power else SlippedPoint(text, item.claim.unit, by),)
     if story.kind == "neighbour" and story.row is not None:
         back = beliefs[story.row].stories[:1]
         exchanged = bool(back) and back[0].kind == "neighbour" and back[0].row == row
@@ -76,10 +77,15 @@ def _power(item: Measured, text: str) -> int:
     return round((Decimal(item.claim.text) / Decimal(text)).log10())
 
 
-def _slipped(item: Measured, power: int, by: str, probability: float, whole_column: bool = False) -> Cause:
-    """The unit or the point has slipped: the figure is too large by a power of ten."""
+def _slipped(
+    item: Measured, power: int, by: str, probability: float, whole_column: bool = False, right: str | None = None
+) -> Cause:
+    """The unit or the point has slipped: the figure is too large by a power of ten.
+
+    `right` is what should stand there; None for the figure's own digits.
+    """
     claim = item.claim
-    right = f"{Decimal(claim.text).scaleb(-power):f}"
+    right = f"{Decimal(claim.text).scaleb(-power):f}" if right is None else right
     unit = next((sign for sign, scale in UNITS.items() if scale == UNITS[claim.unit] * 10.0**-power), None)
     if unit in _PRINTED_UNITS:
         return SlippedUnit(right, claim.text, unit, claim.unit, by, whole_column, probability)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -100,22 +100,37 @@ class Hypotheses:
     @cached_property
     def kin(self) -> Sequence[Kin]:
         """For each choice which conventions agree in all others."""
-        found: dict[str, tuple[float, list[tuple[object, ...]]]] = {}
-        for convention in self.conventions:
-            for choice, (share, rest) in priors.mixed(convention).items():
-                found.setdefault(choice, (share, []))[1].append(rest)
+        shares: Mapping[str, float] = priors.table()["both"]["mixed"]
+        made = [priors.choices(convention) for convention in self.conventions]
+        parts: dict[str, npt.NDArray[np.int64]] = {}
+        options = 1
+        for choice in made[0]:
+            numbers = {value: number for number, value in enumerate(dict.fromkeys(one[choice] for one in made))}
+            parts[choice] = np.array([numbers[one[choice]] for one in made]) * options
+            options *= len(numbers)
+        every = sum(parts.values())
         kin = []
-        for choice, (share, rests) in found.items():
-            numbers = {rest: number for number, rest in enumerate(dict.fromkeys(rests))}
-            groups = np.array([numbers[rest] for rest in rests])
+        for choice, part in parts.items():
+            _, groups = np.unique(every - part, return_inverse=True)
             order = np.argsort(groups, kind="stable")
-            kin.append(Kin(choice, share, groups, order, np.flatnonzero(np.diff(groups[order], prepend=-1))))
+            kin.append(Kin(choice, shares[choice], groups, order, np.flatnonzero(np.diff(groups[order], prepend=-1))))
         return kin
 
 
-@cache
+#: by the number of their conventions' tuple, which they keep, so that no other has it
+_KNOWN: dict[tuple[int, bool], Hypotheses] = {}
+
+
 def hypotheses_of(conventions: Sequence[Convention], multiply_adds: bool) -> Hypotheses:
-    return Hypotheses(conventions, multiply_adds)
+    key = id(conventions), multiply_adds
+    if key not in _KNOWN:
+        _KNOWN[key] = Hypotheses(conventions, multiply_adds)
+    return _KNOWN[key]
+
+
+def forget() -> None:
+    """Forgets the hypotheses, whose priors have changed."""
+    _KNOWN.clear()
 
 
 class Column:
@@ -137,13 +152,13 @@ class Column:
         self.own_share = 1 - self.wrong_share - self.unknown_share - mixed
 
     @cached_property
-    def matches(self) -> npt.NDArray[np.bool_]:
-        """Whether each way to print gives each cell: ways x conventions x cells."""
+    def matches(self) -> Floats:
+        """1 where a way to print gives a cell, else 0: ways x conventions x cells."""
         with np.errstate(invalid="ignore"):
             exact = self.values / self.steps
             printed = np.round(self.figures / self.steps)
             found = [self._printed(way, exact, printed) for way in priors.printings()]
-        return np.array(found)
+        return np.array(found, dtype=float)
 
     @staticmethod
     def _printed(way: priors.Printing, exact: Floats, printed: Floats) -> npt.NDArray[np.bool_]:

@@ -82,17 +82,18 @@ def _transitions() -> Floats:
     return np.array(rows)
 
 
-def _cells(column: Column, way: int) -> Floats:
-    """The probability of each cell where it is counted as its column: conventions x cells."""
-    return np.asarray(column.own_share * np.tensordot(_transitions()[way], column.matches, axes=1))
+def _cells(column: Column) -> Floats:
+    """The probability of each cell where it is counted and printed as its column: ways x conventions x cells."""
+    return np.asarray(column.own_share * np.tensordot(_transitions(), column.matches, axes=1))
 
 
 def _of_columns(column: Column) -> _Likelihood:
     rest = column.mixed + column.unknown_share * column.by_unknown_tool
     (share,) = priors.table()["both"]["two_ways"].values()
     known, in_two_ways, is_told = [], [], bool(column.two_ways.any())
+    of_column = _cells(column)
     for number, way in enumerate(priors.printings()):
-        own = _cells(column, number)
+        own = of_column[number]
         others = rest + column.wrong_share * column.misprinted(way.padding)
         once = np.log(own + others).sum(axis=1) + np.log1p(-share)
         twice = np.full(len(once), -np.inf)

@@ -10,6 +10,7 @@ kind of column has the same share of the time. Intervals are those of Clopper an
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -74,7 +75,9 @@ def main() -> None:
         return
     wanted = list(kinds(*([int(n) for n in text.split(",")] for text in (options.rows, options.digits))))
     print(HEADING)
-    usual, held_back = [], []
+    usual: list[Tally] = []
+    held_back: list[Tally] = []
+    by_rows: dict[str, Counter[str]] = {}
     for name, one in wanted:
         tally = rates(one, of, seconds=options.seconds / len(wanted))
         print(line(name, tally), flush=True)
@@ -82,8 +85,11 @@ def main() -> None:
             held_back.append(tally)
         elif not (one.mixed or one.unknown):
             usual.append(tally)
+            by_rows.setdefault(f"{one.metric}, {one.rows} rows, all digits", Counter()).update(tally.counts)
+            by_rows.setdefault(f"{one.rows} rows, all", Counter()).update(tally.counts)
         if options.misses:
             print(*(f"    {miss}" for miss in tally.misses), sep="\n")
+    print(*(line(name, Tally(counts)) for name, counts in sorted(by_rows.items())), sep="\n")
     print("\n| way to be wrong | cells | wrong or doubtful |\n| :-- | --: | --: |")
     for story in (*printed_tables.STORIES, *printed_tables.HELD_BACK):
         tallies = [*usual, *held_back]

@@ -170,7 +170,7 @@ def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[S
             match = next((convention for convention in conventions if agrees(convention, item)), None)
             if match is None:
                 break
-            chance *= _tries(conventions, item, match.departures) * claim.step / claim.value
+            chance *= _tries(conventions, item, match.departures) * claim.step / max(claim.value, claim.step)
             texts[claim.metric] = match.text
         else:
             if best is None or chance < best[2]:

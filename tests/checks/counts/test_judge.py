@@ -147,6 +147,13 @@ def test_one_changed_digit_or_two_swapped_ones_are_named(text: str) -> None:
     assert "it is one digit away from 9.035, which is 2 x multiply-adds by plain" in judged.cause
 
 
+def test_a_figure_that_is_printed_as_nothing_is_judged() -> None:
+    assert alone(measured("0.0", static(at_256=0.02e9))).outcome is not CONTRADICTED
+    assert alone(measured("0.00", static(at_256=4.5173e9))).outcome is CONTRADICTED
+    rows = [*counted(4.5173e9, 6.1234e9, 0.02e9, decimals=1), measured("0.0", static("other", at_256=7.7777e9), 4)]
+    assert outcomes(judge(rows)) == [EXPLAINED, EXPLAINED, REPRODUCED, CONTRADICTED]
+
+
 def test_nothing_to_judge_is_no_judgement() -> None:
     assert judge([]) == []
 

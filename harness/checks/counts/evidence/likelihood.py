@@ -25,9 +25,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 NEIGHBOURHOOD = 8
 #: factor within which a figure is near another
 _NEAR = 2.0
-#: factor over which published figures of one column spread
-_SPREAD = 100.0
-_ROUNDING = 1e-9
+_SPREAD, _ROUNDING = 100.0, 1e-9  #: factor over which published figures of one column spread; share of a step
 
 
 @dataclass(frozen=True)
@@ -146,6 +144,7 @@ class Column:
         self.values: Floats = values[numbers] * multipliers[:, None] / scales
         self.figures = np.array([float(item.claim.text) for item in items])
         self.steps = np.array([10.0**-item.claim.decimals for item in items])
+        self.sizes = np.maximum(self.figures, self.steps)  # what is printed as 0 is less than a step
         both = priors.table()["both"]
         self.wrong_share, self.unknown_share = float(both["wrong"]), float(both["unknown_cell"])
         mixed = sum(kin.share for kin in hypotheses.kin) + both["mixed_otherwise"]
@@ -167,7 +166,7 @@ class Column:
         if way.twice:
             return np.asarray(np.floor(np.floor(exact * 10 + 0.5) / 10 + 0.5 + _ROUNDING) == printed)
         unit = 10.0**way.padding
-        ends_so = printed % unit == 0
+        ends_so = (printed % unit == 0) & ((printed > 0) | (unit == 1))
         return np.asarray(ends_so & (np.abs(exact - printed) <= unit / 2 * (1 + _ROUNDING)))
 
     @cached_property
@@ -212,7 +211,7 @@ class Column:
     @cached_property
     def anything(self) -> Floats:
         """The probability of each figure among all figures of that size, per cell."""
-        return np.asarray(self.steps / self.figures / math.log(_SPREAD))
+        return np.asarray(self.steps / self.sizes / math.log(_SPREAD))
 
     def misprinted(self, padding: int) -> Floats:
         """The probability of each cell where it is wrong, over all the ways to be; the last digits may be padded."""
@@ -241,8 +240,8 @@ class Column:
             ("any", None): (shares["any"] + shares["other_network"]) * np.full(len(own), self.anything[i])
         }
         with np.errstate(invalid="ignore", divide="ignore"):
-            is_near = np.abs(np.log(own / figure)) < math.log(_NEAR)
-            found["near", None] = shares["near"] * step / figure / (2 * math.log(_NEAR)) * is_near
+            is_near = np.abs(np.log(own / self.sizes[i])) < math.log(_NEAR)
+            found["near", None] = shares["near"] * step / self.sizes[i] / (2 * math.log(_NEAR)) * is_near
             slips = misprints.meant_by(self.items[i].claim, padding)
             within = (own >= _lows(slips)[:, None]) & (own <= _highs(slips)[:, None])
             for number in np.flatnonzero(within.any(axis=1)):
@@ -251,9 +250,8 @@ class Column:
                 found[key] = found.get(key, np.zeros(len(own))) + slip.chance * within[number]
             near = [j for j in range(max(0, i - NEIGHBOURHOOD), min(len(self.items), i + NEIGHBOURHOOD + 1)) if j != i]
             for j in near:
-                hit = np.abs(values[:, j] * self._unit_ratio(j, i) - figure) <= step * 10.0**padding / 2 * (
-                    1 + _ROUNDING
-                )
+                most = step * 10.0**padding / 2 * (1 + _ROUNDING)
+                hit = np.abs(values[:, j] * self._unit_ratio(j, i) - figure) <= most
                 if hit.any():
                     found["neighbour", j] = shares["neighbour"] / len(near) * hit
         if self._is_of_other_column(i):
@@ -283,8 +281,8 @@ class Column:
         found = []
         for _, plain in self.hypotheses.plain:
             with np.errstate(invalid="ignore", divide="ignore"):
-                apart = np.abs(np.log(self.figures / self.values[plain]))
-            found.append(np.nan_to_num(np.exp(-apart / spread)) / (2 * spread) * self.steps / self.figures)
+                apart = np.abs(np.log(self.sizes / self.values[plain]))
+            found.append(np.nan_to_num(np.exp(-apart / spread)) / (2 * spread) * self.steps / self.sizes)
         return np.array(found)
 
     @cached_property

@@ -502,6 +502,16 @@ def test_a_row_that_counts_twice_what_the_others_count_is_wrong() -> None:
     assert judged[3].evidence["expected"] == "5.432"
 
 
+@pytest.mark.parametrize("decimals", [1, 2, 3])
+def test_rows_of_two_factors_are_right_by_two_conventions_and_told(decimals: int) -> None:
+    values = (4.5173e9, 6.1234e9, 7.7777e9, 5.4321e9, 9.2897e9)
+    rows = [*counted(*values, decimals=decimals)[:3], *counted(*values, factor=2, decimals=decimals)[3:]]
+    judged = judge(rows)
+    assert outcomes(judged) == [EXPLAINED] * 3 + [REPRODUCED] * 2
+    assert [one.evidence["other_rows"]["rows"] for one in judged[3:]] == [3, 3]
+    assert all("other_rows" not in one.evidence for one in judged[:3])
+
+
 def test_a_row_that_is_counted_at_another_size_is_right_and_told_what_it_would_be() -> None:
     rows = counted(4.5173e9, 6.1234e9, 7.7777e9, 5.4321e9)
     at_224 = measured(f"{rows[3].static.multiply_adds[224]['plain'] / 1e9:.4f}", rows[3].static, 4)

@@ -120,8 +120,8 @@ def _ways(metric: str, network: Mapping[str, Any]) -> Iterator[Way]:
 
 def learn(files: list[Path]) -> dict[str, Counter[str]]:
     known = counted()
-    names = ("factor", "mixed factors", "counter", "size", "params", "last digit", "rounding", "cells of flops",
-             "cells of params")  # fmt: skip
+    names = ("factor", "mixed factors", "counter", "size", "params", "last digit", "rounding", "tool of flops",
+             "tool of params", "cells of flops", "cells of params")  # fmt: skip
     found: dict[str, Counter[str]] = {name: Counter() for name in names}
     for path in files:
         for metric, cells in columns(path.name, path.read_text(encoding="utf-8")):
@@ -149,6 +149,9 @@ def _learn_ways(metric: str, rows: Sequence[tuple[Mapping[str, Any], Cell]], fou
     printed = [{name: how for name, count in _ways(metric, network) if (how := cell.printed_by(count))}
                for network, cell in rows]  # fmt: skip
     usual = Counter(name for one in printed for name in one).most_common(1)
+    if len(rows) > 1:
+        is_known = bool(usual) and usual[0][1] >= max(2, len(rows) / 2)
+        found[f"tool of {metric}"]["known" if is_known else "not known"] += 1
     if not usual or usual[0][1] < max(2, len(rows) / 2):
         return
     way = usual[0][0]

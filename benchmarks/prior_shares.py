@@ -22,7 +22,7 @@ LEARNT = {("flops", "factor", "1"), ("flops", "factor", "2"), ("params", "counte
 #: how many times as large
 TIMES = (3.0, 1 / 3)
 #: kinds of columns, and how many of each for one unit of work
-KINDS = (("flops", 1, 3, 8), ("flops", 3, 3, 6), ("flops", 10, 4, 2), ("params", 1, 3, 8), ("params", 3, 4, 6))
+KINDS = (("flops", 1, 3, 6), ("flops", 3, 3, 4), ("flops", 10, 4, 1), ("params", 1, 3, 6), ("params", 3, 4, 4))
 
 Place = tuple[str, ...]
 

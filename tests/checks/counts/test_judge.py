@@ -141,7 +141,8 @@ def test_a_wrong_figure_is_contradicted_with_what_was_expected_and_what_is_neare
 
 @pytest.mark.parametrize("text", ["9.045", "9.305"])
 def test_one_changed_digit_or_two_swapped_ones_are_named(text: str) -> None:
-    judged = alone(measured(text, static(at_256=4.5173e9)))
+    beside = counted(6.1234e9, 7.7777e9, factor=2)
+    judged, *_ = judge([measured(text, static(at_256=4.5173e9), 9), *beside])
     assert judged.outcome is CONTRADICTED
     assert judged.cause is not None
     assert "it is one digit away from 9.035, which is 2 x multiply-adds by plain" in judged.cause
@@ -152,6 +153,12 @@ def test_a_figure_that_is_printed_as_nothing_is_judged() -> None:
     assert alone(measured("0.00", static(at_256=4.5173e9))).outcome is CONTRADICTED
     rows = [*counted(4.5173e9, 6.1234e9, 0.02e9, decimals=1), measured("0.0", static("other", at_256=7.7777e9), 4)]
     assert outcomes(judge(rows)) == [EXPLAINED, EXPLAINED, REPRODUCED, CONTRADICTED]
+
+
+def test_a_single_figure_a_thousandth_off_may_be_by_a_tool_that_is_not_known() -> None:
+    judged = alone(measured("9.045", static(at_256=4.5173e9)))
+    assert judged.outcome is DOUBTFUL
+    assert judged.evidence["expected"] == "9.035"
 
 
 def test_nothing_to_judge_is_no_judgement() -> None:

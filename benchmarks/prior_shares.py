@@ -6,6 +6,7 @@ The tables are the same for all, so that each difference is one of the priors.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -65,7 +66,8 @@ def outcomes(printed: Sequence[Column], of: Mapping[str, Network]) -> tuple[Tall
     return total, found
 
 
-def show(units: int, of: Mapping[str, Network]) -> None:
+def show(units: int, of: Mapping[str, Network], only: str = "") -> None:
+    """`only` names some priors, by a regular expression."""
     printed: list[Column] = []
     for metric, rows, digits, count in KINDS:
         found = tables(Wanted(metric, rows, digits, 1 / rows), of)
@@ -75,7 +77,7 @@ def show(units: int, of: Mapping[str, Network]) -> None:
     print("| :-- | --: | --: | --: | --: | --: | --: |")
     _line("as they are", "", usual, 0)
     for place in places(priors.table()):
-        if place not in LEARNT:
+        if place not in LEARNT and re.search(only, ".".join(place)):
             for times in TIMES:
                 with changed(place, times):
                     tally, after = outcomes(printed, of)

@@ -1,7 +1,7 @@
 """How often right figures are called wrong, wrong ones are found, and the right figure is named.
 
     python -m benchmarks.verdict_rates [--seconds N] [--rows 1,3,10,30] [--digits 2,3,4,5] [--half 0|1]
-        [--calibration FILE.svg] [--vary N] [--misses]
+        [--calibration FILE.svg] [--vary N [--priors PATTERN]] [--misses]
 
 Tables are those of benchmarks.printed_tables: of half of the counted networks, right or with one wrong cell each. Each
 kind of column has the same share of the time. Intervals are those of Clopper and Pearson, 95 %.
@@ -67,11 +67,12 @@ def main() -> None:
     parser.add_argument("--half", type=int, default=1)
     parser.add_argument("--calibration", type=Path, help="draw this SVG")
     parser.add_argument("--vary", type=int, default=0, help="tables with each assumed prior three times and a third")
+    parser.add_argument("--priors", default="", help="those of --vary, by a regular expression")
     parser.add_argument("--misses", action="store_true", help="show each cell that is not judged as it is")
     options = parser.parse_args()
     of = half(options.half)
     if options.vary:
-        prior_shares.show(options.vary, of)
+        prior_shares.show(options.vary, of, options.priors)
         return
     wanted = list(kinds(*([int(n) for n in text.split(",")] for text in (options.rows, options.digits))))
     print(HEADING)

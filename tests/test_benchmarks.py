@@ -398,6 +398,8 @@ COMMANDS = {
     "overheads ray": ["--parts", "ray", "--batches", "8"],
     "overheads static": ["--parts", "static"],
 }
+#: those that evaluate nothing, and need neither weights nor images
+OF_TABLES = {"verdict_rates": ["--seconds", "1", "--rows", "1", "--digits", "3"]}
 #: those that are tried without --benchmarks
 SHORT = ("overheads memory",)
 
@@ -430,9 +432,21 @@ def test_the_commands_of_the_readme_work(command: str, weights: Path, request: p
     assert len(cells(done.stdout)) >= 3, done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("module", OF_TABLES)
+def test_the_commands_about_tables_work(module: str, tmp_path: Path) -> None:
+    figure = tmp_path / "calibration.svg"
+    shown = [sys.executable, "-m", f"benchmarks.{module}", *OF_TABLES[module], "--calibration", str(figure)]
+    done = subprocess.run(shown, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(cells(done.stdout)) >= 3, done.stdout
+    assert "<svg" in figure.read_text(encoding="utf-8")
+
+
 def test_the_commands_of_the_readme_are_tried() -> None:
     text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"python -m benchmarks\.(\w+)", text)) == {command.split()[0] for command in COMMANDS}
+    tried = {command.split()[0] for command in (*COMMANDS, *OF_TABLES)}
+    assert set(re.findall(r"python -m benchmarks\.(\w+)", text)) == tried
     assert {command.split()[1] for command in COMMANDS if " " in command} == set(overheads.PARTS)
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.core.causes import Exchanged, NoConvention, last, words
+from harness.core.causes import Exchanged, Misprint, NoConvention, SlippedUnit, last, words
 from harness.core.evidence import NoMatch
 from harness.core.findings import SEVERITIES, Finding, Severity
 from harness.core.records import Claim, Outcome, Verdict
@@ -28,10 +28,11 @@ class Issue:
     source: str
     model: str
     claim: Claim | None
-    corrected: (
-        str | None
-    )  #: as the document would print it, in the unit of the claim; None where it cannot be determined
+    #: as the document would print it, in the unit of the claim; None where it cannot be determined
+    corrected: str | None
     cause: str
+    unit: str | None = None  #: that the column's heading should say instead, where the figures are right in it
+    together: tuple[Claim, ...] = ()  #: cells that are corrected with this one, or none is
 
 
 def issues(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[Issue]:
@@ -43,7 +44,7 @@ def issues(verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> list[Iss
     for verdict in verdicts if wrong else ():
         if verdict.claim in releases:
             releases[verdict.claim].append(verdict)
-    found = [_of_verdict(verdict, releases[verdict.claim]) for verdict in wrong]
+    found = [_of_verdict(verdict, releases[verdict.claim], _exchanged_with(verdict, verdicts)) for verdict in wrong]
     for finding in findings:
         if finding.kind == "flops_per_parameter" and all(suspect.claim in judged for suspect in finding.suspects):
             continue  # the network itself was counted
@@ -60,10 +61,14 @@ def _rank(entry: Issue) -> int:
     return SEVERITIES.index(entry.severity)
 
 
-def _of_verdict(verdict: Verdict, releases: Sequence[Verdict]) -> Issue:
-    """`releases` are the verdicts on the same cell, with each release that was asked."""
+def _of_verdict(verdict: Verdict, releases: Sequence[Verdict], exchanged: Sequence[Verdict]) -> Issue:
+    """`releases` are the verdicts on the same cell, with each release; `exchanged` those on cells exchanged with it."""
     claim = verdict.claim
     is_wrong = verdict.outcome is Outcome.CONTRADICTED
+    agreed = is_wrong and len({one.expected for one in releases}) == 1
+    corrected, together = _correction(verdict, exchanged) if agreed else (None, ())
+    slip = last(verdict.causes, SlippedUnit)
+    in_other_unit = corrected is not None and slip is not None and slip.whole_column
     return Issue(
         "error" if is_wrong else "warning",
         f"{verdict.outcome}_{claim.metric}",
@@ -72,17 +77,58 @@ def _of_verdict(verdict: Verdict, releases: Sequence[Verdict]) -> Issue:
         str(verdict.source),
         claim.row.model,
         claim,
-        verdict.expected
-        if is_wrong and _is_certain(verdict) and len({one.expected for one in releases}) == 1
-        else None,
+        corrected,
         verdict.cause or words([NoConvention()]) or "",
+        slip.right_unit if in_other_unit and slip is not None else None,
+        together,
     )
+
+
+def _correction(verdict: Verdict, exchanged: Sequence[Verdict]) -> tuple[str | None, tuple[Claim, ...]]:
+    """The figure that is suggested, if it is certain enough, and the cells that are corrected with it or not at all.
+
+    `exchanged` are the verdicts on the cells with which it may be exchanged.
+    """
+    expected = verdict.expected
+    if exchanged:
+        certain = all(_is_certain(one) for one in (verdict, *exchanged))
+        other = exchanged[0].claim
+        alike = (other.unit, other.decimals) == (verdict.claim.unit, verdict.claim.decimals)
+        if last(verdict.causes, Exchanged) is None and alike:
+            expected = other.text
+        return (expected, (verdict.claim, *(one.claim for one in exchanged))) if certain else (None, ())
+    return expected if _is_certain(verdict) else None, ()
+
+
+def _exchanged_with(verdict: Verdict, verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """The verdict on the cell with which a wrong one is exchanged: of another row, or of the row's other column."""
+    slip, columns = last(verdict.causes, Misprint), last(verdict.causes, Exchanged)
+    if columns is not None:
+        return [
+            other
+            for other in verdicts
+            if other.claim.row == verdict.claim.row
+            and other.source == verdict.source
+            and other.claim != verdict.claim
+            and last(other.causes, Exchanged) is not None
+        ]
+    if slip is None or slip.kind != "exchanged_rows":
+        return []
+    place = verdict.claim.metric, verdict.claim.header, slip.row, verdict.source
+    return [
+        other for other in verdicts if (other.claim.metric, other.claim.header, other.claim.row, other.source) == place
+    ]
 
 
 def _is_certain(verdict: Verdict) -> bool:
     """Whether the expected figure can be suggested."""
-    if last(verdict.causes, Exchanged) is not None:
-        return True
+    misprint, slip = last(verdict.causes, Misprint), last(verdict.causes, SlippedUnit)
+    if (columns := last(verdict.causes, Exchanged)) is not None:
+        return columns.probability >= LEAST_SUGGESTED
+    if misprint is not None and misprint.kind == "exchanged_rows":
+        return misprint.probability >= LEAST_SUGGESTED
+    if slip is not None and slip.whole_column:
+        return slip.probability >= LEAST_SUGGESTED
     return isinstance(verdict.basis, NoMatch) and verdict.basis.expected_probability >= LEAST_SUGGESTED
 
 
@@ -102,4 +148,10 @@ def merge_issues(first: Issue, other: Issue) -> Issue:
     """The more severe entry with the other's cause, and its correction where it has none of its own."""
     cause = first.cause if other.cause in first.cause else f"{first.cause.rstrip('.')}. {other.cause}"
     corrected = first.corrected if first.corrected is not None else other.corrected
-    return dataclasses.replace(first, cause=cause, corrected=corrected)
+    return dataclasses.replace(
+        first,
+        cause=cause,
+        corrected=corrected,
+        unit=first.unit if first.unit is not None else other.unit,
+        together=first.together or other.together,
+    )

@@ -72,6 +72,7 @@ class SlippedUnit:
     wrong_unit: str
     convention: str
     whole_column: bool = False  #: so have the other figures of the column
+    probability: float = 1.0  #: that it has slipped, and so
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class Misprint:
     convention: str
     row: Row | None = None  #: whose figure it is, where it is another row's
     fault: str | None = None  #: what is wrong with the whole column, in words
+    probability: float = 1.0  #: that it came about so
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class Exchanged:
     """FLOPs and parameters of the row are exchanged."""
 
     expected: str  #: as the document would print it
+    probability: float = 1.0
 
 
 @dataclass(frozen=True)

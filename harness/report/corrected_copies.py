@@ -3,31 +3,24 @@
 A correction is kept only if the copy, read again, has the corrected figure in its cell and the same claims everywhere
 else. That is not certain beforehand: one figure can change how its column or its row is read (its unit, its padding, a
 row that becomes a heading between rows). So all corrections are tried at once, and where the copy then does not read
-as intended, each half of them, and so on, until only the corrections that spoil the reading are left out.
+as intended, each half of them, and so on, until only the corrections that spoil the reading are left out. One cause is
+one correction: a heading gets another unit, two cells are exchanged, or neither is.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeVar
 
 from harness.checks.issues import Issue
 from harness.core.errors import InputError
 from harness.core.files import write_whole
-from harness.core.records import UNITS, Claim, Row
-from harness.tables import numbers, readers
-from harness.tables.cells import Problem
-from harness.tables.claims import claims_of
+from harness.report.corrections import Correction, Document, Figure, Heading, Position, Together, position_of
 
-_Position: TypeAlias = tuple[int, int]  #: of a cell: 1-based line and 0-based column
-_LINE_END = re.compile(r"(\r\n|\r|\n)")
-_BYTE_ORDER_MARK = "\ufeff"
+C = TypeVar("C", bound=Correction)
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,7 @@ class Copy:
     @property
     def cells(self) -> int:
         """Number of corrected cells; several issues may be about one."""
-        return len({_position(entry.claim) for entry in self.corrected if entry.claim})
+        return len({position_of(entry.claim) for entry in self.corrected if entry.claim})
 
 
 def write(files: Sequence[str], entries: Iterable[Issue], folder: Path) -> list[Copy]:
@@ -90,122 +83,82 @@ def corrected(text: str, entries: Iterable[Issue]) -> tuple[str, list[Issue]]:
     Issues without a claim or a correction are left out. A cell of several sources is corrected where all of them have
     the same correction.
     """
-    asked: dict[_Position, list[Issue]] = {}
+    asked: dict[Position, list[Issue]] = {}
     for entry in entries:
         if entry.claim is not None and entry.corrected is not None:
-            asked.setdefault(_position(entry.claim), []).append(entry)
+            asked.setdefault(position_of(entry.claim), []).append(entry)
     if not asked:
         return text, []
-    file = next(iter(asked.values()))[0].file
-    document = _Document(file, tuple(_LINE_END.split(text)))
-    figures = [figure for position, wrong in asked.items() if (figure := _agreed(document, position, wrong))]
-    document, written = _with_corrections(document, [one for one in figures if one.candidates(document)])
-    positions = {_position(one.claim) for one in written}
-    left = [entry for position, wrong in asked.items() if position not in positions for entry in wrong]
-    return "".join(document.parts), left
+    document = Document.of(next(iter(asked.values()))[0].file, text)
+    figures = {position: figure for position, wrong in asked.items() if (figure := _agreed(document, position, wrong))}
+    document, headings = _with_corrections(document, list(_headings(asked, figures)))
+    done = {position for heading in headings for position in heading.values}
+    others = {position: figure for position, figure in figures.items() if position not in done}
+    document, written = _with_corrections(document, list(_of_cells(document, asked, others)))
+    done.update(position for one in written for position in one.values)
+    left = [entry for position, wrong in asked.items() if position not in done for entry in wrong]
+    return document.text, left
 
 
-@dataclass(frozen=True)
-class _Reading:
-    """What a document says when it is read, except for the number of printed digits."""
-
-    rows: tuple[Row, ...]
-    problems: tuple[Problem, ...]
-    values: tuple[tuple[_Position, float], ...]  #: percent or plain count of each claim
-
-    def changed(self, values: Mapping[_Position, float]) -> _Reading:
-        return replace(self, values=tuple((position, values.get(position, value)) for position, value in self.values))
-
-
-@dataclass(frozen=True)
-class _Document:
-    file: str
-    parts: tuple[str, ...]  #: lines, and their line ends between them
-
-    @cached_property
-    def reading(self) -> _Reading:
-        found, problems = readers.parse(self.file, "\n".join(self.parts[::2]).removeprefix(_BYTE_ORDER_MARK))
-        table = claims_of(found)
-        values = tuple((_position(claim), claim.value) for claim in table.claims)
-        return _Reading(table.rows, (*problems, *table.problems), values)
-
-    def values(self, position: _Position) -> list[float]:
-        """Of every claim of a cell."""
-        return [value for where, value in self.reading.values if where == position]
-
-    def line(self, number: int) -> str:
-        return self.parts[2 * (number - 1)]
-
-    def with_line(self, number: int, text: str) -> _Document:
-        return replace(self, parts=(*self.parts[: 2 * (number - 1)], text, *self.parts[2 * number - 1 :]))
-
-
-@dataclass(frozen=True)
-class _Figure:
-    """A figure and its correction, both in the unit of the claim."""
-
-    claim: Claim
-    corrected: str
-
-    @property
-    def value(self) -> float:
-        return float(Decimal(self.corrected) * Decimal(UNITS[self.claim.unit]))
-
-    @property
-    def printed(self) -> tuple[str, str]:
-        """The documented and the corrected figure as the cell has them: of an error what is left to 100."""
-        if not self.claim.is_error:
-            return self.claim.text, self.corrected
-        return str(100 - Decimal(self.claim.text)), str(100 - Decimal(self.corrected))
-
-    def candidates(self, document: _Document) -> list[_Document]:
-        """The document with the figure corrected, once for each place in its cell with the figure's digits."""
-        number, column = _position(self.claim)
-        documented, corrected = self.printed
-        line = document.line(number)
-        spans = readers.cell_spans(document.file, line)
-        return [
-            document.with_line(number, line[: digits.start()] + text + line[digits.end() :])
-            for start, end in spans[column : column + 1]
-            for digits in numbers.DIGITS.finditer(line, start, end)
-            if (text := numbers.written_as(digits.group(0), documented, corrected)) is not None
-            and text != digits.group(0)
-        ]
-
-
-def _agreed(document: _Document, position: _Position, entries: Sequence[Issue]) -> _Figure | None:
+def _agreed(document: Document, position: Position, entries: Sequence[Issue]) -> Figure | None:
     """The correction of a cell; None where its issues disagree, or do not cover all claims of the cell."""
     texts = {entry.corrected: entry.claim for entry in entries}
     values = [claim.value for claim in dict.fromkeys(entry.claim for entry in entries) if claim]
     [(text, claim), *others] = texts.items()
     if others or text is None or claim is None or values != document.values(position):
         return None
-    return _Figure(claim, text)
+    return Figure(claim, text)
 
 
-def _position(claim: Claim) -> _Position:
-    return claim.line or claim.row.line, claim.column
+def _headings(asked: Mapping[Position, Sequence[Issue]], figures: Mapping[Position, Figure]) -> Iterator[Heading]:
+    """A correction for each heading whose column is in another unit, with the corrections of other cells below it."""
+    columns: dict[tuple[int, str, int], dict[Position, Figure]] = {}
+    units: dict[tuple[int, str, int], set[str]] = {}
+    for position, figure in figures.items():
+        column = figure.claim.row.table, figure.claim.header, figure.claim.column
+        columns.setdefault(column, {})[position] = figure
+        units.setdefault(column, set()).update(entry.unit for entry in asked[position] if entry.unit)
+    for column, cells in columns.items():
+        if len(units[column]) == 1:
+            slipped = [f.claim for position, f in cells.items() if all(entry.unit for entry in asked[position])]
+            rest = [figure for figure in cells.values() if figure.claim not in slipped]
+            yield Heading(tuple(slipped), next(iter(units[column])), tuple(rest))
 
 
-def _with_corrections(document: _Document, figures: Sequence[_Figure]) -> tuple[_Document, list[_Figure]]:
-    """The document with all figures corrected where it then reads as intended, else with those of each half that do."""
-    intended = document.reading.changed({_position(one.claim): one.value for one in figures})
-    for candidate in _candidates(document, figures):
+def _of_cells(
+    document: Document, asked: Mapping[Position, Sequence[Issue]], figures: Mapping[Position, Figure]
+) -> Iterator[Correction]:
+    """The corrections of single cells, and of those that are exchanged."""
+    seen: set[Position] = set()
+    for position, figure in figures.items():
+        others = {position_of(claim) for entry in asked[position] for claim in entry.together} - {position}
+        if position in seen or not others <= figures.keys():
+            continue
+        seen.update(others)
+        correction = Together((figure, *(figures[other] for other in sorted(others)))) if others else figure
+        if next(iter(correction.candidates(document)), None) is not None:
+            yield correction
+
+
+def _with_corrections(document: Document, wanted: Sequence[C]) -> tuple[Document, list[C]]:
+    """The document with all corrections where it then reads as intended, else with those of each half that do."""
+    intended = document.reading.changed({p: value for one in wanted for p, value in one.values.items()})
+    for candidate in _candidates(document, wanted):
         if candidate.reading == intended:
-            return candidate, list(figures)
-    if len(figures) < 2:
+            return candidate, list(wanted)
+    if len(wanted) < 2:
         return document, []
-    half = len(figures) // 2
-    document, first = _with_corrections(document, figures[:half])
-    document, second = _with_corrections(document, figures[half:])
+    half = len(wanted) // 2
+    document, first = _with_corrections(document, wanted[:half])
+    document, second = _with_corrections(document, wanted[half:])
     return document, first + second
 
 
-def _candidates(document: _Document, figures: Sequence[_Figure]) -> Iterator[_Document]:
-    """Every way to write one figure; for several figures the most likely way only."""
-    if len(figures) == 1:
-        yield from figures[0].candidates(document)
+def _candidates(document: Document, wanted: Sequence[Correction]) -> Iterator[Document]:
+    """Every way to write one correction; for several the most likely way only."""
+    if len(wanted) == 1:
+        yield from wanted[0].candidates(document)
     else:
-        for one in figures:
+        for one in wanted:
             document = next(iter(one.candidates(document)), document)
         yield document

@@ -15,7 +15,7 @@ from harness.checks.issues import Issue
 from harness.cli import run as command_line
 from harness.core.errors import InputError
 from harness.core.records import UNITS, Claim
-from harness.report import corrected_copies
+from harness.report import corrections
 from harness.report.corrected_copies import corrected, write
 from harness.tables import numbers, readers
 from harness.tables.claims import Table, claims_of, read_table
@@ -306,7 +306,7 @@ def test_a_copy_in_which_another_cell_changes_is_not_kept(monkeypatch: pytest.Mo
     monkeypatch.setattr(readers, "cell_spans", lambda _, line: [(0, len(line))] * 3)
     changed, left = correct(text, "25.65")
     assert (changed, left) == (text.replace("25.56 |\n", "25.65 |\n"), [])
-    monkeypatch.setattr(corrected_copies._Reading, "changed", lambda reading, _: reading)
+    monkeypatch.setattr(corrections.Reading, "changed", lambda reading, _: reading)
     assert correct(text, "25.65")[0] == text
 
 

@@ -126,16 +126,16 @@ def _is_right_by(convention: Convention, item: Measured, belief: Belief) -> bool
 
 def _as_well(conventions: Sequence[Convention], own: Convention, alike: Sequence[Measured]) -> tuple[str, ...]:
     """Other conventions, right and about as plain, that give the same figures for all rows that this one gives."""
-    sizes = {item.size for item in alike}
+    sizes, most = {item.size for item in alike}, own.departures + 1
+    about_as_plain = itertools.takewhile(lambda other: other.departures <= most, conventions)
     return tuple(
         other.text
-        for other in conventions
-        if other.text != own.text
-        and other.fault is None
-        and other.departures <= own.departures + 1
+        for other in about_as_plain
+        if other.fault is None
         and getattr(other, "ratio", None) is None
         and getattr(other, "size", None) not in sizes
         and all(agrees(other, item) for item in alike)
+        and other.text != own.text
     )
 
 

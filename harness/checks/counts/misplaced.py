@@ -64,20 +64,22 @@ def name_exchanged(verdicts: Sequence[Verdict], statics: Mapping[tuple[Row, Sour
     for verdict in verdicts:
         if _is_static_miss(verdict):
             misses.setdefault((verdict.claim.row, verdict.source), {})[verdict.claim.metric] = verdict.claim
-    exchanged: dict[tuple[Claim, Source], str] = {}  # claim -> what it should say
+    exchanged: dict[tuple[Claim, Source], Exchanged] = {}
     for (row, source), claims in misses.items():
         if len(claims) == 2:
             flops, params = claims["flops"], claims["params"]
             in_place = [_in_place_of(flops, params), _in_place_of(params, flops)]
             with_unit = [dataclasses.replace(flops, metric="params"), dataclasses.replace(params, metric="flops")]
-            if is_told(belongs_to(in_place, [statics[row, source]])):
-                exchanged.update({(flops, source): params.text, (params, source): flops.text})
-            elif is_told(belongs_to(with_unit, [statics[row, source]])):
-                exchanged.update(
-                    {(flops, source): _in_unit_of(params, flops), (params, source): _in_unit_of(flops, params)}
-                )
+            if is_told(found := belongs_to(in_place, [statics[row, source]])):
+                texts = params.text, flops.text
+            elif is_told(found := belongs_to(with_unit, [statics[row, source]])):
+                texts = _in_unit_of(params, flops), _in_unit_of(flops, params)
+            else:
+                continue
+            for claim, text in zip((flops, params), texts, strict=True):
+                exchanged[claim, source] = Exchanged(text, _probability(found))
     return [
-        dataclasses.replace(_with_cause(v, Exchanged(exchanged[v.claim, v.source])), outcome=Outcome.CONTRADICTED)
+        dataclasses.replace(_with_cause(v, exchanged[v.claim, v.source]), outcome=Outcome.CONTRADICTED)
         if (v.claim, v.source) in exchanged
         else v
         for v in verdicts
@@ -141,7 +143,11 @@ def _share() -> float:
 
 def is_told(match: tuple[Static, dict[str, str], float] | None) -> bool:
     """Whether figures belong to another place rather than are there by chance."""
-    return match is not None and _share() / (_share() + match[2]) > WRONG
+    return _probability(match) > WRONG
+
+
+def _probability(match: tuple[Static, dict[str, str], float] | None) -> float:
+    return 0.0 if match is None else _share() / (_share() + match[2])
 
 
 def _is_static_miss(verdict: Verdict) -> bool:
@@ -164,7 +170,7 @@ def belongs_to(claims: Sequence[Claim], candidates: Sequence[Static]) -> tuple[S
             match = next((convention for convention in conventions if agrees(convention, item)), None)
             if match is None:
                 break
-            chance *= _tries(conventions, item, match.departures) * claim.step / claim.value
+            chance *= _tries(conventions, item, match.departures) * claim.step / max(claim.value, claim.step)
             texts[claim.metric] = match.text
         else:
             if best is None or chance < best[2]:

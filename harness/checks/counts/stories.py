@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from harness.checks.counts.evidence.posterior import Belief, Story
+from harness.checks.counts.evidence.cells import Story
+from harness.checks.counts.evidence.posterior import Belief
 from harness.checks.counts.matching import Measured
 from harness.core.causes import (
     Cause,
@@ -43,22 +44,30 @@ def causes(group: Sequence[Measured], beliefs: Sequence[Belief], row: int, outco
 
 def _cause(group: Sequence[Measured], beliefs: Sequence[Belief], row: int, story: Story) -> tuple[Cause, ...]:
     item, text, by = group[row], story.figure, story.convention.text
+    so = min(1.0, sum(one.probability for one in beliefs[row].stories if _is_alike(one, story)))
     if text is None or story.kind in ("near", "any"):
         return (NoConvention(), *((Expected(text, by),) if text is not None else ()))
     if story.kind in ("digit", "exchanged_digits"):
         return (NoConvention(), OneDigit(text, by))
     if story.kind == "convention" and story.convention.power:
-        return (_slipped(item, story.convention.power, by, whole_column=len(group) > 1),)
+        return (_slipped(item, story.convention.power, by, so, whole_column=len(group) > 1),)
     if story.kind in ("slipped_unit", "slipped_point"):
         power = _power(item, text)
-        return (_slipped(item, power, by) if power else SlippedPoint(text, item.claim.unit, by),)
+        right = text if len(group) > 1 else None
+        return (_slipped(item, power, by, so, right=right) if power else SlippedPoint(text, item.claim.unit, by),)
     if story.kind == "neighbour" and story.row is not None:
         back = beliefs[story.row].stories[:1]
         exchanged = bool(back) and back[0].kind == "neighbour" and back[0].row == row
-        return (Misprint("exchanged_rows" if exchanged else "neighbour", text, by, group[story.row].claim.row),)
+        kind = "exchanged_rows" if exchanged else "neighbour"
+        return (Misprint(kind, text, by, group[story.row].claim.row, probability=so),)
     if story.kind == "convention":
-        return (Misprint("convention", text, by, fault=story.convention.fault),)
-    return (NoConvention(), Misprint(story.kind, text, by))
+        return (Misprint("convention", text, by, fault=story.convention.fault, probability=so),)
+    return (NoConvention(), Misprint(story.kind, text, by, probability=so))
+
+
+def _is_alike(one: Story, other: Story) -> bool:
+    """Whether two stories differ in nothing but the figure: both are a slip of one power, or of one row."""
+    return (one.kind, one.row, one.convention.fault) == (other.kind, other.row, other.convention.fault)
 
 
 def _power(item: Measured, text: str) -> int:
@@ -68,13 +77,18 @@ def _power(item: Measured, text: str) -> int:
     return round((Decimal(item.claim.text) / Decimal(text)).log10())
 
 
-def _slipped(item: Measured, power: int, by: str, whole_column: bool = False) -> Cause:
-    """The unit or the point has slipped: the figure is too large by a power of ten."""
+def _slipped(
+    item: Measured, power: int, by: str, probability: float, whole_column: bool = False, right: str | None = None
+) -> Cause:
+    """The unit or the point has slipped: the figure is too large by a power of ten.
+
+    `right` is what should stand there; None for the figure's own digits.
+    """
     claim = item.claim
-    right = f"{Decimal(claim.text).scaleb(-power):f}"
+    right = f"{Decimal(claim.text).scaleb(-power):f}" if right is None else right
     unit = next((sign for sign, scale in UNITS.items() if scale == UNITS[claim.unit] * 10.0**-power), None)
     if unit in _PRINTED_UNITS:
-        return SlippedUnit(right, claim.text, unit, claim.unit, by, whole_column)
+        return SlippedUnit(right, claim.text, unit, claim.unit, by, whole_column, probability)
     return SlippedPoint(right, claim.unit, by)
 
 

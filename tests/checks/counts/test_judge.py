@@ -141,10 +141,24 @@ def test_a_wrong_figure_is_contradicted_with_what_was_expected_and_what_is_neare
 
 @pytest.mark.parametrize("text", ["9.045", "9.305"])
 def test_one_changed_digit_or_two_swapped_ones_are_named(text: str) -> None:
-    judged = alone(measured(text, static(at_256=4.5173e9)))
+    beside = counted(6.1234e9, 7.7777e9, factor=2)
+    judged, *_ = judge([measured(text, static(at_256=4.5173e9), 9), *beside])
     assert judged.outcome is CONTRADICTED
     assert judged.cause is not None
     assert "it is one digit away from 9.035, which is 2 x multiply-adds by plain" in judged.cause
+
+
+def test_a_figure_that_is_printed_as_nothing_is_judged() -> None:
+    assert alone(measured("0.0", static(at_256=0.02e9))).outcome is not CONTRADICTED
+    assert alone(measured("0.00", static(at_256=4.5173e9))).outcome is CONTRADICTED
+    rows = [*counted(4.5173e9, 6.1234e9, 0.02e9, decimals=1), measured("0.0", static("other", at_256=7.7777e9), 4)]
+    assert outcomes(judge(rows)) == [EXPLAINED, EXPLAINED, REPRODUCED, CONTRADICTED]
+
+
+def test_a_single_figure_a_thousandth_off_may_be_by_a_tool_that_is_not_known() -> None:
+    judged = alone(measured("9.045", static(at_256=4.5173e9)))
+    assert judged.outcome is DOUBTFUL
+    assert judged.evidence["expected"] == "9.035"
 
 
 def test_nothing_to_judge_is_no_judgement() -> None:
@@ -493,6 +507,16 @@ def test_a_row_that_counts_twice_what_the_others_count_is_wrong() -> None:
     judged = judge([*rows[:3], twice[3]])
     assert outcomes(judged) == [EXPLAINED] * 3 + [CONTRADICTED]
     assert judged[3].evidence["expected"] == "5.432"
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 3])
+def test_rows_of_two_factors_are_right_by_two_conventions_and_told(decimals: int) -> None:
+    values = (4.5173e9, 6.1234e9, 7.7777e9, 5.4321e9, 9.2897e9)
+    rows = [*counted(*values, decimals=decimals)[:3], *counted(*values, factor=2, decimals=decimals)[3:]]
+    judged = judge(rows)
+    assert outcomes(judged) == [EXPLAINED] * 3 + [REPRODUCED] * 2
+    assert [one.evidence["other_rows"]["rows"] for one in judged[3:]] == [3, 3]
+    assert all("other_rows" not in one.evidence for one in judged[:3])
 
 
 def test_a_row_that_is_counted_at_another_size_is_right_and_told_what_it_would_be() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -25,15 +25,14 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 NEIGHBOURHOOD = 8
 #: factor within which a figure is near another
 _NEAR = 2.0
-#: factor over which published figures of one column spread
-_SPREAD = 100.0
-_ROUNDING = 1e-9
+_SPREAD, _ROUNDING = 100.0, 1e-9  #: factor over which published figures of one column spread; share of a step
 
 
 @dataclass(frozen=True)
 class Kin:
     """Conventions that differ in one choice."""
 
+    choice: str
     share: float  #: of the cells of a column that make this choice otherwise
     groups: npt.NDArray[np.intp]  #: number of its group, for each convention
     order: npt.NDArray[np.intp]  #: conventions, group by group
@@ -99,22 +98,37 @@ class Hypotheses:
     @cached_property
     def kin(self) -> Sequence[Kin]:
         """For each choice which conventions agree in all others."""
-        found: dict[str, tuple[float, list[tuple[object, ...]]]] = {}
-        for convention in self.conventions:
-            for choice, (share, rest) in priors.mixed(convention).items():
-                found.setdefault(choice, (share, []))[1].append(rest)
+        shares: Mapping[str, float] = priors.table()["both"]["mixed"]
+        made = [priors.choices(convention) for convention in self.conventions]
+        parts: dict[str, npt.NDArray[np.int64]] = {}
+        options = 1
+        for choice in made[0]:
+            numbers = {value: number for number, value in enumerate(dict.fromkeys(one[choice] for one in made))}
+            parts[choice] = np.array([numbers[one[choice]] for one in made]) * options
+            options *= len(numbers)
+        every = sum(parts.values())
         kin = []
-        for share, rests in found.values():
-            numbers = {rest: number for number, rest in enumerate(dict.fromkeys(rests))}
-            groups = np.array([numbers[rest] for rest in rests])
+        for choice, part in parts.items():
+            _, groups = np.unique(every - part, return_inverse=True)
             order = np.argsort(groups, kind="stable")
-            kin.append(Kin(share, groups, order, np.flatnonzero(np.diff(groups[order], prepend=-1))))
+            kin.append(Kin(choice, shares[choice], groups, order, np.flatnonzero(np.diff(groups[order], prepend=-1))))
         return kin
 
 
-@cache
+#: by the number of their conventions' tuple, which they keep, so that no other has it
+_KNOWN: dict[tuple[int, bool], Hypotheses] = {}
+
+
 def hypotheses_of(conventions: Sequence[Convention], multiply_adds: bool) -> Hypotheses:
-    return Hypotheses(conventions, multiply_adds)
+    key = id(conventions), multiply_adds
+    if key not in _KNOWN:
+        _KNOWN[key] = Hypotheses(conventions, multiply_adds)
+    return _KNOWN[key]
+
+
+def forget() -> None:
+    """Forgets the hypotheses, whose priors have changed."""
+    _KNOWN.clear()
 
 
 class Column:
@@ -130,19 +144,20 @@ class Column:
         self.values: Floats = values[numbers] * multipliers[:, None] / scales
         self.figures = np.array([float(item.claim.text) for item in items])
         self.steps = np.array([10.0**-item.claim.decimals for item in items])
+        self.sizes = np.maximum(self.figures, self.steps)  # what is printed as 0 is less than a step
         both = priors.table()["both"]
         self.wrong_share, self.unknown_share = float(both["wrong"]), float(both["unknown_cell"])
         mixed = sum(kin.share for kin in hypotheses.kin) + both["mixed_otherwise"]
         self.own_share = 1 - self.wrong_share - self.unknown_share - mixed
 
     @cached_property
-    def matches(self) -> npt.NDArray[np.bool_]:
-        """Whether each way to print gives each cell: ways x conventions x cells."""
+    def matches(self) -> Floats:
+        """1 where a way to print gives a cell, else 0: ways x conventions x cells."""
         with np.errstate(invalid="ignore"):
             exact = self.values / self.steps
             printed = np.round(self.figures / self.steps)
             found = [self._printed(way, exact, printed) for way in priors.printings()]
-        return np.array(found)
+        return np.array(found, dtype=float)
 
     @staticmethod
     def _printed(way: priors.Printing, exact: Floats, printed: Floats) -> npt.NDArray[np.bool_]:
@@ -151,7 +166,7 @@ class Column:
         if way.twice:
             return np.asarray(np.floor(np.floor(exact * 10 + 0.5) / 10 + 0.5 + _ROUNDING) == printed)
         unit = 10.0**way.padding
-        ends_so = printed % unit == 0
+        ends_so = (printed % unit == 0) & ((printed > 0) | (unit == 1))
         return np.asarray(ends_so & (np.abs(exact - printed) <= unit / 2 * (1 + _ROUNDING)))
 
     @cached_property
@@ -161,24 +176,42 @@ class Column:
         return np.asarray(np.tensordot(shares, self.matches, axes=1))
 
     @cached_property
-    def mixed(self) -> Floats:
-        """The probability that a cell of a column that is counted so is counted otherwise, and right."""
+    def otherwise(self) -> Mapping[str, Floats]:
+        """For each choice the probability of the cells where they make it otherwise than their column, and right."""
         weights = np.where(self.hypotheses.right, self.hypotheses.prior, 0.0)
         weighed = weights[:, None] * self.printed_by_any
-        total = np.zeros_like(weighed)
+        found = {}
         for kin in self.hypotheses.kin:
             others = (kin.sums(weights) - weights)[:, None]
             with np.errstate(invalid="ignore", divide="ignore"):
                 each = (kin.sums(weighed) - weighed) / others
             # what rounding leaves where nothing agrees is nothing
-            total += kin.share * np.where(others > 1e-15, np.clip(each, 0.0, 1.0), 0.0)
-        otherwise: float = priors.table()["both"]["mixed_otherwise"]
-        return np.asarray(total + otherwise * weighed.sum(axis=0))
+            found[kin.choice] = np.where(others > 1e-15, np.clip(each, 0.0, 1.0), 0.0)
+        return found
+
+    @cached_property
+    def mixed(self) -> Floats:
+        """The probability that a cell of a column that is counted so is counted otherwise, and right."""
+        weights = np.where(self.hypotheses.right, self.hypotheses.prior, 0.0)
+        anyhow: float = priors.table()["both"]["mixed_otherwise"]
+        total = np.zeros_like(self.printed_by_any) + anyhow * (weights @ self.printed_by_any)
+        for kin in self.hypotheses.kin:
+            total += kin.share * self.otherwise[kin.choice]
+        return np.asarray(total)
+
+    @cached_property
+    def two_ways(self) -> Floats:
+        """By how much likelier a cell is to be counted otherwise where about half of its column is, in one choice.
+
+        Half of the cells are then counted as the column, and half with the other choice.
+        """
+        (choice,) = priors.table()["both"]["two_ways"]
+        return np.asarray(self.otherwise.get(choice, np.zeros_like(self.printed_by_any)) * self.own_share / 2)
 
     @cached_property
     def anything(self) -> Floats:
         """The probability of each figure among all figures of that size, per cell."""
-        return np.asarray(self.steps / self.figures / math.log(_SPREAD))
+        return np.asarray(self.steps / self.sizes / math.log(_SPREAD))
 
     def misprinted(self, padding: int) -> Floats:
         """The probability of each cell where it is wrong, over all the ways to be; the last digits may be padded."""
@@ -207,8 +240,8 @@ class Column:
             ("any", None): (shares["any"] + shares["other_network"]) * np.full(len(own), self.anything[i])
         }
         with np.errstate(invalid="ignore", divide="ignore"):
-            is_near = np.abs(np.log(own / figure)) < math.log(_NEAR)
-            found["near", None] = shares["near"] * step / figure / (2 * math.log(_NEAR)) * is_near
+            is_near = np.abs(np.log(own / self.sizes[i])) < math.log(_NEAR)
+            found["near", None] = shares["near"] * step / self.sizes[i] / (2 * math.log(_NEAR)) * is_near
             slips = misprints.meant_by(self.items[i].claim, padding)
             within = (own >= _lows(slips)[:, None]) & (own <= _highs(slips)[:, None])
             for number in np.flatnonzero(within.any(axis=1)):
@@ -217,9 +250,8 @@ class Column:
                 found[key] = found.get(key, np.zeros(len(own))) + slip.chance * within[number]
             near = [j for j in range(max(0, i - NEIGHBOURHOOD), min(len(self.items), i + NEIGHBOURHOOD + 1)) if j != i]
             for j in near:
-                hit = np.abs(values[:, j] * self._unit_ratio(j, i) - figure) <= step * 10.0**padding / 2 * (
-                    1 + _ROUNDING
-                )
+                most = step * 10.0**padding / 2 * (1 + _ROUNDING)
+                hit = np.abs(values[:, j] * self._unit_ratio(j, i) - figure) <= most
                 if hit.any():
                     found["neighbour", j] = shares["neighbour"] / len(near) * hit
         if self._is_of_other_column(i):
@@ -240,15 +272,24 @@ class Column:
         return any(abs(value - self.figures[i]) <= self.steps[i] / 2 for value in others)
 
     @cached_property
-    def by_unknown_tool(self) -> Floats:
-        """The probability of each cell where a tool counted that nobody here knows, near the plain count."""
+    def by_unknown_tools(self) -> Floats:
+        """The probability of each cell where a tool counted that nobody here knows, near a plain count.
+
+        Plain counts x cells: a tool counts a multiply-add as one or as two throughout.
+        """
         spread = self.hypotheses.unknown_spread
-        total = np.zeros(len(self.items))
-        for weight, plain in self.hypotheses.plain:
+        found = []
+        for _, plain in self.hypotheses.plain:
             with np.errstate(invalid="ignore", divide="ignore"):
-                apart = np.abs(np.log(self.figures / self.values[plain]))
-            total += weight * np.nan_to_num(np.exp(-apart / spread)) / (2 * spread) * self.steps / self.figures
-        return total
+                apart = np.abs(np.log(self.sizes / self.values[plain]))
+            found.append(np.nan_to_num(np.exp(-apart / spread)) / (2 * spread) * self.steps / self.sizes)
+        return np.array(found)
+
+    @cached_property
+    def by_unknown_tool(self) -> Floats:
+        """The same for a single cell, of which nothing is known."""
+        weights = np.array([weight for weight, _ in self.hypotheses.plain])
+        return np.asarray(weights @ self.by_unknown_tools)
 
 
 def _lows(slips: Sequence[misprints.Meant]) -> Floats:

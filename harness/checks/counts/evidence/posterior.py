@@ -8,16 +8,15 @@ priors) and by how well it gives what is printed.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TypeVar
 
 import numpy as np
 
-from harness.checks.counts.conventions import Convention
-from harness.checks.counts.evidence import misprints, priors
+from harness.checks.counts.conventions import Convention, FlopsConvention
+from harness.checks.counts.evidence import priors
+from harness.checks.counts.evidence.cells import Explanations, Story, right_by, stories_of
 from harness.checks.counts.evidence.likelihood import Column, Floats, Hypotheses
 from harness.checks.counts.matching import Measured, figure
 
@@ -25,21 +24,8 @@ from harness.checks.counts.matching import Measured, figure
 _NEGLIGIBLE = 1e-9
 #: explanations of a column that are looked at in detail
 _DETAILED = 60
-#: conventions, stories and figures of a cell that are kept
-_TOLD = 6
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Story:
-    """One way in which a cell may have become wrong."""
-
-    kind: misprints.Kind
-    probability: float  #: that the cell is wrong, and in this way
-    convention: Convention  #: of the column
-    figure: str | None  #: what should stand there, as the document would print it
-    row: int | None = None  #: position in the column of the row whose figure it is
+#: a cell that is less likely than this to be anything but right has no stories of how it became wrong
+_TOLD_FROM = 0.01
 
 
 @dataclass(frozen=True)
@@ -68,6 +54,8 @@ class _Likelihood:
 
     known: Floats  #: logarithms: ways to print x conventions
     unknown: float  #: logarithm, where an unknown tool counted
+    two_ways: Floats  #: probability that half of it is counted otherwise, under each of these
+    unknown_factors: Floats  #: probability of each plain count near which an unknown tool counted
 
 
 @dataclass(frozen=True)
@@ -76,6 +64,7 @@ class _Weights:
 
     known: Floats  #: ways to print x conventions
     unknown: float
+    own: _Likelihood
 
 
 @cache
@@ -93,22 +82,29 @@ def _transitions() -> Floats:
     return np.array(rows)
 
 
-def _cells(column: Column, way: int) -> Floats:
-    """The probability of each cell where it is counted as its column: conventions x cells."""
-    return np.asarray(column.own_share * np.tensordot(_transitions()[way], column.matches, axes=1))
+def _cells(column: Column) -> Floats:
+    """The probability of each cell where it is counted and printed as its column: ways x conventions x cells."""
+    return np.asarray(column.own_share * np.tensordot(_transitions(), column.matches, axes=1))
 
 
 def _of_columns(column: Column) -> _Likelihood:
-    unknown_tool = column.by_unknown_tool
-    rest = column.mixed + column.unknown_share * unknown_tool
-    known = np.array(
-        [
-            np.log(_cells(column, number) + rest + column.wrong_share * column.misprinted(way.padding)).sum(axis=1)
-            for number, way in enumerate(priors.printings())
-        ]
-    )
-    by_nobody = np.log((1 - column.wrong_share) * unknown_tool + column.wrong_share * column.anything).sum()
-    return _Likelihood(known, float(by_nobody))
+    rest = column.mixed + column.unknown_share * column.by_unknown_tool
+    (share,) = priors.table()["both"]["two_ways"].values()
+    known, in_two_ways, is_told = [], [], bool(column.two_ways.any())
+    of_column = _cells(column)
+    for number, way in enumerate(priors.printings()):
+        own = of_column[number]
+        others = rest + column.wrong_share * column.misprinted(way.padding)
+        once = np.log(own + others).sum(axis=1) + np.log1p(-share)
+        twice = np.full(len(once), -np.inf)
+        if is_told:
+            twice = np.log(own / 2 + column.two_ways + others).sum(axis=1) + np.log(share)
+        known.append(np.logaddexp(once, twice))
+        in_two_ways.append(np.exp(twice - known[-1]))
+    by_nobody = np.log((1 - column.wrong_share) * column.by_unknown_tools + column.wrong_share * column.anything)
+    factors = by_nobody.sum(axis=1) + np.log([weight for weight, _ in column.hypotheses.plain])
+    unknown = float(np.logaddexp.reduce(factors))
+    return _Likelihood(np.array(known), unknown, np.array(in_two_ways), np.exp(factors - unknown))
 
 
 def _weighed(hypotheses: Hypotheses, likelihoods: Sequence[_Likelihood], own: int) -> _Weights:
@@ -141,7 +137,7 @@ def _weighed(hypotheses: Hypotheses, likelihoods: Sequence[_Likelihood], own: in
     top = max(known.max(), unknown)
     weights, weight = np.exp(known - top), float(np.exp(unknown - top))
     total = weights.sum() + weight
-    return _Weights(weights / total, weight / total)
+    return _Weights(weights / total, weight / total, mine)
 
 
 def _beliefs(column: Column, weights: _Weights) -> list[Belief]:
@@ -152,14 +148,20 @@ def _beliefs(column: Column, weights: _Weights) -> list[Belief]:
     pairs = [divmod(int(one), weights.known.shape[1]) for one in order]
     kept = np.array([weights.known[pair] for pair in pairs])
     kept = kept * (1 - weights.unknown) / kept.sum() if weights.unknown < 1 else kept * 0
-    return [_belief(column, i, pairs, kept, weights.unknown) for i in range(len(column.items))]
+    halved = np.array([weights.own.two_ways[pair] for pair in pairs])
+    # each explanation stands twice: all of the column is counted so, or about half of it
+    found = Explanations([*pairs, *pairs], np.concatenate([kept * (1 - halved), kept * halved]), len(pairs))
+    return [_belief(column, i, found, weights) for i in range(len(column.items))]
 
 
-def _belief(column: Column, i: int, pairs: Sequence[tuple[int, int]], kept: Floats, unknown_column: float) -> Belief:
-    hypotheses = column.hypotheses
+def _belief(column: Column, i: int, found: Explanations, weights: _Weights) -> Belief:
+    hypotheses, pairs, kept = column.hypotheses, found.pairs, found.weights
+    unknown_column = weights.unknown
     chosen = [c for _, c in pairs]
     own = np.array([_transitions()[way] @ column.matches[:, c, i] for way, c in pairs]) * column.own_share
+    own[found.once :] /= 2
     mixed = column.mixed[chosen, i]
+    mixed[found.once :] += column.two_ways[chosen[found.once :], i]
     unknown_tool = float(column.by_unknown_tool[i])
     by_unknown = np.full(len(chosen), column.unknown_share * unknown_tool)
     paddings = [priors.printings()[way].padding for way, _ in pairs]
@@ -168,127 +170,39 @@ def _belief(column: Column, i: int, pairs: Sequence[tuple[int, int]], kept: Floa
     total = own + mixed + by_unknown + misprinted
     share = kept / total
     faulty = ~hypotheses.right[chosen]
-    nobody = (1 - column.wrong_share) * unknown_tool
+    nobody = (1 - column.wrong_share) * column.by_unknown_tools[:, i]
     anything = column.wrong_share * column.anything[i]
-    wrong = float((share * (misprinted + np.where(faulty, own, 0.0))).sum()) + unknown_column * anything / (
-        nobody + anything
-    )
-    unknown = float((share * by_unknown).sum()) + unknown_column * nobody / (nobody + anything)
+    wrong_beside = float(weights.own.unknown_factors @ (anything / (nobody + anything)))
+    wrong = float((share * (misprinted + np.where(faulty, own, 0.0))).sum()) + unknown_column * wrong_beside
+    unknown = float((share * by_unknown).sum()) + unknown_column * (1 - wrong_beside)
     best = pairs[0]
     return Belief(
         float(min(1.0, wrong)),
         float(min(1.0, unknown)),
-        _right(column, i, pairs, share * own * ~faulty, float((share * mixed).sum())),
-        *_stories(column, i, pairs, share, own),
+        right_by(column, i, found, share * own * ~faulty, share * mixed),
+        *(stories_of(column, i, found, share, share * own) if wrong + unknown >= _TOLD_FROM else ((), ())),
         priors.printings()[best[0]].of(hypotheses.conventions[best[1]]),
-        float(kept[0]) if column.matches[best[0], best[1], i] else _of_figure(column, i, pairs, kept),
+        float(kept[0] + kept[found.once]) if column.matches[best[0], best[1], i] else _of_figure(column, i, found),
     )
 
 
-def _of_figure(column: Column, i: int, pairs: Sequence[tuple[int, int]], kept: Floats) -> float:
-    """The probability of what the likeliest explanation would print in a cell: others may print the same there."""
+def _of_figure(column: Column, i: int, found: Explanations) -> float:
+    """The probability of what the likeliest explanation would print in a cell: others may print the same there.
+
+    Where half of a column is counted otherwise, either half may be said to be the column.
+    """
     item, ways = column.items[i], priors.printings()
-    values = [figure(ways[way].of(column.hypotheses.conventions[c]), item) for way, c in pairs]
-    texts = [None if value is None else item.claim.printed(value) for value in values]
-    return float(sum(weight for text, weight in zip(texts, kept, strict=True) if text == texts[0]))
 
+    def text(convention: Convention) -> str | None:
+        value = figure(convention, item)
+        return None if value is None else item.claim.printed(value)
 
-def _right(
-    column: Column, i: int, pairs: Sequence[tuple[int, int]], own: Floats, mixed: float
-) -> tuple[tuple[Convention, float], ...]:
-    """Conventions by which the cell is right, with their probabilities."""
-    found: dict[Convention, float] = {}
-    ways = priors.printings()
-    for (way, c), probability in zip(pairs, own, strict=True):
-        if probability > 0:
-            seen = way if column.matches[way, c, i] else int(np.argmax(column.matches[:, c, i]))
-            convention = ways[seen].of(column.hypotheses.conventions[c])
-            found[convention] = found.get(convention, 0.0) + float(probability)
-    if mixed > 0:
-        for convention, probability in _otherwise(column, i, pairs[0][1], mixed).items():
-            found[convention] = found.get(convention, 0.0) + probability
-    return _likeliest(found)[:_TOLD]
-
-
-def _likeliest(found: Mapping[T, float]) -> tuple[tuple[T, float], ...]:
-    return tuple(sorted(found.items(), key=lambda entry: -entry[1]))
-
-
-def _otherwise(column: Column, i: int, of_column: int, mixed: float) -> dict[Convention, float]:
-    """Conventions by which a cell is right beside its column's, by their likeliness."""
-    hypotheses, ways = column.hypotheses, priors.printings()
-    weights = np.zeros(len(hypotheses.conventions))
-    usable = np.where(hypotheses.right, hypotheses.prior, 0.0) * column.printed_by_any[:, i]
-    for kin in hypotheses.kin:
-        alike = kin.groups == kin.groups[of_column]
-        others = hypotheses.prior[alike & hypotheses.right].sum()
-        weights += kin.share * usable * alike / max(others, 1e-300)
-    weights += priors.table()["both"]["mixed_otherwise"] * usable
-    weights[of_column] = 0.0
-    if not weights.sum():
-        return {}
-    found = {}
-    for c in np.argsort(-weights, kind="stable")[:_TOLD]:
-        if weights[c] > 0:
-            way = int(np.argmax(column.matches[:, c, i]))
-            found[ways[way].of(hypotheses.conventions[c])] = mixed * float(weights[c] / weights.sum())
-    return found
-
-
-def _stories(
-    column: Column, i: int, pairs: Sequence[tuple[int, int]], share: Floats, own: Floats
-) -> tuple[tuple[Story, ...], tuple[tuple[str, float], ...]]:
-    """The ways in which the cell may be wrong, and what should stand there."""
-    chosen = [c for _, c in pairs]
-    conventions = [priors.printings()[way].of(column.hypotheses.conventions[c]) for way, c in pairs]
-    found: dict[tuple[misprints.Kind, object, str | None], tuple[float, int]] = {}
-
-    def add(key: tuple[misprints.Kind, object, str | None], probability: float, number: int) -> None:
-        before = found.get(key, (0.0, number))
-        found[key] = (before[0] + probability, before[1])
-
-    for padding in {priors.printings()[way].padding for way, _ in pairs}:
-        printed_so = [priors.printings()[way].padding == padding for way, _ in pairs]
-        for (kind, of), chances in column.stories(i, column.values[chosen], padding).items():
-            for number in map(int, np.flatnonzero(chances * printed_so)):
-                text = _should_be(column, i, conventions[number], kind, of)
-                add((kind, of, text), float(share[number] * column.wrong_share * chances[number]), number)
-    for number, convention in enumerate(conventions):
-        if convention.fault and own[number] > 0:
-            text = _should_be(column, i, convention, "convention", None)
-            add(("convention", convention.fault, text), float(share[number] * own[number]), number)
-    stories = [
-        Story(kind, p, conventions[number], text, of if isinstance(of, int) else None)
-        for (kind, of, text), (p, number) in sorted(found.items(), key=lambda entry: -entry[1][0])
-    ]
-    figures: dict[str, float] = {}
-    for story in stories:
-        if story.figure is not None:
-            figures[story.figure] = figures.get(story.figure, 0.0) + story.probability
-    total = sum(story.probability for story in stories) or 1.0
-    return tuple(stories[:_TOLD]), tuple((text, p / total) for text, p in _likeliest(figures)[:_TOLD])
-
-
-def _should_be(column: Column, i: int, convention: Convention, kind: misprints.Kind, of: object) -> str | None:
-    """What should stand in the cell, in the number of digits of its column."""
-    item = column.items[i]
-    decimals = item.claim.decimals
-    others = Counter(other.claim.decimals for j, other in enumerate(column.items) if j != i)
-    if kind in ("dropped_digit", "slipped_unit", "slipped_point") and isinstance(of, str):
-        decimals = others.most_common(1)[0][0] if others else len(of.partition(".")[2])
-    if convention.power:
-        decimals += convention.power
-    right = _without_fault(convention)
-    if decimals != item.claim.decimals:
-        right = replace(right, padding=0, cut=False, twice=False)  # type: ignore[type-var]
-    value = figure(right, item)
-    if value is None:
-        return None
-    return f"{value / misprints.scale(item.claim):.{max(0, decimals)}f}"
-
-
-def _without_fault(convention: Convention) -> Convention:
-    changes = {"power": 0, **({"batch": 1} if hasattr(convention, "batch") else {"bytes": 1})}
-    if convention.fault and getattr(convention, "bytes", 1) != 1:
-        changes["binary"] = False
-    return replace(convention, **changes)  # type: ignore[type-var]
+    first = ways[found.pairs[0][0]].of(column.hypotheses.conventions[found.pairs[0][1]])
+    wanted, total = text(first), 0.0
+    for number, ((way, c), weight) in enumerate(zip(found.pairs, found.weights, strict=True)):
+        convention = ways[way].of(column.hypotheses.conventions[c])
+        alike = text(convention) == wanted
+        if not alike and number >= found.once and isinstance(convention, FlopsConvention):
+            alike = text(replace(convention, factor=3 - convention.factor)) == wanted
+        total += float(weight) * alike
+    return total

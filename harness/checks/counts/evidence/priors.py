@@ -118,18 +118,10 @@ def _of_params(convention: ParamsConvention) -> float:
     return weight
 
 
-def mixed(convention: Convention) -> Mapping[str, tuple[float, tuple[object, ...]]]:
-    """In what single cells differ from their column: how often, and what they have in common with it then."""
-    shares: Mapping[str, float] = table()["both"]["mixed"]
+def choices(convention: Convention) -> Mapping[str, object]:
+    """The choices in which single cells may differ from their column, by the names of their shares."""
     if isinstance(convention, FlopsConvention):
-        choices: dict[str, object] = {
-            name: getattr(convention, name)
-            for name in ("size", "counter", "classes", "decimals", "factor", "binary", "ratio")
-        }
-    else:
-        assert isinstance(convention, ParamsConvention)
-        choices = {"counter": convention.counted, "classes": convention.classes, "binary": convention.binary}
-    return {
-        changed: (shares[changed], tuple(value for name, value in choices.items() if name != changed))
-        for changed in choices
-    }
+        names = ("size", "counter", "classes", "decimals", "factor", "binary", "ratio")
+        return {name: getattr(convention, name) for name in names}
+    assert isinstance(convention, ParamsConvention)
+    return {"counter": convention.counted, "classes": convention.classes, "binary": convention.binary}

@@ -193,8 +193,11 @@ def _lacks(
     known: Mapping[str, SourceSpec],
     asked: Sequence[tuple[str, str | None]],
 ) -> str | None:
-    """The releases with a name that the one to be checked lacks, "timm 0.9 and later"; None if none are known."""
+    """Where a name is one that the release to be checked lacks, "timm 0.9 and later"; None if that is not known."""
     source = row.source or (asked[0][0] if len(asked) == 1 else "")
+    if not source and not asked:
+        packages = {package for one in origins.values() for package in one.packages_with(row.model)}
+        return packages.pop() if len(packages) == 1 else None
     if source not in origins:
         return None
     origin = origins[source]
@@ -203,8 +206,8 @@ def _lacks(
     if form and _numbers(version) < _numbers(form.since):
         return f"{source} {form.since} and later"
     releases = origin.releases_with(row.model)
-    if version in (origin.names or {}) and releases and version not in releases:
-        return f"{source} {releases[0]}"
+    if version in (origin.names or {}) and version not in releases:
+        return f"{source} {releases[0]}" if releases else next(iter(origin.packages_with(row.model)), None)
     return None
 
 

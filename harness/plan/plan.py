@@ -44,7 +44,8 @@ class Plan:
     @property
     def without_source(self) -> list[Problem]:
         """The tables with rows of which nobody says whose they are, each with what to do."""
-        rows = Counter((row.file, row.table) for row in self.foreign if not row.source)
+        elsewhere = {row for row, _ in self.lacking}
+        rows = Counter((row.file, row.table) for row in self.foreign if not row.source and row not in elsewhere)
         known = ", ".join(sorted(self.known))
         return [
             Problem(

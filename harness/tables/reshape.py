@@ -16,6 +16,11 @@ _VALUE = ("value", "values", "result", "results", "figure", "figures", "number",
 #: parts of a set of images, which are no models
 _PARTS = {"", "train", "training", "val", "valid", "validation", "test", "testing", "eval"}
 _UNIT_ALONE = re.compile(r"[(\[]?\s*(?:[%kmgbt]|10\^\d+)\s*[)\]]?", re.IGNORECASE)
+#: digits behind a comma; commas between thousands; a point that is not between thousands
+_COMMA = re.compile(r"(?<=\d),(\d+)")
+_GROUPED = re.compile(r"\d,\d{3},\d{3}")
+_DECIMAL_POINT = re.compile(r"(?<!\d)\d{0,12}\.(?!\d{3}(?!\d))\d")
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+(?!\d)")
 #: what a page's title says around the name of its model
 _TITLE = re.compile(r"^(?:model\s*card\s*(?:for|of|:)|model\s*:)\s*", re.IGNORECASE)
 
@@ -39,6 +44,40 @@ def reshaped(tables: Sequence[RawTable], listed: Sequence[tuple[int, str, str]],
     name = _TITLE.sub("", title).strip()
     of_one = _statistics(pairs, name, tables) if name else None
     return sorted([*found, *([of_one] if of_one else [])], key=lambda raw: raw.line)
+
+
+# --- decimal commas
+
+
+def with_decimal_points(raw: RawTable) -> RawTable:
+    """The table with points in its figures, where all that it prints shows that its commas stand before decimals.
+
+    A percentage has no thousands, and thousands are three digits. Points are then between thousands.
+    """
+    kinds = [{column.kind for column in headings.read_all(cell.text)} for cell in raw.heading]
+    of_figures = [position for position, said in enumerate(kinds) if said & {*METRICS, "accuracy"}]
+    percentages = {position for position in of_figures if kinds[position] & {"top1", "top5", "accuracy"}}
+    decimals = otherwise = 0
+    for _, cells in raw.rows:
+        for position in of_figures:
+            text = cells[position].text if position < len(cells) else ""
+            commas = _COMMA.findall(text)
+            if _DECIMAL_POINT.search(text) or _GROUPED.search(text):
+                otherwise += 1
+            elif commas and (position in percentages or len(commas[0]) != len("000")):
+                decimals += 1
+    if decimals < 2 or otherwise:
+        return raw
+    rows = (
+        (line, tuple(_pointed(cell) if i in of_figures else cell for i, cell in enumerate(cells)))
+        for line, cells in raw.rows
+    )
+    return replace(raw, rows=tuple(rows))
+
+
+def _pointed(cell: Cell) -> Cell:
+    text = _THOUSANDS.sub(lambda found: found[0].replace(".", ""), cell.text)
+    return replace(cell, text=_COMMA.sub(r".\1", text))
 
 
 # --- headings over two rows

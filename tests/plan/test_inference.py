@@ -180,6 +180,18 @@ def test_a_row_goes_by_the_name_in_its_link(
     assert row.printed == ("" if model in cell.partition("]")[0] else cell.partition("]")[0].strip("["))
 
 
+def test_a_name_of_another_package_is_said_to_be_one(known: dict[str, SourceSpec], tmp_path: Path) -> None:
+    names = known["one"].file(".names.txt")
+    assert names is not None
+    names.write_text(NAMES_OF_ONE + "[next 3.0]\nnet18 newer newest\n")
+    link = "https://github.com/owner/one/blob/v1.0/a.py"
+    found = told(known, tmp_path, page(f"[net18]({link})", f"[newer]({link})", f"[nothing]({link})"))
+    assert [(row.model, where) for row, where in found.lacking] == [("newer", "next 3.0")]
+    found = told(known, tmp_path, page("newer", "newest"))
+    assert rows(found) == [("newer", "", None), ("newest", "", None)]
+    assert [where for _, where in found.lacking] == ["next 3.0", "next 3.0"]
+
+
 # --- the files of the sources
 
 

@@ -56,8 +56,9 @@ def _padded(group: _Group) -> Iterator[Finding]:
             row = column[0].row
             zeros = "digit is 0" if digits == 1 else f"{digits} digits are 0"
             such = [claim.text for claim in column if claim.text.endswith("0" * digits)]
+            whose = f" from {row.source}" if row.source else ""
             text = (
-                f"The last {zeros} in {len(such)} of the {len(column)} figures of {metric} from {row.source} "
+                f"The last {zeros} in {len(such)} of the {len(column)} figures of {metric}{whose} "
                 f"({', '.join(such[:3])}, …): they were rounded before and are less precise than they are printed."
             )
             yield Finding.about_row("padded_digits", row, text, {"metric": metric, "digits": digits})

@@ -101,9 +101,13 @@ def _of_other_releases(planned: Plan) -> list[Finding]:
     found = []
     for (file, line, elsewhere), rows in groups.items():
         names = list(dict.fromkeys(row.model for row in rows))
-        text = (
-            f"{plural(len(names), 'name')} of the table ({first_few(names)}) {'is' if len(names) == 1 else 'are'} of "
-            f"{elsewhere}, not of the release that is checked; ask for that one with --sources."
+        are = "is" if len(names) == 1 else "are"
+        its_own = elsewhere.split(" ")[0] in planned.known
+        text = f"{plural(len(names), 'name')} of the table ({first_few(names)}) {are} of {elsewhere}, " + (
+            "not of the release that is checked; ask for that one with --sources."
+            if its_own
+            else "a package that no adapter checks; no release of a source that is known has "
+            f"{'it' if len(names) == 1 else 'them'}."
         )
         place = line_entry(file, line)
         found.append(Finding("name_of_another_release", rows[0].source, names[0], text, place))

@@ -553,3 +553,15 @@ def test_a_row_of_two_sizes_is_two_rows(tmp_path: Path) -> None:
         "a: flops '4.1' does not say which of the sizes 224/288 it is of; it is not read"
     ]
     assert [one.text.partition(" is not")[0] for one in read.problems] == ["b: input size '224/288'"]
+
+
+def test_a_file_that_repeats_its_parts_without_end_is_told(tmp_path: Path) -> None:
+    metrics = ", ".join(f"a{i}: 1" for i in range(300))
+    text = (
+        f"x: &m {{{metrics}}}\ny: &r [{', '.join(['{Metrics: *m}'] * 300)}]\n"
+        f"z: &e {{Name: a, Results: *r}}\nModels: [{', '.join(['*e'] * 300)}]\n"
+    )
+    read = page(tmp_path, text, "zoo.yml")
+    assert [one.text for one in read.problems] == [
+        "the file repeats its parts more often than can be read; what is read is not all of it"
+    ]

@@ -129,10 +129,12 @@ def _by_names(names: Sequence[str], origins: Mapping[str, Origin]) -> tuple[str,
         formed = [name for name in names if origin.form_of(name)]
         others = [one for other, one in origins.items() if other != source and one.names is not None]
         alone = [name for name in own if not any(folded(name) in other.folded_names for other in others)]
-        if len(own) >= MOST * len(names) and alone:
+        successors = [package for name in names if name not in own for package in origin.packages_with(name)[:1]]
+        if len(own) + len(successors) >= MOST * len(names) and alone:
             only = f", and no other known source has {first_few(alone, 2)}"
             of_names = f"{len(own)} of {plural(len(names), 'name')} {'is' if len(own) == 1 else 'are'}"
-            return source, f"{of_names} {source}'s{only}"
+            others = f", {len(successors)} are of {first_few(list(dict.fromkeys(successors)))}" if successors else ""
+            return source, f"{of_names} {source}'s{others}{only}"
         if len(formed) >= MOST * len(names) and own:
             since = next(naming.since for name in formed if (naming := origin.form_of(name)))
             return source, f"names such as {formed[0]} have the form of {source} {since} and later"

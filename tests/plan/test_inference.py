@@ -10,7 +10,7 @@ from harness.execution import registry
 from harness.execution.registry import SourceSpec
 from harness.plan.inference import Origins, with_sources
 from harness.plan.origins import origin_of
-from harness.tables.claims import read_table
+from harness.tables.claims import read_table, read_tables
 
 ONE = """
 repositories = ["owner/one"]
@@ -242,3 +242,42 @@ def test_pages_of_a_source_that_is_not_known_are_nobodys(hidden: str) -> None:
         if source == hidden:
             found = with_sources(read_table(SHARED / "zoos" / file), known, ())
             assert {row.source for row in found.table.rows} == {""}, file
+
+
+def plain_page(folder: Path, names: list[str]) -> Origins:
+    """A page with nothing but names and figures."""
+    path = folder / "README.md"
+    path.write_text(page(*names))
+    return with_sources(read_table(path), registry.sources(), ())
+
+
+#: file of a zoo -> whose its names alone say it is, and what its rows are said to be of besides
+PLAIN = {
+    "mmpretrain/regnet.yml": ("mmcls", None, set()),
+    "mmpretrain/convnext.yml": ("mmcls", "0.25.0", {"mmpretrain 1.2.0"}),
+    "mmpretrain/deit3.yml": ("", None, {"mmpretrain 1.2.0"}),
+    "timm/results-imagenet.csv": ("timm", "1.0.31", set()),
+    "paddleclas/PVTV2_en.md": ("ppcls", None, set()),
+    "imgclsmob/gluon.md": ("", None, set()),
+}
+
+
+@pytest.mark.skipif(not (SHARED / "zoos").is_dir(), reason="the published zoos are not beside the checkout")
+@pytest.mark.parametrize(("file", "told"), PLAIN.items())
+def test_names_alone_tell_whose_a_plain_page_is_and_which_package_has_the_others(
+    tmp_path: Path, file: str, told: tuple[str, str | None, set[str]]
+) -> None:
+    names = list(dict.fromkeys(row.model for row in read_table(SHARED / "zoos" / file).rows))[100 * (".csv" in file) :]
+    found = plain_page(tmp_path, names[:40])
+    source, version, elsewhere = told
+    assert {(row.source, row.version) for row in found.table.rows} == {(source, version)}
+    assert {where for _, where in found.lacking} == elsewhere
+    assert len(found.inferred) == (1 if source else 0)
+
+
+@pytest.mark.skipif(not (SHARED / "zoos").is_dir(), reason="the published zoos are not beside the checkout")
+def test_every_row_of_mmpretrain_is_a_name_of_a_package_that_is_said() -> None:
+    found = with_sources(read_tables([SHARED / "zoos" / "mmpretrain"]), registry.sources(), ())
+    mmcls = origin_of(registry.sources()["mmcls"])
+    elsewhere = {row for row, _ in found.lacking}
+    assert [row.model for row in found.table.rows if row not in elsewhere and not mmcls.offers(row.model)] == []

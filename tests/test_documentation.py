@@ -1,8 +1,8 @@
 """Every command that the documentation shows is understood: it is planned, with the files that it names at hand."""
 
 import dataclasses
-import json
 import importlib
+import json
 import os
 import re
 import shlex

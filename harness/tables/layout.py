@@ -25,6 +25,8 @@ ABOUT_MODELS = re.compile(
 _BYTES = re.compile(r"\d\s*[kmg]i?b\b", re.IGNORECASE)
 #: what formulas have around the letters of a name
 _MATHS = re.compile(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}|[$^{}]")
+#: a line that was broken within a name, behind the sign that joins its parts
+_BROKEN = re.compile(r"(?<=\w[_-]) (?=\w)")
 #: words in headings of columns that may name models where no other column does, or where that does not tell rows apart
 _MAY_NAME = re.compile(r"backbone|encoder|variant|checkpoint|config", re.IGNORECASE)
 _SINGLE = ("model", "source", "input_size", "pretraining")
@@ -252,4 +254,4 @@ def is_section(layout: Layout, cells: Sequence[Cell]) -> bool:
 def model_name(cell: Cell) -> str:
     """The name in a cell without markup and footnotes."""
     text = _MATHS.sub(lambda part: part[1] or "", cell.text) if "$" in cell.text else cell.text
-    return without_notes(plain(text))
+    return _BROKEN.sub("", without_notes(plain(text)))

@@ -534,6 +534,11 @@ def test_a_table_may_have_commas_before_decimals(
     assert [f"{claim.text}{claim.unit}" for claim in read.claims] == claims
 
 
+def test_a_name_over_two_lines_is_one(tmp_path: Path) -> None:
+    read = page(tmp_path, "| model | Top-1 |\n|--|--|\n| Res_<br>32x8d-<br>wsl | 70.1 |\n| Res 50 - v2 | 71.1 |\n")
+    assert [row.model for row in read.rows] == ["Res_32x8d-wsl", "Res 50 - v2"]
+
+
 # --- several sizes in a row
 
 

@@ -79,7 +79,7 @@ _LINES = 5
 def _whose(plan: Plan) -> Iterator[Text]:
     """Which sources have to be given, and which were told from the pages."""
     asked = [Text(f"? {one.where}: {one.text}", style="yellow") for one in plan.without_source]
-    told = [Text(f"{shown_line(one.file, one.line)}: {one.text}") for one in plan.inferred]
+    told = [Text(f"{shown_line(one.file, one.line)}: {one.text}") for one in (*plan.inferred, *plan.of_other_releases)]
     for lines in (asked, told):
         yield from lines[:_LINES]
         if len(lines) > _LINES:

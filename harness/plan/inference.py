@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.core.model_names import CONFIGURATION, folded
@@ -72,11 +72,9 @@ def with_sources(table: Table, known: Mapping[str, SourceSpec], asked: Sequence[
         own = [replace(row, source=found[row][0] if row in found else _linked(row, origins)) for row in rows]
         released = _released([_named(row, origins, asked) for row in own], origins)
         new.update(zip(rows, released, strict=True))
-        for source, why in dict.fromkeys(found.values()):
-            mine = [new[row] for row in open_rows if found.get(row) == (source, why)]
-            versions = {row.version for row in mine}
-            version = versions.pop() if len(versions) == 1 else None
-            inferred.append(Inferred(file, line, source, version, len(mine), why))
+        if not asked:
+            new.update({row: _of_package(new[row], origins) for row in open_rows})
+        inferred += _told(file, line, [(new[row], found.get(row)) for row in open_rows])
     renamed = replace(
         table,
         rows=tuple(new[row] for row in table.rows),
@@ -85,6 +83,32 @@ def with_sources(table: Table, known: Mapping[str, SourceSpec], asked: Sequence[
     )
     lacking = ((row, _lacks(row, origins, known, asked)) for row in renamed.rows)
     return Origins(renamed, tuple(inferred), tuple((row, text) for row, text in lacking if text))
+
+
+def _of_package(row: Row, origins: Mapping[str, Origin]) -> Row:
+    """A row whose name only another package has, which a source became, as that package's."""
+    asked = [origins[row.source]] if row.source else list(origins.values())
+    packages = {
+        package for origin in asked if not origin.offers(row.model) for package in origin.packages_with(row.model)
+    }
+    if len(packages) != 1:
+        return row
+    package, _, version = packages.pop().partition(" ")
+    return replace(row, source=package, version=version)
+
+
+def _told(file: str, line: int, rows: Sequence[tuple[Row, tuple[str, str] | None]]) -> Iterator[Inferred]:
+    """What was found out about the rows of a table that named no source."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row, found in rows:
+        if found and found[0] == row.source:
+            groups.setdefault(found, []).append(row)
+        elif row.source:
+            why = f"{row.source} has their names, no known release of {found[0] if found else 'another source'} does"
+            groups.setdefault((row.source, why), []).append(row)
+    for (source, why), mine in groups.items():
+        versions = {row.version for row in mine}
+        yield Inferred(file, line, source, versions.pop() if len(versions) == 1 else None, len(mine), why)
 
 
 def _linked(row: Row, origins: Mapping[str, Origin]) -> str:
@@ -197,9 +221,6 @@ def _lacks(
 ) -> str | None:
     """Where a name is one that the release to be checked lacks, "timm 0.9 and later"; None if that is not known."""
     source = row.source or (asked[0][0] if len(asked) == 1 else "")
-    if not source and not asked:
-        packages = {package for one in origins.values() for package in one.packages_with(row.model)}
-        return packages.pop() if len(packages) == 1 else None
     if source not in origins:
         return None
     origin = origins[source]

@@ -20,6 +20,9 @@ _UNIT_ALONE = re.compile(r"[(\[]?\s*(?:[%kmgbt]|10\^\d+)\s*[)\]]?", re.IGNORECAS
 _COMMA = re.compile(r"(?<=\d),(\d+)")
 _GROUPED = re.compile(r"\d,\d{3},\d{3}")
 _DECIMAL_POINT = re.compile(r"(?<!\d)\d{0,12}\.(?!\d{3}(?!\d))\d")
+#: figures that make a habit
+_HABIT = 2
+_GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?!\d)")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+(?!\d)")
 #: what a page's title says around the name of its model
 _TITLE = re.compile(r"^(?:model\s*card\s*(?:for|of|:)|model\s*:)\s*", re.IGNORECASE)
@@ -52,30 +55,37 @@ def reshaped(tables: Sequence[RawTable], listed: Sequence[tuple[int, str, str]],
 def with_decimal_points(raw: RawTable) -> RawTable:
     """The table with points in its figures, where all that it prints shows that its commas stand before decimals.
 
-    A percentage has no thousands, and thousands are three digits. Points are then between thousands.
+    A percentage has no thousands, and thousands are three digits. Points are then between thousands where a column has
+    two in one figure; where it has not, it is left open what they are.
     """
     kinds = [{column.kind for column in headings.read_all(cell.text)} for cell in raw.heading]
-    of_figures = [position for position, said in enumerate(kinds) if said & {*METRICS, "accuracy"}]
-    percentages = {position for position in of_figures if kinds[position] & {"top1", "top5", "accuracy"}}
-    decimals = otherwise = 0
-    for _, cells in raw.rows:
-        for position in of_figures:
-            text = cells[position].text if position < len(cells) else ""
-            commas = _COMMA.findall(text)
-            if _DECIMAL_POINT.search(text) or _GROUPED.search(text):
-                otherwise += 1
-            elif commas and (position in percentages or len(commas[0]) != len("000")):
-                decimals += 1
-    if decimals < 2 or otherwise:
+    columns = {
+        position: [cells[position].text for _, cells in raw.rows if position < len(cells)]
+        for position, said in enumerate(kinds)
+        if said & {*METRICS, "accuracy"}
+    }
+    decimals = 0
+    for position, texts in columns.items():
+        if any(_DECIMAL_POINT.search(text) or _GROUPED.search(text) for text in texts):
+            return raw
+        commas = [found[1] for text in texts for found in [_COMMA.search(text)] if found]
+        of_percent = kinds[position] & {"top1", "top5", "accuracy"}
+        decimals += len(commas) if of_percent else sum(len(digits) != len("000") for digits in commas)
+    if decimals < _HABIT:
         return raw
-    rows = (
-        (line, tuple(_pointed(cell) if i in of_figures else cell for i, cell in enumerate(cells)))
-        for line, cells in raw.rows
+    grouped = {position for position, texts in columns.items() if any(map(_GROUPS.search, texts))}
+    return replace(
+        raw,
+        rows=tuple(
+            (line, tuple(_pointed(cell, i in grouped) if i in columns else cell for i, cell in enumerate(cells)))
+            for line, cells in raw.rows
+        ),
     )
-    return replace(raw, rows=tuple(rows))
 
 
-def _pointed(cell: Cell) -> Cell:
+def _pointed(cell: Cell, grouped: bool) -> Cell:
+    if not grouped and _THOUSANDS.search(cell.text):
+        return replace(cell, text=f"{cell.text} (whose point may part thousands)")
     text = _THOUSANDS.sub(lambda found: found[0].replace(".", ""), cell.text)
     return replace(cell, text=_COMMA.sub(r".\1", text))
 

@@ -539,6 +539,13 @@ def test_a_name_over_two_lines_is_one(tmp_path: Path) -> None:
     assert [row.model for row in read.rows] == ["Res_32x8d-wsl", "Res 50 - v2"]
 
 
+def test_a_point_that_may_be_either_is_left_open(tmp_path: Path) -> None:
+    read = page(tmp_path, "| model | Top-1 | FLOPs (M) |\n|--|--|--|\n| a | 70,1 | 1.820 |\n| b | 76,13 | 4.120 |\n")
+    assert said(read.claims) == ["a top1 70.1%", "b top1 76.13%"]
+    assert [one.line for one in read.unread] == [3, 4]
+    assert "whose point may part thousands" in read.unread[0].text
+
+
 # --- several sizes in a row
 
 

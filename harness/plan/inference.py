@@ -157,8 +157,8 @@ def _by_names(names: Sequence[str], origins: Mapping[str, Origin]) -> tuple[str,
         if len(own) + len(successors) >= MOST * len(names) and alone:
             only = f", and no other known source has {first_few(alone, 2)}"
             of_names = f"{len(own)} of {plural(len(names), 'name')} {'is' if len(own) == 1 else 'are'}"
-            others = f", {len(successors)} are of {first_few(list(dict.fromkeys(successors)))}" if successors else ""
-            return source, f"{of_names} {source}'s{others}{only}"
+            further = f", {len(successors)} are of {first_few(list(dict.fromkeys(successors)))}" if successors else ""
+            return source, f"{of_names} {source}'s{further}{only}"
         if len(formed) >= MOST * len(names) and own:
             since = next(naming.since for name in formed if (naming := origin.form_of(name)))
             return source, f"names such as {formed[0]} have the form of {source} {since} and later"

@@ -192,7 +192,7 @@ def _rows(
             variant="" if numbers.is_blank(variant) else variant,
         )
         for source in sources
-        for side in sizes or [pixels]
+        for side in (*sizes,) or (pixels,)
     ]
     return rows, wrong, notes
 

@@ -67,8 +67,8 @@ def _padded(group: _Group) -> Iterator[Finding]:
 def _padding(column: Sequence[Claim]) -> int:
     """Last digits that are 0 throughout; of percentages more often than their number of images makes them 0."""
     if column[0].unit != "%":
-        found = paddings(column)
-        return 1 if 1 in found and not _two(column) else max(found, default=0)
+        several = paddings(column)
+        return 1 if 1 in several and not _two(column) else max(several, default=0)
     images = next((claim.measured_on.images for claim in column if claim.measured_on), None) or VAL_IMAGES
     found = 0
     for digits in (1, 2):

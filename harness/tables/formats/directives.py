@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from harness.tables.cells import Cell
 
@@ -113,10 +114,10 @@ def _separated(
     start, body, end = place
     try:
         if heading := options.get("header"):
-            for cells in csv.reader(heading.split("\n"), **_dialect(options)):
+            for cells in csv.reader(heading.split("\n"), _dialect(options)):
                 line = next((at for at in range(start, body) if ":header:" in lines[at]), start)
                 found.rows.append((line + 1, tuple(map(read_cell, cells))))
-        reader = csv.reader((line.strip(" ") for line in lines[body:end]), **_dialect(options))
+        reader = csv.reader((line.strip(" ") for line in lines[body:end]), _dialect(options))
         before = 0
         for cells in reader:
             if any(cell.strip() for cell in cells):
@@ -126,9 +127,10 @@ def _separated(
         found.wrong = f"the rows of this table cannot be read: {error}; correct them"
 
 
-def _dialect(options: Mapping[str, str]) -> dict[str, str | bool]:
+def _dialect(options: Mapping[str, str]) -> type[csv.Dialect]:
     """How the values are separated and quoted."""
     chosen = {name: options[name] for name in ("delim", "quote", "escape") if options.get(name)}
     named = {name: _NAMED_CHARACTERS.get(text.lower(), text) for name, text in chosen.items()}
     names = {"delim": "delimiter", "quote": "quotechar", "escape": "escapechar"}
-    return {"skipinitialspace": "keepspace" not in options, **{names[name]: text for name, text in named.items()}}
+    given = {"skipinitialspace": "keepspace" not in options, **{names[name]: text for name, text in named.items()}}
+    return cast("type[csv.Dialect]", type("Given", (csv.excel,), given))

@@ -260,7 +260,8 @@ def plain_page(folder: Path, names: list[str]) -> Origins:
 #: file of a zoo -> whose its names alone say that its rows are
 PLAIN: dict[str, set[tuple[str, str | None]]] = {
     "mmpretrain/regnet.yml": {("mmcls", None)},
-    "mmpretrain/convnext.yml": {("mmcls", "0.25.0"), ("mmpretrain", "1.2.0")},
+    "mmpretrain/convnext.yml": {("mmcls", None), ("mmpretrain", "1.2.0")},
+    "mmpretrain/mvit.yml": {("mmcls", "0.25.0")},
     "mmpretrain/deit3.yml": {("mmpretrain", "1.2.0")},
     "timm/results-imagenet.csv": {("timm", "1.0.31")},
     "paddleclas/PVTV2_en.md": {("ppcls", None)},

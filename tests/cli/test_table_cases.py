@@ -41,6 +41,14 @@ _RES2NET = ("res2net50_14w_8s", "res2net50_26w_4s", "res2net50_vd_26w_4s", "res2
 _FOUR = ("resnet18", "resnet34", "resnet50", "efficientnet_b0")
 _FIVE = (*_FOUR, "regnetx_032")
 
+_LINKED = (
+    "resnet18_8xb16_cifar10",
+    "resnet18_8xb32_in1k",
+    "swin-tiny_16xb64_in1k",
+    "shufflenet-v1-1x_16xb64_in1k",
+    "convnext-tiny_32xb128_in1k",
+)
+_EFFICIENTNETS = ("efficientnet_b0", "efficientnet_b1", "efficientnet_b2")
 _CARD = ("convnext_tiny.fb_in1k", "convnext_xxlarge.clip_laion2b_soup_ft_in1k")
 
 
@@ -49,6 +57,26 @@ def _of(metric: str, *models: str) -> tuple[str, ...]:
 
 
 CASE_LIST = [
+    # a row of CIFAR-10 beside one of ImageNet, told apart by their links
+    Case(
+        "tables/01",
+        {
+            "explained": _of("flops", *_LINKED[:2]),
+            "reproduced": _of("params", *_LINKED[:2]),
+            "not_measured": ("*",),
+        },
+        sources="mmcls==0.23.1",
+    ),
+    # rows that are named by the link to their configuration
+    Case(
+        "tables/02",
+        {
+            "explained": _of("flops", *_LINKED[2:]),
+            "reproduced": _of("params", *_LINKED[2:]),
+            "not_measured": ("*",),
+        },
+        sources="mmcls==0.23.1",
+    ),
     # the unit of a column has slipped
     Case(
         "tables/03",
@@ -60,6 +88,15 @@ CASE_LIST = [
     ),
     # a column whose figures are padded, and one that is not
     Case("tables/04", {"explained": ("*",)}, never=("counts_otherwise",), sources="ppcls==2.4.0"),
+    # a constant that is known from other tables, in a small one
+    Case(
+        "tables/05",
+        {"reproduced": _of("params", "inception_v4", *_EFFICIENTNETS), "explained": ("*",)},
+        found=("constant_ratio", "counts_otherwise"),
+        sources="timm==0.6.5",
+        # a right figure of another counter and one of another size, in the way of the column's others
+        fixed={"3.9": "5.2", "1.266": "1.652"},
+    ),
     # two rows have changed places, and a column is in another unit
     Case(
         "tables/06",
@@ -79,6 +116,7 @@ CASE_LIST = [
     Case("tables/12", _OPEN, status=2, found=("no_source",)),
     Case("tables/13", _OPEN, status=2, found=("no_source",)),
     Case("tables/14", _OPEN, status=2, found=("no_source",)),
+    Case("tables/15", {"explained": ("resnet50 flops",), "reproduced": ("resnet50 params",), "not_measured": ("*",)}),
     Case("tables/16", _OPEN, status=2, found=("no_source",)),
     Case("tables/17", _OPEN, status=2, found=("no_source",)),
     Case("tables/18", _OPEN, status=2, found=("no_source",)),
@@ -104,7 +142,18 @@ CASE_LIST = [
         fixed={"44.59": "11.69", "83.15": "21.80", "97.49": "25.56", "20.17": "5.29"},
     ),
     Case("bugs/T03", {"contradicted": ("*",)}, errors=("column_quantity",), status=1),
+    # a heading over two rows
+    Case(
+        "bugs/T04",
+        {
+            "reproduced": (*_of("flops", "resnet50", "resnet18"), *_of("params", "resnet50", "resnet18")),
+            "not_measured": ("*",),
+        },
+        errors=("top5_below_top1",),
+        status=1,
+    ),
     Case("bugs/T05", _OPEN, status=2, found=("no_source", "unread_column")),
+    Case("bugs/T06-", {"reproduced": _of("params", "resnet18", "resnet50"), "not_measured": ("*",)}),
     Case("bugs/T06b", _OPEN, errors=("top5_below_top1",), status=1),
     Case("bugs/T07", _OPEN, errors=("top5_below_top1",), status=1),
     Case("bugs/T21", _OPEN, status=2, found=("no_source",)),

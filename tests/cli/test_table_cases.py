@@ -156,6 +156,11 @@ CASE_LIST = [
     Case("bugs/T06-", {"reproduced": _of("params", "resnet18", "resnet50"), "not_measured": ("*",)}),
     Case("bugs/T06b", _OPEN, errors=("top5_below_top1",), status=1),
     Case("bugs/T07", _OPEN, errors=("top5_below_top1",), status=1),
+    # without what the package documents, which is not recorded
+    Case(
+        "bugs/T20",
+        {"reproduced": _of("params", "resnet18", "resnet34", "resnet50"), "not_measured": ("*",)},
+    ),
     Case("bugs/T21", _OPEN, status=2, found=("no_source",)),
     Case("bugs/T22", _OPEN, status=2, errors=("unreadable",)),
     # a card with the names of a release whose counts are not recorded

@@ -41,3 +41,4 @@ class RunMetric:
     decimals: int  #: shown in the report
     wording: str  #: what it is, one sentence
     judge: Judge | None = None  #: of documented claims; None: measured, not documented
+    optional: bool = False  #: needs something that has to be given; reports show it where a run has it

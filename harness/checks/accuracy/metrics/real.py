@@ -26,10 +26,11 @@ def percent(values: Floats) -> float:
 METRICS = (
     RunMetric(
         "real_top1", "ReaL top1", "%", "higher", lambda batch: among(batch, 1), percent, 3,
-        "Share of the images with ImageNet-ReaL labels whose best class is one of them.",
+        "Share of the images with ImageNet-ReaL labels whose best class is one of them.", optional=True,
     ),
     RunMetric(
         "real_top5", "ReaL top5", "%", "higher", lambda batch: among(batch, 5), percent, 3,
         "Share of the images with ImageNet-ReaL labels that have one among the five best classes.",
+        optional=True,
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from harness.checks.accuracy import metrics
 from harness.checks.accuracy.metrics.base import Floats, ImageBatch, RunMetric
+from harness.core.records import Run
 from harness.execution.predictions import Predictions
 from harness.worker.batches import unpack_logits
 
@@ -53,6 +54,12 @@ def judged() -> dict[str, RunMetric]:
 def measured_only() -> list[RunMetric]:
     """The metrics that are measured, not documented."""
     return [metric for metric in registered() if metric.judge is None]
+
+
+def shown(runs: Iterable[Run]) -> list[RunMetric]:
+    """The metrics that are measured only, but for those that need something which was not given."""
+    had = {name for run in runs for name in run.metrics}
+    return [metric for metric in measured_only() if not metric.optional or metric.name in had]
 
 
 def measure(

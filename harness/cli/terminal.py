@@ -91,11 +91,13 @@ _TABLES = 10
 def _whose(plan: Plan) -> Iterator[Text]:
     """Which sources have to be given, and which were told from the pages."""
     asked = [Text(f"? {one.where}: {one.text}", style="yellow") for one in plan.without_source]
-    told = [Text(f"{shown_line(one.file, one.line)}: {one.text}") for one in plan.inferred]
-    for lines in (asked, told):
-        yield from lines[:_LINES]
-        if len(lines) > _LINES:
-            yield Text(f"… and {plural(len(lines) - _LINES, 'table')} more")
+    lines = [(one.file, one.line, one.text) for one in plan.inferred]
+    lines += [(one.file, one.line, one.text) for one in plan.of_other_releases]
+    told = [Text(f"{shown_line(file, line)}: {text}") for file, line, text in lines]
+    for shown in (asked, told):
+        yield from shown[:_LINES]
+        if len(shown) > _LINES:
+            yield Text(f"… and {plural(len(shown) - _LINES, 'table')} more")
 
 
 def settled_line(one: Finding | Verdict) -> Text | None:

@@ -9,6 +9,9 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
 _SIGNS = " *†‡§¶`"
+#: [^note], or a number of a list of references: [1], [2, 3]
+_REFERENCE = re.compile(r"\[(?:\^[^\[\]]*|\d{1,3}(?:\s*[,;-]\s*\d{1,3})*)\]$")
+_LONGEST_NOTE = 200
 
 
 def plain(text: str) -> str:
@@ -34,9 +37,9 @@ def _note_start(text: str, end: int) -> int:
     raised_sign = text[end - 1] == "^" and end < len(text)
     if raised_sign or text[end - 1] in _SIGNS or text[end - 1].isspace():
         return end - 1
-    reference, raised = text.rfind("[^", 0, end), text.rfind("^", 0, end)
-    if text[end - 1] == "]" and reference >= 0 and "]" not in text[reference : end - 1]:
-        return reference
+    raised = text.rfind("^", 0, end)
+    if text[end - 1] == "]" and (reference := _REFERENCE.search(text, max(0, end - _LONGEST_NOTE), end)):
+        return reference.start()
     return raised if 0 <= raised < end - 1 and not re.search(r"\s", text[raised:end]) else end
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +46,8 @@ class ImageSet:
     identity: str  #: one sentence: counts, and whether it is ImageNet val or why not
     notes: tuple[str, ...]  #: what was left out
     drawn_from: int | None = None  #: images of the whole ImageNet val of which these are a part; None for anything else
+    #: image -> its classes by ImageNet-ReaL, of the images that have any; empty where no such labels were given
+    real: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
 
 def shuffled(images: Iterable[ImageRef]) -> list[ImageRef]:

@@ -44,6 +44,12 @@ class LabelLine(NamedTuple):
     label: int
 
 
+def val_number(name: str) -> int | None:
+    """The number of an image of ImageNet val in its official name; None for any other name."""
+    found = _VAL_NAME.fullmatch(name)
+    return int(found[1]) if found else None
+
+
 @cache
 def synset_indices() -> dict[str, int]:
     """WordNet id -> class index, of all 1,000 classes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.core.model_names import CONFIGURATION, folded
@@ -72,11 +72,9 @@ def with_sources(table: Table, known: Mapping[str, SourceSpec], asked: Sequence[
         own = [replace(row, source=found[row][0] if row in found else _linked(row, origins)) for row in rows]
         released = _released([_named(row, origins, asked) for row in own], origins)
         new.update(zip(rows, released, strict=True))
-        for source, why in dict.fromkeys(found.values()):
-            mine = [new[row] for row in open_rows if found.get(row) == (source, why)]
-            versions = {row.version for row in mine}
-            version = versions.pop() if len(versions) == 1 else None
-            inferred.append(Inferred(file, line, source, version, len(mine), why))
+        if not asked:
+            new.update({row: _of_package(new[row], origins) for row in open_rows})
+        inferred += _told(file, line, [(new[row], found.get(row)) for row in open_rows])
     renamed = replace(
         table,
         rows=tuple(new[row] for row in table.rows),
@@ -85,6 +83,32 @@ def with_sources(table: Table, known: Mapping[str, SourceSpec], asked: Sequence[
     )
     lacking = ((row, _lacks(row, origins, known, asked)) for row in renamed.rows)
     return Origins(renamed, tuple(inferred), tuple((row, text) for row, text in lacking if text))
+
+
+def _of_package(row: Row, origins: Mapping[str, Origin]) -> Row:
+    """A row whose name only another package has, which a source became, as that package's."""
+    asked = [origins[row.source]] if row.source else list(origins.values())
+    packages = {
+        package for origin in asked if not origin.offers(row.model) for package in origin.packages_with(row.model)
+    }
+    if len(packages) != 1:
+        return row
+    package, _, version = packages.pop().partition(" ")
+    return replace(row, source=package, version=version)
+
+
+def _told(file: str, line: int, rows: Sequence[tuple[Row, tuple[str, str] | None]]) -> Iterator[Inferred]:
+    """What was found out about the rows of a table that named no source."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row, found in rows:
+        if found and found[0] == row.source:
+            groups.setdefault(found, []).append(row)
+        elif row.source:
+            why = f"{row.source} has their names, no known release of {found[0] if found else 'another source'} does"
+            groups.setdefault((row.source, why), []).append(row)
+    for (source, why), mine in groups.items():
+        versions = {row.version for row in mine}
+        yield Inferred(file, line, source, versions.pop() if len(versions) == 1 else None, len(mine), why)
 
 
 def _linked(row: Row, origins: Mapping[str, Origin]) -> str:
@@ -129,10 +153,12 @@ def _by_names(names: Sequence[str], origins: Mapping[str, Origin]) -> tuple[str,
         formed = [name for name in names if origin.form_of(name)]
         others = [one for other, one in origins.items() if other != source and one.names is not None]
         alone = [name for name in own if not any(folded(name) in other.folded_names for other in others)]
-        if len(own) >= MOST * len(names) and alone:
+        successors = [package for name in names if name not in own for package in origin.packages_with(name)[:1]]
+        if len(own) + len(successors) >= MOST * len(names) and alone:
             only = f", and no other known source has {first_few(alone, 2)}"
             of_names = f"{len(own)} of {plural(len(names), 'name')} {'is' if len(own) == 1 else 'are'}"
-            return source, f"{of_names} {source}'s{only}"
+            further = f", {len(successors)} are of {first_few(list(dict.fromkeys(successors)))}" if successors else ""
+            return source, f"{of_names} {source}'s{further}{only}"
         if len(formed) >= MOST * len(names) and own:
             since = next(naming.since for name in formed if (naming := origin.form_of(name)))
             return source, f"names such as {formed[0]} have the form of {source} {since} and later"
@@ -193,7 +219,7 @@ def _lacks(
     known: Mapping[str, SourceSpec],
     asked: Sequence[tuple[str, str | None]],
 ) -> str | None:
-    """The releases with a name that the one to be checked lacks, "timm 0.9 and later"; None if none are known."""
+    """Where a name is one that the release to be checked lacks, "timm 0.9 and later"; None if that is not known."""
     source = row.source or (asked[0][0] if len(asked) == 1 else "")
     if source not in origins:
         return None
@@ -203,8 +229,8 @@ def _lacks(
     if form and _numbers(version) < _numbers(form.since):
         return f"{source} {form.since} and later"
     releases = origin.releases_with(row.model)
-    if version in (origin.names or {}) and releases and version not in releases:
-        return f"{source} {releases[0]}"
+    if version in (origin.names or {}) and version not in releases:
+        return f"{source} {releases[0]}" if releases else next(iter(origin.packages_with(row.model)), None)
     return None
 
 

@@ -105,6 +105,9 @@ class Options:
     labels: Accepts[str | Path | None, Path | None] = _option(
         None, "labels of a flat folder or a tar: lines of 'path index'", "FILE", Path
     )
+    real_labels: Accepts[str | Path | None, Path | None] = _option(
+        None, "ImageNet-ReaL's labels of --data: a list of classes for each of the 50,000 images, JSON", "FILE", Path
+    )
     weights: Accepts[str | Path | None, str | None] = _option(
         None, "where checkpoints come from (default: auto with --data, else none)", "DIR|auto|none"
     )
@@ -223,6 +226,10 @@ def _conflicts(options: Options) -> list[tuple[bool, str]]:
         (
             why and faster,
             "--why cannot be combined with --runtime or --precision: it compares the exact logits of native fp32",
+        ),
+        (
+            options.real_labels is not None and options.data is None,
+            "--real-labels are labels of images; pass --data with ImageNet val",
         ),
         (
             far and (why or bool(comparing)),

@@ -4,7 +4,8 @@
 model cards begin with, without https://), `configurations` (patterns of addresses whose group 1 names a model),
 `checkpoint_suffixes` (patterns of what the file name of a checkpoint has behind the model's name) and `[[naming]]`: a
 `form` of names that only releases `since` one have, and the `release` to check them with. `<source>.names.txt`: the
-names that releases offer, each release under `[version]`. All of it is optional.
+names that releases offer, each release under `[version]`, and under `[package version]` those that only a package has
+which the source became. All of it is optional.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import functools
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ class Origin:
     suffixes: tuple[re.Pattern[str], ...] = ()
     naming: tuple[Naming, ...] = ()
     names: Mapping[str, frozenset[str]] | None = None  #: release -> names that it offers; None where no file says it
+    #: release of another package, "mmpretrain 1.2.0" -> names that it offers and no release of the source does
+    elsewhere: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def is_linked(self, address: str) -> bool:
         """Whether an address is one of the source's."""
@@ -86,6 +89,10 @@ class Origin:
         architecture = name.partition(".")[0] if self.form_of(name) else name
         return [release for release, names in (self.names or {}).items() if architecture in names]
 
+    def packages_with(self, name: str) -> list[str]:
+        """The releases of other packages that are known to offer a model of this name."""
+        return [package for package, names in self.elsewhere.items() if name in names]
+
     def offers(self, name: str) -> bool:
         return bool(self.releases_with(name))
 
@@ -109,6 +116,7 @@ def _origin(source: str, pages: Path | None, names: Path | None) -> Origin:
             content = tomllib.loads(pages.read_text(encoding="utf-8"))
         if unknown := sorted(content.keys() - _KEYS):
             raise ValueError(f"unknown entry {unknown[0]!r}; expected {', '.join(sorted(_KEYS))}")
+        named = _names_in(names.read_text(encoding="utf-8")) if names is not None else None
         return Origin(
             source,
             frozenset(name.lower() for name in content.get("repositories", ())),
@@ -116,7 +124,8 @@ def _origin(source: str, pages: Path | None, names: Path | None) -> Origin:
             tuple(map(re.compile, content.get("configurations", ()))),
             tuple(map(re.compile, content.get("checkpoint_suffixes", ()))),
             tuple(Naming(re.compile(one["form"]), one["since"], one["release"]) for one in content.get("naming", ())),
-            _names_in(names.read_text(encoding="utf-8")) if names is not None else None,
+            None if named is None else {release: own for release, own in named.items() if " " not in release},
+            {package: others for package, others in (named or {}).items() if " " in package},
         )
     except (OSError, ValueError, TypeError, KeyError, re.error) as error:
         raise InputError(f"{pages or names}: cannot read how pages about {source} look: {error}") from error

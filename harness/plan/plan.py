@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.core.errors import InputError
 from harness.core.records import Claim, Row, Source
-from harness.core.text import plural
+from harness.core.text import first_few, plural
 from harness.execution import registry
 from harness.execution.registry import SourceSpec
 from harness.plan import known_gaps
@@ -22,6 +22,29 @@ from harness.tables.claims import Problem, Table, read_tables
 
 #: how a source and a release are called that a document does not name
 UNNAMED, UNKNOWN = "unnamed", "unknown"
+
+
+@dataclass(frozen=True)
+class NamesElsewhere:
+    """Names of a table that the release to be checked lacks."""
+
+    file: str
+    line: int  #: 1-based, of the heading
+    source: str
+    names: tuple[str, ...]
+    release: str  #: that has them
+    checked: bool  #: whether an adapter checks releases of that package
+
+    @property
+    def text(self) -> str:
+        names = plural(len(self.names), "name")
+        is_or_are, it = ("is", "it") if len(self.names) == 1 else ("are", "them")
+        what_to_do = (
+            "not of the release that is checked; ask for that one with --sources."
+            if self.checked
+            else f"a package that no adapter checks; no release of a source that is known has {it}."
+        )
+        return f"{names} of the table ({first_few(self.names)}) {is_or_are} of {self.release}, {what_to_do}"
 
 
 @dataclass(frozen=True)
@@ -57,6 +80,24 @@ class Plan:
                 f"{plural(count, 'row')} {'is' if count == 1 else 'are'} with --sources ({known})",
             )
             for (file, line), count in rows.items()
+        ]
+
+    @property
+    def of_other_releases(self) -> list[NamesElsewhere]:
+        """Names that the release to be checked lacks, all of a table that are of one other release together."""
+        groups: dict[tuple[str, int, str], list[Row]] = {}
+        for row, elsewhere in self.lacking:
+            groups.setdefault((row.file, row.table, elsewhere), []).append(row)
+        return [
+            NamesElsewhere(
+                file,
+                line,
+                rows[0].source,
+                tuple(dict.fromkeys(row.model for row in rows)),
+                elsewhere,
+                elsewhere.split(" ")[0] in self.known,
+            )
+            for (file, line, elsewhere), rows in groups.items()
         ]
 
     @property

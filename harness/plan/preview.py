@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.core.errors import InputError, MeasurementError
 from harness.core.records import Source
 from harness.dataset.image_set import ImageSet, open_images
+from harness.dataset.real_labels import with_real_labels
 from harness.execution import environments
 from harness.plan.options import Options
 from harness.plan.plan import Plan, plan
@@ -44,6 +45,8 @@ def preview(options: Options) -> Preview:
     planned = plan(options)
     weights = _weights(options)
     images = open_images(options.data, options.labels, options.limit) if options.data else None
+    if images is not None and options.real_labels is not None:
+        images = with_real_labels(images, options.real_labels)
     evaluated = options.evaluates
     parts = []
     for source in planned.sources if options.asks_sources else ():

@@ -18,6 +18,7 @@ from harness.checks import totals
 from harness.checks.accuracy import certificate
 from harness.checks.accuracy.judge import accuracy
 from harness.checks.accuracy.metrics import registry
+from harness.checks.accuracy.metrics.base import RunMetric
 from harness.checks.diagnosis.attribution import Agreement
 from harness.checks.equivalence import preprocessing
 from harness.checks.results import Results
@@ -92,8 +93,8 @@ def context(results: Results) -> dict[str, Any]:
         "mapped": mapped(results),
         "unmeasured": unmeasured(results.verdicts) if results.options.asks_sources else [],
         "findings": besides,
-        "runs": [run_line(run) for run in results.runs],
-        "measured_metrics": registry.measured_only(),
+        "runs": [run_line(run, registry.shown(results.runs)) for run in results.runs],
+        "measured_metrics": registry.shown(results.runs),
         "pairs": results.pairs,
         "preprocessing": [(comparison, preprocessing.sentence(comparison)) for comparison in results.preprocessing],
         "beside": [
@@ -104,7 +105,7 @@ def context(results: Results) -> dict[str, Any]:
         ],
         "attributions": [(one, _deciding_first(one.evidence)) for one in results.attributions],
         "paired": [report_json.paired_entry(runs) for runs in results.paired],
-        "demonstration": run_line(results.demonstration) if results.demonstration else None,
+        "demonstration": run_line(results.demonstration, []) if results.demonstration else None,
         "data": report_json.data(results),
         "sources": [
             (source, installed.python_version, _shown_packages(installed))
@@ -191,8 +192,8 @@ def rows(results: Results) -> list[Mapping[str, Any]]:
     return list(found.values())
 
 
-def run_line(run: Run) -> dict[str, Any]:
-    """What the table of evaluations shows of a run."""
+def run_line(run: Run, metrics: Sequence[RunMetric]) -> dict[str, Any]:
+    """What the table of evaluations shows of a run; `metrics`: those of its columns that are measured only."""
     entry = report_json.run_entry(run)
     return {
         **entry,
@@ -205,7 +206,7 @@ def run_line(run: Run) -> dict[str, Any]:
         "verified": run.checkpoint.verified or "not verified",
         "measured": [
             f"{run.metrics[metric.name]:.{metric.decimals}f}" if metric.name in run.metrics else "–"
-            for metric in registry.measured_only()
+            for metric in metrics
         ],
         "rate": f"{entry['images_per_second']:.1f}" if entry["images_per_second"] else "stored",
     }

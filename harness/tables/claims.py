@@ -16,6 +16,7 @@ from harness.tables import files, numbers, readers, values
 from harness.tables.cells import Cell, Problem, RawTable
 from harness.tables.layout import Layout, is_section, layout_of, model_name
 from harness.tables.percentages.settle import settled
+from harness.tables.reshape import with_decimal_points
 from harness.tables.sources import sources_in
 
 __all__ = ["Problem", "Table", "claims_of", "read_table", "read_tables"]
@@ -73,7 +74,7 @@ def claims_of(tables: Sequence[RawTable]) -> Table:
     """Every claim in these raw tables. Rows are numbered throughout, rows that cannot be read included."""
     read: list[Table] = []
     before = 0  # rows of the model tables above
-    for raw in tables:
+    for raw in map(with_decimal_points, tables):
         layout, doubled = layout_of(raw)
         if layout is None:
             what = " | ".join(cell.text for cell in raw.heading if cell.text)
@@ -112,9 +113,10 @@ def _understood(raw: RawTable, layout: Layout, doubled: Sequence[Problem], befor
     for number, (line, cells) in enumerate(raw.rows, before + 1):
         if is_section(layout, cells) or all(numbers.is_blank(cell.text) for cell in cells):
             continue
-        of_row, wrong, notes = _rows(raw, layout, number, line, cells)
+        sizes = values.sizes_of(layout, cells)
+        of_row, wrong, notes = _rows(raw, layout, number, line, cells, sizes)
         for row in of_row:
-            read = values.read_row(row, layout, cells)
+            read = values.read_row(row, layout, cells, sizes)
             claims += read.claims
             asides += read.asides
             wrong += read.wrong
@@ -149,9 +151,10 @@ def _not_read(raw: RawTable, position: int) -> Problem:
 
 
 def _rows(
-    raw: RawTable, layout: Layout, number: int, line: int, cells: Sequence[Cell]
+    raw: RawTable, layout: Layout, number: int, line: int, cells: Sequence[Cell], sizes: Sequence[int]
 ) -> tuple[list[Row], list[str], list[str]]:
-    """The row of each source that a line of a raw table is about, what in it cannot be read, and what is not read."""
+    """The row of each source, and of each of several sizes, that a line of a raw table is about; what in it cannot be
+    read, and what is not read."""
     model = model_name(layout.cell("model", cells))
     if not model:
         return [], ["row without a model name"], []
@@ -167,7 +170,9 @@ def _rows(
         )
     size = layout.cell("input_size", cells).text
     pixels = numbers.read_pixels(size)
-    if pixels is None and _TRAINED_AND_TESTED.search(size):
+    if sizes:
+        pixels = None
+    elif pixels is None and _TRAINED_AND_TESTED.search(size):
         notes.append(f"{model}: input size {size!r} names two sizes and is not read")
     elif pixels is None and not numbers.is_blank(size):
         wrong.append(f"{model}: input size {size!r} is not a number of pixels, such as 224 or 224x224")
@@ -180,13 +185,14 @@ def _rows(
             number,
             *source,
             model,
-            pixels,
+            side,
             raw.line,
             section=raw.section,
             links=links,
             variant="" if numbers.is_blank(variant) else variant,
         )
         for source in sources
+        for side in (*sizes,) or (pixels,)
     ]
     return rows, wrong, notes
 

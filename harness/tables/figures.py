@@ -9,9 +9,9 @@ from harness.core.text import plain, without_notes
 from harness.tables import headings, numbers
 
 #: between figures, outside of brackets
-_SEPARATOR = re.compile(r" ?[|/;] ?(?![^()]*\))| or ")
+_SEPARATOR = re.compile(r" ?(?:[|/;→]|->) ?(?![^()]*\))| or ")
 _MAY_BE_SEVERAL = re.compile(
-    r"[|/;()\N{FULLWIDTH LEFT PARENTHESIS}\N{FULLWIDTH SOLIDUS}\N{FULLWIDTH VERTICAL LINE}]| or "
+    r"[|/;()→\N{FULLWIDTH LEFT PARENTHESIS}\N{FULLWIDTH SOLIDUS}\N{FULLWIDTH VERTICAL LINE}]| or |->"
 )
 #: characters of a cell that can hold several figures
 _LONGEST = 200
@@ -53,6 +53,21 @@ def split(text: str) -> tuple[list[Part], str]:
         notes += [note] if note else []
     several = len(parts) > 1 or notes or parts[0].said or parts[0].pixels
     return (parts, ", ".join(notes)) if several else ([Part(text)], "")
+
+
+def in_lines(text: str, count: int) -> list[Part]:
+    """The percentages of a cell that stand below each other, if they are so many; else none."""
+    pieces = without_notes(plain(text[:_LONGEST])).replace(" %", "%").split(" ")
+    alone = len(pieces) == count and all(re.fullmatch(r"\d{1,3}[.,]\d+%?", piece) for piece in pieces)
+    return [Part(piece) for piece in pieces] if alone else []
+
+
+def sizes(text: str) -> list[int]:
+    """The sides of images that a cell of sizes names, where it names several: 224/288."""
+    pieces = _SEPARATOR.split(plain(text[:_LONGEST]))
+    sides = [numbers.read_pixels(piece) for piece in pieces]
+    known = [side for side in sides if side]
+    return known if len(known) == len(sides) == len(set(sides)) > 1 else []
 
 
 def _piece(text: str) -> tuple[list[Part], str]:

@@ -10,7 +10,7 @@ from harness.core.errors import InputError
 
 #: endings of the documents that are looked for in folders; of .yml files those that list models
 DOCUMENTS = (".md", ".rst", ".csv", ".tsv")
-_LISTS_MODELS = re.compile(r"^(?:Models|model-index)\s*:", re.MULTILINE)
+_LISTS_MODELS = re.compile(r"^(?:(?:Models|model-index)\s*:|- Name\s*:)", re.MULTILINE)
 #: a file that is looked at in a folder is at most so large; what is named is read whatever its size
 _LARGEST = 20_000_000
 

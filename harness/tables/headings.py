@@ -16,18 +16,25 @@ from harness.core.records import UNITS
 from harness.core.text import plain
 
 #: words that say that a percentage counts what is right, or what is wrong
-_RIGHT = "acc accuracy accuracies prec precision 准确率 精度 精确率 正确率 正解率"
-_WRONG = "err errs error errors 错误率 误差"
+_RIGHT = (
+    "acc accuracy accuracies prec precision 准确率 精度 精确率 正确率 正解率 準確率 準確度 精確率 正確率 認識率 정확도 "
+    "genauigkeit précision exactitude precisión exactitud precisão acurácia precisione accuratezza точность"
+)
+_WRONG = "err errs error errors 错误率 误差 錯誤率 誤差 誤り率 오류율 fehler fehlerrate erreur erro errore ошибка"
 _ACCURACY = f"""
     {_RIGHT} rate val validation eval set on of imagenet imagenet1k in1k in 1k ilsvrc
-    ilsvrc2012 2012 验证集
+    ilsvrc2012 2012 验证集 驗證集
 """
+#: what tables have above a group of columns of counts
+_GROUPS = "size compute computation computational complexity cost costs efficiency statistics stats"
+
 #: kind of column -> the words that mean it, and the words that are neutral
 _WORDS: Mapping[str, tuple[str, str]] = {
     "model": (
         "model models name names network networks net architecture arch method weight weights 方法 "
-        "模型 模型名称 模型名 网络 名称 モデル 모델 modelo modell modèle модель",
-        "of the structure id 结构",
+        "模型 模型名称 模型名 网络 名称 モデル モデル名 모델 modelo modell modèle modello модель "
+        "сеть netz netzwerk réseau 網路 網絡 模型名稱 名稱",
+        "of the structure id 结构 結構 名",
     ),
     "source": (
         "source sources framework codebase repo repository library 源码 来源 框架 代码 代码库 开源库",
@@ -37,17 +44,21 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "top5": ("top5", f"{_ACCURACY} {_WRONG}"),
     "accuracy": (f"{_RIGHT} {_WRONG}", _ACCURACY),
     "flops": (
-        "flops flop macs mac madds madd 计算量 运算量 浮点运算量 浮点计算量 浮点运算 乘加 乘加运算量",
-        "count number num no total of infer inference 次数 总 数",
+        "flops flop macs mac madds madd 计算量 运算量 浮点运算量 浮点计算量 浮点运算 乘加 乘加运算量 "
+        "計算量 演算量 運算量 浮點運算量 연산량 rechenaufwand",
+        f"count number num no total of infer inference 次数 总 数 總 數 {_GROUPS}",
     ),
     "params": (
         "params param parameters parameter 参数 参数量 参数数量 参数个数 パラメータ パラメーター 파라미터 paramètres "
-        "parametri parámetros parametry параметры",
-        "count number num no total of model 模型 总 数",
+        "parametri parámetros parâmetros parametry параметры параметров 參數 參數量 參數數量 매개변수",
+        f"count number num no total of model 模型 总 数 總 數 수 anzahl nombre de número {_GROUPS}",
     ),
     "input_size": (
-        "input resolution reso res size crop 输入 输入尺寸 输入大小 分辨率 尺寸 大小 解像度",
-        "image img val validation eval test infer inference pixels px 图像 图片 像素",
+        "input resolution reso res size crop 输入 输入尺寸 输入大小 分辨率 尺寸 大小 解像度 入力 "
+        "輸入 輸入尺寸 輸入大小 解析度 入力解像度 サイズ 입력 해상도 크기 auflösung bildgröße "
+        "résolution resolución resolução risoluzione разрешение",
+        "image img val validation eval test infer inference pixels px 图像 图片 像素 圖像 圖片 画像 이미지 bild "
+        "entrada",
     ),
     "pretraining": (
         "pretrain pretraining pretrained 预训练",
@@ -63,10 +74,10 @@ _UNIT_WORDS: Mapping[str, str] = {
     for unit, words in {
         "%": "% percent pct",
         "K": "k kilo thousand 千",
-        "万": "万",
-        "M": "m mn mio mega million millions 百万",
-        "亿": "亿",
-        "G": "g b bn giga billion billions 十亿",
+        "万": "万 萬",
+        "M": "m mn mio mega million millions 百万 百萬 millionen",
+        "亿": "亿 億",
+        "G": "g b bn giga billion billions 十亿 十億 milliarden milliards",
         "T": "t tera trillion trillions 万亿",
     }.items()
     for word in [*words.split(), f"1e{math.log10(UNITS[unit]):.0f}"]
@@ -88,7 +99,7 @@ _OTHER_MEASURES = frozenset(
 _TASKS: Mapping[str, str] = {
     word: task
     for task, words in {
-        "classification": "classification classifier classifiers classify imagenet imagenet1k 分类",
+        "classification": "classification classifier classifiers classify imagenet imagenet1k 分类 分類",
         "another": "segmentation detection detector detectors detect pose keypoint keypoints tracking captioning "
         "caption retrieval grounding depth reidentification reid ocr speech answering denoising "
         "分割 检测 姿态 关键点 跟踪",
@@ -110,7 +121,7 @@ _HALVED = re.compile(r"\bflops?\s*/\s*2\b")
 _MULTIPLY_ADD = re.compile(r"\bmul(?:t|ti|tiply|tiplies)?[\s-]*(?:and[\s-]*)?(?:adds?|accumulates?)\b")
 _COMPOUND = re.compile(r"([kmgbt])(flops?|macs?|madds?|params?|parameters?)")
 _IN_BRACKETS = re.compile(rf"\(\s*(?:{'|'.join(_WRONG.split())})\s*\)")
-_SAYS_RIGHT = re.compile("|".join(_RIGHT.split()))
+_SAYS_RIGHT = re.compile("|".join(sorted(_RIGHT.split(), key=len)))
 _WRONG_WORDS = frozenset(_WRONG.split())
 _SEVERAL = re.compile(r"\s*[/|,&+、]\s*|\s+and\s+")
 
@@ -165,6 +176,11 @@ def read_all(text: str) -> tuple[Column, ...]:
     known = [part for part in parts if part is not None]
     apart = len(known) > 1 and len({part.kind for part in known}) == len(parts)
     return tuple(replace(part, text=text) for part in known) if apart and known[0].kind in _COUNTS else ()
+
+
+def says_right(text: str) -> bool:
+    """Whether a text calls percentages shares of what is right."""
+    return bool(_SAYS_RIGHT.search(plain(text).lower()))
 
 
 def of_another_task(text: str) -> bool:

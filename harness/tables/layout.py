@@ -18,11 +18,15 @@ USUAL_COUNTS: Mapping[Metric, tuple[float, float]] = {"flops": (5e7, 5e10), "par
 
 #: words in headings of columns that are likely to hold accuracies or counts
 ABOUT_MODELS = re.compile(
-    r"top-?\s?[15]\b|\bacc|\berr|flops|\bmacs|gmac|m-?adds|param|精度|准确率|错误率|计算量|参数", re.IGNORECASE
+    r"top-?\s?[15]\b|\bacc|\berr|flops|\bmacs|gmac|m-?adds|param"
+    r"|精度|准确率|準確|精確|正[确確]率|정확도|точность|错误率|錯誤率|计算量|計算量|运算量|参数|參數|パラメ|параметр",
+    re.IGNORECASE,
 )
 _BYTES = re.compile(r"\d\s*[kmg]i?b\b", re.IGNORECASE)
 #: what formulas have around the letters of a name
 _MATHS = re.compile(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}|[$^{}]")
+#: a line that was broken within a name, behind the sign that joins its parts
+_BROKEN = re.compile(r"(?<=\w[_-]) (?=\w)")
 #: words in headings of columns that may name models where no other column does, or where that does not tell rows apart
 _MAY_NAME = re.compile(r"backbone|encoder|variant|checkpoint|config", re.IGNORECASE)
 _SINGLE = ("model", "source", "input_size", "pretraining")
@@ -193,23 +197,20 @@ def _errors(raw: RawTable, claimed: Mapping[int, tuple[Column, ...]]) -> frozens
     named = {position for position, said in percentages.items() if all(one.error for one in said)}
     if named or not _says_errors(raw.above):
         return frozenset(named)
-    silent = [position for position, said in percentages.items() if not _says_right(raw.heading[position].text)]
+    silent = [position for position, said in percentages.items() if not headings.says_right(raw.heading[position].text)]
     return frozenset(silent)
 
 
 _SENTENCE = re.compile(r"[^.;。\n]*[.;。\n]?")
 _RANK = re.compile(r"top[\s-]*[15]", re.IGNORECASE)
-_RIGHT = re.compile(r"acc|prec|精度|准确率|正确率", re.IGNORECASE)
 
 
 def _says_errors(text: str) -> bool:
     """Whether a sentence calls the percentages errors, and nothing else."""
     sentences = [found[0] for found in _SENTENCE.finditer(text) if _RANK.search(found[0])]
-    return any(re.search(r"\berrors?\b|错误率", one, re.IGNORECASE) and not _RIGHT.search(one) for one in sentences)
-
-
-def _says_right(heading: str) -> bool:
-    return bool(_RIGHT.search(heading))
+    return any(
+        re.search(r"\berrors?\b|错误率", one, re.IGNORECASE) and not headings.says_right(one) for one in sentences
+    )
 
 
 def _likely_unit(metric: Metric, printed: Sequence[Number]) -> str | None:
@@ -253,4 +254,4 @@ def is_section(layout: Layout, cells: Sequence[Cell]) -> bool:
 def model_name(cell: Cell) -> str:
     """The name in a cell without markup and footnotes."""
     text = _MATHS.sub(lambda part: part[1] or "", cell.text) if "$" in cell.text else cell.text
-    return without_notes(plain(text))
+    return _BROKEN.sub("", without_notes(plain(text)))

@@ -16,10 +16,14 @@ ENOUGH = 5
 _NOTHING = {"n/a", "na", "none", "nan", "null", "tbd", "tba", "unknown", "无", "暂无", "待定", "未知"}
 #: digits as they are written, without a sign and a power of ten
 DIGITS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+")
+#: commands of a formula within each other
+_NESTED = 3
 #: digits and signs of a figure that anybody prints
 _MOST_DIGITS = 40
-#: thousands apart by another sign than a comma; a percentage with a comma before its decimals
+#: thousands apart by another sign than a comma, by points where there are two and more; a percentage with a comma
+#: before its decimals
 _GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:([ '_\N{RIGHT SINGLE QUOTATION MARK}])\d{3})(?:\1\d{3})*(?![\d.,])")
+_POINTS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?![\d.,])")
 _DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,2}),(\d{1,2})(?![\d.,])")
 #: marks that say that a figure is better or worse than another
 _ARROWS = "\N{UPWARDS ARROW}\N{DOWNWARDS ARROW}\N{BLACK UP-POINTING TRIANGLE}\N{BLACK DOWN-POINTING TRIANGLE}"
@@ -30,6 +34,9 @@ _NUMBER = re.compile(
 )
 _SPREAD = re.compile(r"\(?\s*(?:±|\+/-|\+-|\\pm)\s*[\d.]+\s*%?\s*\)?")
 _ABOUT = re.compile(r"^(?:~(?!~)|[≈≃∼]|约)\s*")
+#: what formulas have around figures and units
+_FORMULA = re.compile(r"\\(?:math\w{1,4}|text\w{0,4}|bf|bm|boldsymbol|underline|emph)\s*\{([^{}]*)\}")
+_SIGNS = {r"\times": "×", r"\cdot": "×", r"\%": "%", "{,}": ",", "$": "", r"\,": " ", r"\;": " ", r"\:": " ", r"\!": ""}
 _CROP = re.compile(r"\s*\([^()]*crop[^()]*\)\s*$")
 _PIXELS = re.compile(r"\s*(?:px|pixels?|像素)\s*")
 
@@ -60,8 +67,9 @@ def read_number(text: str, percent: bool = False) -> Number | None:
 
     In a percentage a comma before one or two digits is a decimal one; in a count it may have lost its third digit.
     """
-    shown = plain(text).replace("$", "").replace(r"\times", "×").strip(f"* `{_ARROWS}")
+    shown = without_formula(plain(text)).strip(f"* `{_ARROWS}")
     shown = _GROUPS.sub(lambda group: re.sub(r"\D", "", group[0]), shown)
+    shown = _POINTS.sub(lambda group: group[0].replace(".", ""), shown)
     shown = _DECIMAL_COMMA.sub(r"\1.\2", shown) if percent else shown
     found = _NUMBER.match(_ABOUT.sub("", shown))
     if found is None or len(found.group(1)) > _MOST_DIGITS:
@@ -75,6 +83,17 @@ def read_number(text: str, percent: bool = False) -> Number | None:
     assert isinstance(exponent, int)
     suffix = without_notes(_SPREAD.sub(" ", without_notes(_ABOUT.sub("", shown)[found.end() :])))
     return Number(printed.scaleb(power), exponent + power, suffix.strip(" .,;:'\""), power >= 5)
+
+
+def without_formula(text: str) -> str:
+    """A figure without what a formula has around it: $4.1\\times10^9$ is 4.1×10^9."""
+    if "$" not in text and "\\" not in text:
+        return text
+    for _ in range(_NESTED):
+        text = _FORMULA.sub(r"\1", text)
+    for written, meant in _SIGNS.items():
+        text = text.replace(written, meant)
+    return " ".join(text.split())
 
 
 def written_as(written: str, figure: str, other: str) -> str | None:
@@ -100,9 +119,10 @@ def _decimals(number: Decimal) -> int:
 
 def read_pixels(text: str) -> int | None:
     """The side of the square that a cell says, e.g. 224, 224x224, (3, 224, 224) or 224 px; None for anything else."""
-    shown = _PIXELS.sub("", _CROP.sub("", plain(text).lower().replace("$", "")))
+    shown = _PIXELS.sub("", _CROP.sub("", without_formula(plain(text).lower()).replace("×", "x")))
     # a superscript 2 is removed like a footnote mark
-    numbers = re.split(r"\s*[x×*,]\s*", re.sub(r"[\[\](){}]", "", without_notes(shown)).strip())
+    bare = shown if shown.startswith("[") else without_notes(shown)
+    numbers = re.split(r"\s*[x×*,]\s*", re.sub(r"[\[\](){}]", "", bare).strip())
     sides = [number for number in numbers if len(numbers) < 3 or number not in ("1", "3")]
     is_square = len(set(sides)) == 1 and len(sides) <= 2 and len(sides[0]) < 5
     return int(sides[0]) if is_square and sides[0].isdecimal() else None

@@ -16,6 +16,14 @@ _VALUE = ("value", "values", "result", "results", "figure", "figures", "number",
 #: parts of a set of images, which are no models
 _PARTS = {"", "train", "training", "val", "valid", "validation", "test", "testing", "eval"}
 _UNIT_ALONE = re.compile(r"[(\[]?\s*(?:[%kmgbt]|10\^\d+)\s*[)\]]?", re.IGNORECASE)
+#: digits behind a comma; commas between thousands; a point that is not between thousands
+_COMMA = re.compile(r"(?<=\d),(\d+)")
+_GROUPED = re.compile(r"\d,\d{3},\d{3}")
+_DECIMAL_POINT = re.compile(r"(?<!\d)\d{0,12}\.(?!\d{3}(?!\d))\d")
+#: figures that make a habit
+_HABIT = 2
+_GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?!\d)")
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+(?!\d)")
 #: what a page's title says around the name of its model
 _TITLE = re.compile(r"^(?:model\s*card\s*(?:for|of|:)|model\s*:)\s*", re.IGNORECASE)
 
@@ -39,6 +47,47 @@ def reshaped(tables: Sequence[RawTable], listed: Sequence[tuple[int, str, str]],
     name = _TITLE.sub("", title).strip()
     of_one = _statistics(pairs, name, tables) if name else None
     return sorted([*found, *([of_one] if of_one else [])], key=lambda raw: raw.line)
+
+
+# --- decimal commas
+
+
+def with_decimal_points(raw: RawTable) -> RawTable:
+    """The table with points in its figures, where all that it prints shows that its commas stand before decimals.
+
+    A percentage has no thousands, and thousands are three digits. Points are then between thousands where a column has
+    two in one figure; where it has not, it is left open what they are.
+    """
+    kinds = [{column.kind for column in headings.read_all(cell.text)} for cell in raw.heading]
+    columns = {
+        position: [cells[position].text for _, cells in raw.rows if position < len(cells)]
+        for position, said in enumerate(kinds)
+        if said & {*METRICS, "accuracy"}
+    }
+    decimals = 0
+    for position, texts in columns.items():
+        if any(_DECIMAL_POINT.search(text) or _GROUPED.search(text) for text in texts):
+            return raw
+        commas = [found[1] for text in texts for found in [_COMMA.search(text)] if found]
+        of_percent = kinds[position] & {"top1", "top5", "accuracy"}
+        decimals += len(commas) if of_percent else sum(len(digits) != len("000") for digits in commas)
+    if decimals < _HABIT:
+        return raw
+    grouped = {position for position, texts in columns.items() if any(map(_GROUPS.search, texts))}
+    return replace(
+        raw,
+        rows=tuple(
+            (line, tuple(_pointed(cell, i in grouped) if i in columns else cell for i, cell in enumerate(cells)))
+            for line, cells in raw.rows
+        ),
+    )
+
+
+def _pointed(cell: Cell, grouped: bool) -> Cell:
+    if not grouped and _THOUSANDS.search(cell.text):
+        return replace(cell, text=f"{cell.text} (whose point may part thousands)")
+    text = _THOUSANDS.sub(lambda found: found[0].replace(".", ""), cell.text)
+    return replace(cell, text=_COMMA.sub(r".\1", text))
 
 
 # --- headings over two rows

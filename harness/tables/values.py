@@ -26,21 +26,55 @@ class Read:
     notes: list[str] = field(default_factory=list)  #: parts of cells that are not read
 
 
-def read_row(row: Row, layout: Layout, cells: Sequence[Cell]) -> Read:
-    """The claims in the cells of a row, in the order of the metrics."""
+def read_row(row: Row, layout: Layout, cells: Sequence[Cell], sizes: Sequence[int] = ()) -> Read:
+    """The claims in the cells of a row, in the order of the metrics; of a line with several sizes, those of the row's.
+
+    A figure that does not say at which of the sizes it is counted is not read.
+    """
     read = Read()
     for position, columns in layout.claimed.items():
         cell = cells[position] if position < len(cells) else Cell("")
-        if not numbers.is_blank(cell.text):
+        if numbers.is_blank(cell.text):
+            continue
+        if sizes:
+            cell = _at_one_size(row, columns, cell, sizes, read)
+        if cell.text:
             _read_cell(row, layout, position, columns, cell, read)
     read.claims.sort(key=lambda claim: METRICS.index(claim.metric))
     return read
+
+
+def sizes_of(layout: Layout, cells: Sequence[Cell]) -> list[int]:
+    """The sizes that a line names, where it names several and has a cell with a figure for each of them."""
+    sizes = figures.sizes(layout.cell("input_size", cells).text)
+    if not sizes:
+        return []
+    single = [position for position, columns in layout.claimed.items() if len(columns) == 1]
+    counts = [len(figures.split(cells[position].text)[0]) for position in single if position < len(cells)]
+    return sizes if len(sizes) in counts else []
+
+
+def _at_one_size(row: Row, columns: Sequence[Column], cell: Cell, sizes: Sequence[int], read: Read) -> Cell:
+    """A cell with the figure of the row's size alone; empty where it has none, or does not say which it is."""
+    index = sizes.index(row.input_size) if row.input_size in sizes else 0
+    parts, _ = figures.split(cell.text)
+    if len(columns) == 1 and len(parts) == len(sizes) and not any(part.said for part in parts):
+        return replace(cell, text=parts[index].text)
+    if columns[0].kind == "params" and len(parts) == 1:
+        return cell if index == 0 else Cell("")
+    named = "/".join(map(str, sizes))
+    read.notes.append(
+        f"{row.model}: {columns[0].kind} {cell.text!r} does not say which of the sizes {named} it is of; it is not read"
+    )
+    return Cell("")
 
 
 def _read_cell(row: Row, layout: Layout, position: int, columns: Sequence[Column], cell: Cell, read: Read) -> None:
     parts, note = figures.split(cell.text)
     if note:
         read.notes.append(f"{row.model}: {note!r} of {columns[0].kind} {cell.text!r} is not read")
+    if len(columns) > 1 and all(column.kind in ("top1", "top5") for column in columns):
+        parts = figures.in_lines(cell.text, len(columns)) or parts
     assigned = list(_assigned(columns, parts))
     if not assigned and len(columns) > 1:
         read.wrong.append(

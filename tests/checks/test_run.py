@@ -24,6 +24,7 @@ from fakes import (
     use_fakes,
     write_images,
 )
+from image_files import SYNSETS
 
 import harness.execution.ray
 from harness import report
@@ -709,3 +710,24 @@ def test_weights_that_the_source_does_not_know_are_not_taken_for_its_own(
     (tmp_path / "weights" / "tiny.bin").rename(tmp_path / "weights" / "tiny.tv_in1k.bin")
     (found,) = run(tmp_path, rows, data=data, weights=str(checkpoints)).runs
     assert found.images == 21
+
+
+def test_real_labels_are_counted_in_the_same_predictions(tmp_path: Path, data: Path, checkpoints: Path) -> None:
+    """Each image shows its own class, but for one that shows none, and one that shows a second."""
+    listed: list[list[int]] = [[] for _ in range(50_000)]
+    for place in sorted(data.rglob("*.jpg")):
+        number = 100 + int(place.stem)
+        listed[number - 1] = [SYNSETS.index(place.parent.name)]
+        place.rename(place.with_name(f"ILSVRC2012_val_{number:08}.jpg"))
+    guess = best(contents(21))
+    listed[100 - 1] = []
+    listed[101 - 1].append(guess[1][0])
+    labels = tmp_path / "real.json"
+    labels.write_text(json.dumps(listed))
+    results = run(tmp_path, [TINY], data=data, weights=str(checkpoints), checks=("accuracy",), real_labels=labels)
+    (measured,) = results.runs
+    assert measured.metrics["top1"] == pytest.approx(100 * 11 / 21)
+    assert measured.metrics["real_top1"] == pytest.approx(100 * (11 - 1 + 1) / 20)
+    assert measured.metrics["real_top5"] == pytest.approx(100 * (16 - 1) / 20)
+    shown = json.loads((report.write(results, tmp_path / "out").parent / "report.json").read_text())
+    assert shown["runs"][0]["metrics"]["real_top1"]["value"] == pytest.approx(55)

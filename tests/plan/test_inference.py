@@ -10,7 +10,7 @@ from harness.execution import registry
 from harness.execution.registry import SourceSpec
 from harness.plan.inference import Origins, with_sources
 from harness.plan.origins import origin_of
-from harness.tables.claims import read_table
+from harness.tables.claims import read_table, read_tables
 
 ONE = """
 repositories = ["owner/one"]
@@ -180,6 +180,24 @@ def test_a_row_goes_by_the_name_in_its_link(
     assert row.printed == ("" if model in cell.partition("]")[0] else cell.partition("]")[0].strip("["))
 
 
+def test_a_name_of_another_package_is_said_to_be_one(known: dict[str, SourceSpec], tmp_path: Path) -> None:
+    names = known["one"].file(".names.txt")
+    assert names is not None
+    names.write_text(NAMES_OF_ONE + "[next 3.0]\nnet18 newer newest\n")
+    link = "https://github.com/owner/one/blob/v1.0/a.py"
+    linked = page(f"[net18]({link})", f"[newer]({link})", f"[nothing]({link})")
+    found = told(known, tmp_path, linked)
+    assert rows(found) == [("net18", "one", "1.0"), ("newer", "next", "3.0"), ("nothing", "one", "1.0")]
+    assert [one.text for one in found.inferred] == [
+        "The table names no source; 2 rows are taken for one 1.0's: 3 of them link to one",
+        "The table names no source; 1 row is taken for next 3.0's: next has their names, no known release of one does",
+    ]
+    found = told(known, tmp_path, page("newer", "newest"))
+    assert rows(found) == [("newer", "next", "3.0"), ("newest", "next", "3.0")]
+    found = told(known, tmp_path, linked, ("one", None))
+    assert [(row.model, where) for row, where in found.lacking] == [("newer", "next 3.0")]
+
+
 # --- the files of the sources
 
 
@@ -231,3 +249,41 @@ def test_pages_of_a_source_that_is_not_known_are_nobodys(hidden: str) -> None:
         if source == hidden:
             found = with_sources(read_table(SHARED / "zoos" / file), known, ())
             assert {row.source for row in found.table.rows} == {""}, file
+
+
+def plain_page(folder: Path, names: list[str]) -> Origins:
+    """A page with nothing but names and figures."""
+    path = folder / "README.md"
+    path.write_text(page(*names))
+    return with_sources(read_table(path), registry.sources(), ())
+
+
+#: file of a zoo -> whose its names alone say that its rows are
+PLAIN: dict[str, set[tuple[str, str | None]]] = {
+    "mmpretrain/regnet.yml": {("mmcls", None)},
+    "mmpretrain/convnext.yml": {("mmcls", None), ("mmpretrain", "1.2.0")},
+    "mmpretrain/mvit.yml": {("mmcls", "0.25.0")},
+    "mmpretrain/deit3.yml": {("mmpretrain", "1.2.0")},
+    "timm/results-imagenet.csv": {("timm", "1.0.31")},
+    "paddleclas/PVTV2_en.md": {("ppcls", None)},
+    "imgclsmob/gluon.md": {("", None)},
+}
+
+
+@pytest.mark.skipif(not (SHARED / "zoos").is_dir(), reason="the published zoos are not beside the checkout")
+@pytest.mark.parametrize(("file", "whose"), PLAIN.items())
+def test_names_alone_tell_whose_a_plain_page_is_and_which_package_has_the_others(
+    tmp_path: Path, file: str, whose: set[tuple[str, str | None]]
+) -> None:
+    names = list(dict.fromkeys(row.model for row in read_table(SHARED / "zoos" / file).rows))[100 * (".csv" in file) :]
+    found = plain_page(tmp_path, names[:40])
+    assert {(row.source, row.version) for row in found.table.rows} == whose
+    assert {(one.source, one.version) for one in found.inferred} == {one for one in whose if one[0]}
+
+
+@pytest.mark.skipif(not (SHARED / "zoos").is_dir(), reason="the published zoos are not beside the checkout")
+def test_every_row_of_mmpretrain_is_a_name_of_a_package_that_is_said() -> None:
+    found = with_sources(read_tables([SHARED / "zoos" / "mmpretrain"]), registry.sources(), ())
+    mmcls = origin_of(registry.sources()["mmcls"])
+    assert {row.source for row in found.table.rows} == {"mmcls", "mmpretrain"}
+    assert [row.model for row in found.table.rows if row.source == "mmcls" and not mmcls.offers(row.model)] == []

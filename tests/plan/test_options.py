@@ -24,6 +24,7 @@ OTHER: dict[str, Any] = {
     "models": ("resnet50", "odd name"),
     "data": parse_location("memory://bucket/a b/val"),
     "labels": Path("val.txt"),
+    "real_labels": Path("real.json"),
     "weights": "check points",
     "checks": ("numerics", "accuracy"),
     "why": True,

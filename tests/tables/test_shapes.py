@@ -452,3 +452,128 @@ def _every_line_is_read_or_told(path: Path, rows: tuple[Row, ...], passed_over: 
         is_row = line.startswith("|") and not set(line) <= set("|:- ")
         above = max((heading for heading in headings if heading <= number), default=0)
         assert not is_row or number in read or number in headings or above in passed_over, f"{path.name}:{number}"
+
+
+# --- tables that are directives
+
+
+def test_a_directive_is_read_where_it_is_shown(tmp_path: Path) -> None:
+    listed = ".. list-table:: Results\n   :header-rows: 1\n\n   * - Model\n     - Acc@1\n   * - a\n     - 70.1\n"
+    indented = "".join(f"   {line}\n" for line in listed.splitlines())
+    read = page(tmp_path, listed, "page.rst")
+    assert said(read.claims) == ["a top1 70.1%"]
+    assert places(read.claims) == [(7, 0)]
+    for hidden in ("So it is written::\n\n", ".. code-block:: rst\n\n", ".. this is a comment\n\n"):
+        with pytest.raises(InputError, match="no table at all"):
+            page(tmp_path, hidden + indented, "page.rst")
+    assert said(page(tmp_path, ".. note::\n\n" + indented, "page.rst").claims) == ["a top1 70.1%"]
+
+
+def test_separated_values_in_a_directive_keep_their_lines_and_columns(tmp_path: Path) -> None:
+    read = page(
+        tmp_path,
+        '.. csv-table::\n   :header: "Model", "Params"\n\n   "a, b", "25,557,032"\n\n   c, 11689512\n',
+        "page.rst",
+    )
+    assert [(claim.row.model, claim.text, claim.line, claim.column) for claim in read.claims] == [
+        ("a, b", "25557032", 4, 1),
+        ("c", "11689512", 6, 1),
+    ]
+
+
+def test_rows_in_another_file_are_asked_for(tmp_path: Path) -> None:
+    read = page(tmp_path, ".. csv-table::\n   :file: results.csv\n\n", "page.rst")
+    assert [str(one).rpartition("/")[2] for one in read.problems] == [
+        "page.rst:1: the rows of this table are in results.csv; give that file instead"
+    ]
+
+
+def test_directives_stand_in_fences_of_markdown(tmp_path: Path) -> None:
+    read = page(
+        tmp_path,
+        "# Zoo\n\n```{list-table}\n:header-rows: 1\n\n* - Model\n  - Acc@1\n* - **a**\n  - 70.1\n```\n",
+    )
+    assert said(read.claims) == ["a top1 70.1%"]
+    assert [claim.line for claim in read.claims] == [9]
+
+
+def test_a_broken_directive_is_a_problem(tmp_path: Path) -> None:
+    read = page(tmp_path, ".. csv-table::\n   :delim: two\n\n   Model; Acc@1\n   a; 70.1\n", "page.rst")
+    assert "cannot be read" in read.problems[0].text
+
+
+# --- marks around figures
+
+
+@pytest.mark.parametrize("cell", ["~~69.1~~ 70.1", "<del>69.1</del> 70.1", "70.1 [3]", "70.1[^a]", r"$\\mathbf{70.1}$"])
+def test_marks_around_a_figure_do_not_hide_it(tmp_path: Path, cell: str) -> None:
+    assert said(table(tmp_path, "Top-1", cell).claims) == ["m0 top1 70.1%"]
+
+
+def test_a_cell_that_is_struck_out_is_not_dropped(tmp_path: Path) -> None:
+    read = table(tmp_path, "Top-1", "~~70.1~~", "71.1")
+    assert [one.line for one in read.problems] == [3]
+    html = "<table><tr><th>model</th><th>Top-1</th></tr>\n<tr><td>a</td><td><s>70.1</s></td></tr></table>"
+    assert [one.line for one in page(tmp_path, html).problems] == [2]
+
+
+@pytest.mark.parametrize(
+    ("heading", "cells", "claims"),
+    [
+        ("Top-1 | Params", ["70,1 | 11.689.512", "76,13 | 25.557.032"], ["70.1%", "11689512", "76.13%", "25557032"]),
+        ("Top-1 | FLOPs (G)", ["70,123 | 1,82", "76,13 | 4,12"], ["70.123%", "1.82G", "76.13%", "4.12G"]),
+        # one cell is no habit, and a point between decimals says that commas stand between thousands
+        ("Top-1 | FLOPs (M)", ["70,1 | 1,820", "76.13 | 4,120"], ["70.1%", "1820M", "76.13%", "4120M"]),
+    ],
+)
+def test_a_table_may_have_commas_before_decimals(
+    tmp_path: Path, heading: str, cells: list[str], claims: list[str]
+) -> None:
+    rows = "".join(f"| m{i} | {cell} |\n" for i, cell in enumerate(cells))
+    read = page(tmp_path, f"| model | {heading} |\n|--|--|--|\n{rows}")
+    assert [f"{claim.text}{claim.unit}" for claim in read.claims] == claims
+
+
+def test_a_name_over_two_lines_is_one(tmp_path: Path) -> None:
+    read = page(tmp_path, "| model | Top-1 |\n|--|--|\n| Res_<br>32x8d-<br>wsl | 70.1 |\n| Res 50 - v2 | 71.1 |\n")
+    assert [row.model for row in read.rows] == ["Res_32x8d-wsl", "Res 50 - v2"]
+
+
+def test_a_point_that_may_be_either_is_left_open(tmp_path: Path) -> None:
+    read = page(tmp_path, "| model | Top-1 | FLOPs (M) |\n|--|--|--|\n| a | 70,1 | 1.820 |\n| b | 76,13 | 4.120 |\n")
+    assert said(read.claims) == ["a top1 70.1%", "b top1 76.13%"]
+    assert [one.line for one in read.unread] == [3, 4]
+    assert "whose point may part thousands" in read.unread[0].text
+
+
+# --- several sizes in a row
+
+
+def test_a_row_of_two_sizes_is_two_rows(tmp_path: Path) -> None:
+    read = page(
+        tmp_path,
+        "| model | input size | Top-1 | FLOPs (G) | Params (M) |\n|--|--|--|--|--|\n"
+        "| a | 224/288 | 76.1 → 77.0 | 4.1 | 25.6 |\n| b | 224/288 | 70.1 | 1.8 | 11.7 |\n",
+    )
+    assert [(row.model, row.input_size) for row in read.rows] == [("a", 224), ("a", 288), ("b", None)]
+    assert [(claim.row.input_size, claim.metric, claim.text) for claim in read.claims if claim.row.model == "a"] == [
+        (224, "top1", "76.1"),
+        (224, "params", "25.6"),
+        (288, "top1", "77.0"),
+    ]
+    assert [one.text for one in read.unread] == [
+        "a: flops '4.1' does not say which of the sizes 224/288 it is of; it is not read"
+    ]
+    assert [one.text.partition(" is not")[0] for one in read.problems] == ["b: input size '224/288'"]
+
+
+def test_a_file_that_repeats_its_parts_without_end_is_told(tmp_path: Path) -> None:
+    metrics = ", ".join(f"a{i}: 1" for i in range(300))
+    text = (
+        f"x: &m {{{metrics}}}\ny: &r [{', '.join(['{Metrics: *m}'] * 300)}]\n"
+        f"z: &e {{Name: a, Results: *r}}\nModels: [{', '.join(['*e'] * 300)}]\n"
+    )
+    read = page(tmp_path, text, "zoo.yml")
+    assert [one.text for one in read.problems] == [
+        "the file repeats its parts more often than can be read; what is read is not all of it"
+    ]

@@ -220,7 +220,7 @@ class NetworkEvaluation:
             precision=precision,
             planned=len(self._order),
             certificate=self._certificate(),
-            metrics=registry.measure(predictions, self._scored_labels()),
+            metrics=registry.measure(predictions, self._scored_labels(), self._images.real),
         )
 
     def _reported_how(self) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from harness.checks.accuracy import other_images
 from harness.checks.accuracy.metrics import registry
 from harness.checks.not_measured import failed, not_asked
 from harness.core.records import Claim, Failure, Row, Run, Source, Verdict
@@ -32,7 +33,8 @@ def accuracy_verdicts(
         if metric is None or metric.judge is None:
             continue
         if (other := of_other_images(claim)) is not None:
-            judged.append(not_asked(claim, source, other))
+            by_real = other_images.judge_real(claim, source, runs.get((claim.row, source), ()), images)
+            judged.append(by_real or not_asked(claim, source, f"{other}{other_images.hint(claim, images)}"))
         elif images is not None and runs.get((claim.row, source)):
             about = runs[claim.row, source]
             judged.append(metric.judge(claim, source, about, population(claim.row), images.identity))

@@ -172,11 +172,21 @@ def _other_rows(group: Sequence[Measured], belief: Belief, item: Measured) -> Ot
     usual = belief.column
     if agrees(usual, item) or usual.fault or belief.column_probability < 1 - DOUBTFUL:
         return None
+    counted = _counted(usual)
+    if counted is not None and agrees(counted, item):
+        return None  # it only has other digits
     value = figure(usual, item)
     rows = sum(agrees(usual, other) for other in group)
     if value is None or rows < 2:
         return None
     return OtherRows(item.claim.printed(value), usual.text, rows)
+
+
+def _counted(convention: Convention) -> Convention | None:
+    """A convention without what is only a way of printing; None where it has nothing of that."""
+    if not isinstance(convention, FlopsConvention | ParamsConvention):
+        return None
+    return replace(convention, padding=0, cut=False, twice=False)
 
 
 def _share_seen(convention: FlopsConvention, item: Measured) -> float | None:

@@ -21,6 +21,9 @@ CHANCE = 0.01
 
 _Group = Mapping[Row, Mapping[Metric, Claim]]
 _LOOKS: tuple[tuple[Metric, ...], ...] = (("top1", "top5"), ("top1",), ("top5",))
+#: A row that has all of these from another: none of 912 rows of published tables does, of which 49 stand below one with
+#: the same counts, so that no chance has to be reckoned (pages of imgclsmob, mmpretrain, PaddleClas, the CSPNet zoo).
+_WHOLE: tuple[Metric, ...] = ("top1", "top5", "params", "flops")
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class _Pair:
     a: Row
     b: Row
     metrics: tuple[Metric, ...]
-    expected: float  #: such pairs that chance would bring about in the table
+    expected: float | None  #: such pairs that chance would bring about in the table; None for whole rows
 
     @property
     def rows(self) -> tuple[Row, Row]:
@@ -39,14 +42,25 @@ class _Pair:
 
 def of_group(group: _Group) -> Iterator[Finding]:
     """The pairs of rows of one source in one table, of one set of images, that chance would hardly bring about."""
-    found: dict[tuple[Row, Row], _Pair] = {}
+    found = {pair.rows: pair for pair in _whole_rows(group)}
     for metrics in _LOOKS:
         rows = [row for row, cells in group.items() if all(metric in cells for metric in metrics)]
         for pair in _pairs(rows, metrics, group):
-            if pair.expected <= CHANCE / len(_LOOKS) and pair.rows not in found:
-                found[pair.rows] = pair
+            if pair.expected is not None and pair.expected <= CHANCE / len(_LOOKS):
+                found.setdefault(pair.rows, pair)
     for pair in found.values():
         yield _finding(pair, group)
+
+
+def _whole_rows(group: _Group) -> Iterator[_Pair]:
+    """Every row that has all figures of a row above it which has another name."""
+    first: dict[tuple[object, ...], Row] = {}
+    for row, cells in group.items():
+        if not all(metric in cells for metric in _WHOLE):
+            continue
+        above = first.setdefault(tuple((cells[metric].text, cells[metric].unit) for metric in _WHOLE), row)
+        if folded(above.model) != folded(row.model):
+            yield _Pair(above, row, _WHOLE, None)
 
 
 def _pairs(rows: Sequence[Row], metrics: tuple[Metric, ...], group: _Group) -> Iterator[_Pair]:
@@ -78,9 +92,12 @@ def _finding(pair: _Pair, group: _Group) -> Finding:
     a, b = pair.rows
     cells = group[b]
     figures = " and ".join(f"{metric} of {kinds.printed(cells[metric])}" for metric in pair.metrics)
-    text = (
-        f"{a.model} (line {a.line}) and {b.model} (line {b.line}) have the same {figures}. Such a pair "
-        f"of rows occurs by chance with probability {pair.expected:.0e}; one may be a copy of the other."
+    text = f"{a.model} (line {a.line}) and {b.model} (line {b.line}) have the same {figures}"
+    if pair.expected is None:
+        text += ", so all four figures: one row is a copy of the other, or they are one network under two names."
+        return Finding.about_row("repeated_figure", b, text, {"metrics": list(_WHOLE), "lines": [a.line, b.line]})
+    text += (
+        f". Such a pair of rows occurs by chance with probability {pair.expected:.0e}; one may be a copy of the other."
     )
     counts: list[Metric] = [metric for metric in ("params", "flops") if metric in cells and metric in group[a]]
     if counts and all(group[a][metric].text == cells[metric].text for metric in counts):

@@ -56,8 +56,9 @@ def _padded(group: _Group) -> Iterator[Finding]:
             row = column[0].row
             zeros = "digit is 0" if digits == 1 else f"{digits} digits are 0"
             such = [claim.text for claim in column if claim.text.endswith("0" * digits)]
+            whose = f" from {row.source}" if row.source else ""
             text = (
-                f"The last {zeros} in {len(such)} of the {len(column)} figures of {metric} from {row.source} "
+                f"The last {zeros} in {len(such)} of the {len(column)} figures of {metric}{whose} "
                 f"({', '.join(such[:3])}, …): they were rounded before and are less precise than they are printed."
             )
             yield Finding.about_row("padded_digits", row, text, {"metric": metric, "digits": digits})
@@ -66,7 +67,8 @@ def _padded(group: _Group) -> Iterator[Finding]:
 def _padding(column: Sequence[Claim]) -> int:
     """Last digits that are 0 throughout; of percentages more often than their number of images makes them 0."""
     if column[0].unit != "%":
-        return max(paddings(column), default=0)
+        several = paddings(column)
+        return 1 if 1 in several and not _two(column) else max(several, default=0)
     images = next((claim.measured_on.images for claim in column if claim.measured_on), None) or VAL_IMAGES
     found = 0
     for digits in (1, 2):
@@ -75,6 +77,13 @@ def _padding(column: Sequence[Claim]) -> int:
         if printed and stats.binom.sf(padded - 1, len(printed), _by_chance(printed, images, digits)) <= CHANCE_PADDED:
             found = digits
     return found
+
+
+def _two(column: Sequence[Claim]) -> bool:
+    """Whether of the counts that end in 0 more end in two of them than one in ten, as chance has it."""
+    ending = [claim for claim in column if claim.decimals >= 1 and claim.text.endswith("0")]
+    twice = sum(claim.decimals >= len("00") and claim.text.endswith("00") for claim in ending)
+    return bool(stats.binom.sf(twice - 1, len(ending), 0.1) <= CHANCE_PADDED)
 
 
 def _by_chance(printed: Sequence[Claim], images: int, digits: int) -> float:

@@ -14,8 +14,7 @@ from harness.checks.documents.upstream import Published, UpstreamComparison
 from harness.core.cancellation import check
 from harness.core.findings import Finding
 from harness.core.paths import line_entry
-from harness.core.records import Claim, Row, Source, Verdict
-from harness.core.text import first_few, plural
+from harness.core.records import Claim, Source, Verdict
 from harness.dataset.image_set import ImageSet
 from harness.execution.environments import Installed
 from harness.execution.session import Session
@@ -107,7 +106,10 @@ def _reading_notes(planned: Plan) -> list[Finding]:
             for one in planned.inferred
         ),
         *(Finding("no_source", "", "", f"{one.text}.", one.entry) for one in planned.without_source),
-        *_of_other_releases(planned),
+        *(
+            Finding("name_of_another_release", one.source, one.names[0], one.text, line_entry(one.file, one.line))
+            for one in planned.of_other_releases
+        ),
         *(
             Finding("no_model_table", "", "", f"The table {other.text!r} is not about models.", other.entry)
             for other in table.passed_over
@@ -115,20 +117,3 @@ def _reading_notes(planned: Plan) -> list[Finding]:
         *(Finding("assumed_unit", "", "", f"{column.text}.", column.entry) for column in table.assumed),
         *(Finding("unread_column", "", "", f"{column.text}.", column.entry) for column in table.unread),
     ]
-
-
-def _of_other_releases(planned: Plan) -> list[Finding]:
-    """Names that the release to be checked lacks, all of a table that are of one other release together."""
-    groups: dict[tuple[str, int, str], list[Row]] = {}
-    for row, elsewhere in planned.lacking:
-        groups.setdefault((row.file, row.table, elsewhere), []).append(row)
-    found = []
-    for (file, line, elsewhere), rows in groups.items():
-        names = list(dict.fromkeys(row.model for row in rows))
-        text = (
-            f"{plural(len(names), 'name')} of the table ({first_few(names)}) {'is' if len(names) == 1 else 'are'} of "
-            f"{elsewhere}, not of the release that is checked; ask for that one with --sources."
-        )
-        place = line_entry(file, line)
-        found.append(Finding("name_of_another_release", rows[0].source, names[0], text, place))
-    return found

@@ -29,9 +29,12 @@ class _OpenCell:
     across: int  #: columns that it spans
     down: int  #: rows that it spans
     text: str = ""
+    struck: str = ""  #: what is struck out in it
     links: list[tuple[str, str]] = field(default_factory=list)
 
 
+#: tags around what an author has struck out
+STRUCK = ("del", "s", "strike")
 _WIDEST = 1000  # columns of a cell, the limit of browsers
 #: of a character by a number that no character has
 _REFERENCE = re.compile(r"&#[xX]?[0-9a-fA-F]{8,};?")
@@ -44,6 +47,7 @@ class _Reader(HTMLParser):
         self.tables: list[_Table] = []
         self._open: list[_Table] = []
         self._cell: _OpenCell | None = None
+        self._struck = 0
 
     def set_cdata_mode(self, elem: str, *, escapable: bool = False) -> None:
         """Never set: otherwise a sentence that mentions <script> would hide all tables below it."""
@@ -63,20 +67,31 @@ class _Reader(HTMLParser):
             self._open[-1][-1][1].append(self._cell)
         elif self._cell and tag == "a":
             self._cell.links.append(("", given.get("href", "")))
+        elif tag in STRUCK:
+            self._struck += 1
         elif self._cell and tag in ("br", "sup"):
             self._cell.text += {"br": " ", "sup": "^"}[tag]
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("td", "th", "tr", "table"):
-            self._cell = None
+            self._cell, self._struck = None, 0
+        if tag in STRUCK:
+            self._struck = max(0, self._struck - 1)
         if tag == "table" and self._open:
             self._open.pop()
 
     def handle_data(self, data: str) -> None:
-        if self._cell:
+        if self._cell and self._struck:
+            self._cell.struck += data
+        elif self._cell:
             self._cell.text += data
             if self._cell.links and self._cell.links[-1][0] == "":
                 self._cell.links[-1] = (data.strip(), self._cell.links[-1][1])
+
+
+def struck_out(text: str) -> str:
+    """The text of a cell in which everything is struck out, so that it is said not to be read."""
+    return f"~~{' '.join(text.split())}~~" if text.strip() else ""
 
 
 def _span(given: str | None) -> int:
@@ -97,7 +112,8 @@ def _spread(table: _Table) -> Iterator[tuple[int, tuple[Cell, ...]]]:
                 across = 1
             else:
                 new = left.pop()
-                cell = Cell(" ".join(new.text.split()), tuple(new.links), across=new.across)
+                text = " ".join(new.text.split()) or struck_out(new.struck)
+                cell = Cell(text, tuple(new.links), across=new.across)
                 across, down = new.across, new.down
             for each in [cell, *[Cell("")] * (across - 1)]:
                 if down > 1:

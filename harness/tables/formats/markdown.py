@@ -12,10 +12,10 @@ from markdown_it.token import Token
 
 from harness.tables import reshape
 from harness.tables.cells import Cell, Problem, RawTable
-from harness.tables.formats import html, models_list
+from harness.tables.formats import directives, html, models_list
 from harness.tables.formats.outline import Outline, outline_of, statistics
 
-_PARSER = MarkdownIt("commonmark").enable("table")
+_PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 _COMMENT = re.compile(r"(?<!`)<!--")
 #: HTML whose content is not rendered as Markdown
 _VERBATIM = re.compile(r"\s*<(?:!--|pre|script|style|textarea)", re.IGNORECASE)
@@ -24,6 +24,7 @@ _TAGS = re.compile(r"^\s*(?:<[^<>|]{0,500}>\s*)+")
 _DEEPEST = 3
 _PIPE = re.compile(r"(?<!\\)\|")
 _DELIMITER = re.compile(r":?\s*-+\s*:?")
+_STRUCK = re.compile(rf"<(/?)(?:{'|'.join(html.STRUCK)})\s*>", re.IGNORECASE)
 _CONTAINER = re.compile(r"^[\s>]*")
 _FIRST_IN_CONTAINER = re.compile(r"^(?:[\s>]|[-+*]\s|\d+[.)]\s)*")
 
@@ -45,7 +46,8 @@ def read(file: str, text: str) -> tuple[list[RawTable], list[Problem]]:
     env: dict[str, Any] = {}
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text, front, name = models_list.front_matter(file, text)
-    shown = _without_hidden_parts(text, _PARSER.parse(text))
+    written = _PARSER.parse(text)
+    shown = _without_hidden_parts(text, written)
     tokens = _PARSER.parse(shown, env)
     found: list[RawTable] = []
     problems: list[Problem] = []
@@ -63,7 +65,9 @@ def read(file: str, text: str) -> tuple[list[RawTable], list[Problem]]:
         for table in tables:
             rows = [(line.number, tuple(_cell(written, env) for written in line.cells)) for line in table]
             found.append(RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])))
-    found += [RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])) for rows in html.read(shown)]
+    of_directives, wrong = _directives(file, written)
+    problems += wrong
+    found += [RawTable(file, rows[0][0], rows[0][1], tuple(rows[1:])) for rows in [*html.read(shown), *of_directives]]
     found.sort(key=lambda raw: raw.line)
     outline = outline_of(tokens, shown)
     return [*front, *reshape.reshaped(_placed(found, outline), statistics(shown), name or outline.title)], problems
@@ -83,6 +87,20 @@ def _placed(tables: Sequence[RawTable], outline: Outline) -> list[RawTable]:
         )
         for raw in tables
     ]
+
+
+def _directives(file: str, tokens: Sequence[Token]) -> tuple[list[html.Rows], list[Problem]]:
+    """The tables that are directives of MyST in fenced blocks."""
+    found: list[html.Rows] = []
+    problems = []
+    for token in tokens:
+        if token.type == "fence" and token.map and (lines := directives.fenced(token.info, token.content)):
+            table = directives.read(
+                ["" for _ in range(token.map[0])] + lines, token.map[0], lambda text: _cell(text, {})
+            )
+            found += [table.rows] if table.rows else []
+            problems += [Problem(file, token.map[0] + 1, table.wrong)] if table.wrong else []
+    return found, problems
 
 
 def _without_hidden_parts(text: str, tokens: Sequence[Token]) -> str:
@@ -185,12 +203,18 @@ def _cell(written: str, env: Mapping[str, Any]) -> Cell:
         if child.type == "link_open":
             within = itertools.takewhile(lambda one: one.type != "link_close", children[i + 1 :])
             links.append((" ".join(one.content for one in within).strip(), str(child.attrs["href"])))
-    text = ""
+    text = gone = ""
+    struck = 0
     for child in children:
-        if child.type in ("text", "code_inline"):
+        tag = _STRUCK.match(child.content) if child.type == "html_inline" else None
+        if child.type in ("s_open", "s_close") or tag:
+            struck += (-1 if tag[1] else 1) if tag else child.nesting
+        elif struck > 0:
+            gone += child.content
+        elif child.type in ("text", "code_inline"):
             text += child.content
         elif child.type == "html_inline" and child.content.lower().startswith("<sup"):
             text += "^"
         elif child.type in ("softbreak", "hardbreak", "html_inline"):
             text += " "
-    return Cell(" ".join(text.split()), tuple(links))
+    return Cell(" ".join(text.split()) or html.struck_out(gone), tuple(links))

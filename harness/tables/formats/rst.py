@@ -1,4 +1,4 @@
-"""The tables of a reStructuredText file: simple ones between lines of "=", and grids."""
+"""The tables of a reStructuredText file: simple ones between lines of "=", grids, and the directives of tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.tables import reshape
 from harness.tables.cells import Cell, Problem, RawTable
+from harness.tables.formats import directives
 from harness.tables.formats.outline import addresses
 
 _BORDER = re.compile(r"\s*=+(?:\s+=+)+\s*$")
@@ -15,19 +16,30 @@ _GRID = re.compile(r"\s*\+(?:[-=]+\+)+\s*$")
 _UNDERLINE = re.compile(r"([=\-~^\"'`#*+.:_])\1*\s*$")
 _ROLE = re.compile(r":[\w:+.-]{1,50}:(?=`)")
 _LINK = re.compile(r"`([^`<>]{0,300}?)\s*<([^`<>]{1,500})>`__?")
+_FOOTNOTE = re.compile(r"\[[^\[\]]{1,40}\]_")
+#: what is shown as written or not at all: a paragraph that ends in ::, a directive of code, a comment
+_LITERAL = re.compile(r"(?!\s*\.\. ).*::\s*$|\s*\.\. +(?:code|code-block|sourcecode|parsed-literal|highlight|raw)::")
+_COMMENT = re.compile(r"\s*\.\.(?:\s*$|\s+(?!\s|[\w:+.-]{1,60}::|\[|_|\|))")
 _QUOTED = re.compile(r"``?([^`]{0,500})``?_{0,2}")
 Rows = list[tuple[int, tuple[Cell, ...]]]
 
 
 def read(file: str, text: str) -> tuple[list[RawTable], list[Problem]]:
-    """Every simple table and every grid of a text; one that is never closed is a problem."""
+    """Every table of a text that is shown as a table; one that is not closed or stands elsewhere is a problem."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(8).split("\n")
     found: list[tuple[int, Rows, str]] = []
     problems = []
     at = 0
     section = ""
     while at < len(lines):
-        if _BORDER.match(lines[at]):
+        if directives.START.match(lines[at]):
+            table = directives.read(lines, at, _cell)
+            problems += [Problem(file, at + 1, table.wrong)] if table.wrong else []
+            at = table.end
+            found.append((at, table.rows, section))
+        elif _LITERAL.match(lines[at]) or _COMMENT.match(lines[at]):
+            at = _end_of_block(lines, at)
+        elif _BORDER.match(lines[at]):
             rows, at, closed = _simple(lines, at)
             found.append((at, rows, section))
             if not closed:
@@ -53,13 +65,27 @@ def cell_spans(line: str) -> list[tuple[int, int]]:
         bars = [found.start() for found in re.finditer(r"\|", line)]
         spans = [(start + 1, end) for start, end in itertools.pairwise(bars)]
         return [_stripped(line, start, end) for start, end in spans]
-    return [found.span() for found in re.finditer(r"\S+(?: \S+)*", line)]
+    if re.match(r"\s*(?:[*+-]\s+){1,2}", line):  # of a list
+        return [_stripped(line, 0, len(line))]
+    spans = [found.span() for found in re.finditer(r"\S+(?: \S+)*", line)]
+    if len(spans) > 1 or not re.search(r"[,;\t]", line):
+        return spans
+    values = re.finditer(r'(?:^|[,;\t])\s*("(?:[^"]|"")*"|[^,;\t]*)', line)
+    return [found.span(1) for found in values]
 
 
 def _stripped(line: str, start: int, end: int) -> tuple[int, int]:
     text = line[start:end]
     start += len(text) - len(text.lstrip())
     return start, max(start, start + len(text.strip()))
+
+
+def _end_of_block(lines: Sequence[str], start: int) -> int:
+    """The last line of what is indented below a line."""
+    at = start + 1
+    while at < len(lines) and (not lines[at].strip() or directives.indent(lines[at]) > directives.indent(lines[start])):
+        at += 1
+    return at - 1
 
 
 def _is_underline(lines: Sequence[str], at: int) -> bool:
@@ -130,7 +156,7 @@ def _between_bars(line: str) -> Iterator[str]:
 
 
 def _cell(text: str) -> Cell:
-    text = _ROLE.sub("", text.strip())
+    text = _FOOTNOTE.sub("", _ROLE.sub("", text.strip()))
     links = tuple((found[1].strip(), found[2]) for found in _LINK.finditer(text))
     text = _QUOTED.sub(r"\1", _LINK.sub(r"\1", text))
     return Cell(" ".join(text.replace("**", "").replace("\\", "").split()), links)

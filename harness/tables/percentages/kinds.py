@@ -6,7 +6,6 @@ and below it where wrong ones are. Half of the images are hardly ever wrong.
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,9 +13,9 @@ from decimal import Decimal
 from math import exp, log
 
 from harness.core.records import Claim, Metric, Row
+from harness.tables import headings
 from harness.tables.percentages.image_sets import VAL, rates
 
-_SAYS_RIGHT = re.compile(r"acc|prec|精度|准确率|正确率", re.IGNORECASE)
 #: percent; a figure of accuracies above it is no share of one
 _ONE = 1
 
@@ -58,7 +57,7 @@ def printed(claim: Claim) -> str:
 
 
 def _is_silent(claim: Claim) -> bool:
-    return claim.unit == "%" and not claim.is_error and not _SAYS_RIGHT.search(claim.header)
+    return claim.unit == "%" and not claim.is_error and not headings.says_right(claim.header)
 
 
 def _flipped(claim: Claim) -> Claim:

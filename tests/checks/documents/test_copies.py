@@ -9,9 +9,10 @@ import pytest
 from builders import claim, row
 from folders import SHARED
 
-from harness.checks.documents import coincidence
+from harness.checks.documents import coincidence, duplicates
 from harness.checks.documents.copies import CHANCE, of_group
 from harness.core.records import Claim, ImagesMeant, Metric, Row
+from harness.tables.claims import read_tables
 
 TIMM = SHARED / "zoos" / "timm"
 IMAGES = {"results-imagenet": 50_000, "results-imagenet-real": 46_837, "results-imagenet-a": 7_500}
@@ -92,3 +93,24 @@ def test_a_large_table_takes_no_time() -> None:
     expected, nearest = coincidence.expected_pairs(figures, [0.002, 0.002])
     assert len(expected) == 25_000
     assert len(nearest) == len(set(figures))
+
+
+def test_a_row_with_all_figures_of_another_is_named_however_dense_the_table_is() -> None:
+    chance = random.Random(3)
+    rows = group([(70 + chance.random(), 90 + chance.random()) for _ in range(300)], 1)
+    for number, (of, cells) in enumerate(rows.items()):
+        cells["params"] = claim(f"{10 + number}.5", "params", of)
+        cells["flops"] = claim(f"{1 + number}.25", "flops", of)
+    assert not list(of_group(rows))
+    above, copy = list(rows)[40:42]
+    rows[copy] = {metric: dataclasses.replace(cell, row=copy) for metric, cell in rows[above].items()}
+    (found,) = of_group(rows)
+    assert (found.kind, found.model, found.severity) == ("repeated_figure", copy.model, "warning")
+    assert "all four figures" in found.text
+
+
+@pytest.mark.skipif(not (SHARED / "zoos").is_dir(), reason="the published tables are not here (../shared/zoos)")
+def test_no_row_of_published_pages_has_all_figures_of_another() -> None:
+    pages = [SHARED / "zoos" / folder for folder in ("mmpretrain", "paddleclas", "imgclsmob")]
+    found = duplicates.repeated(read_tables(pages).claims)
+    assert [one.text for one in found if one.kind == "repeated_figure"] == []

@@ -107,3 +107,12 @@ def test_some_zeros_are_no_padding() -> None:
 def test_one_figure_that_is_not_padded_does_not_hide_the_others() -> None:
     texts: list[str] = [f"{20 + i}.{i}70" for i in range(1, 9)]
     assert kinds(column(*texts, "33.333", metric="flops")) == ["padded_digits"]
+
+
+def test_zeros_before_padding_are_what_chance_makes_of_rounded_figures() -> None:
+    """All end in one 0; that some end in two says nothing more."""
+    texts = ["78.440", "456.200", "5.100", "7.520", "8.810", "42.000", "64.920", "18.760", "29.610", "4.650"]
+    (found,) = repeated(column(*texts, metric="params"))
+    assert "The last digit is 0 in 10 of the 10 figures" in found.text
+    (found,) = repeated(column(*[f"{text[:-2]}00" for text in texts], metric="params"))
+    assert "The last 2 digits are 0" in found.text

@@ -24,6 +24,8 @@ class ImageBatch:
     classes: npt.NDArray[np.int64]  #: (N, 5) best classes in order, -1 where the network has fewer
     #: (N, classes) minus the best of the image; None unless all logits of all N were stored and the labels are classes
     logits: Floats | None
+    #: of each image its classes by ImageNet-ReaL, which may be none; None where no such labels were given
+    real: Sequence[Sequence[int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,4 @@ class RunMetric:
     decimals: int  #: shown in the report
     wording: str  #: what it is, one sentence
     judge: Judge | None = None  #: of documented claims; None: measured, not documented
+    optional: bool = False  #: needs something that has to be given; reports show it where a run has it

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from harness.checks.accuracy import metrics
 from harness.checks.accuracy.metrics.base import Floats, ImageBatch, RunMetric
+from harness.core.records import Run
 from harness.execution.predictions import Predictions
 from harness.worker.batches import unpack_logits
 
@@ -55,14 +56,23 @@ def measured_only() -> list[RunMetric]:
     return [metric for metric in registered() if metric.judge is None]
 
 
-def measure(predictions: Predictions, labels: Mapping[str, int]) -> dict[str, float]:
-    """Name -> figure, over the images in `labels` (image -> class index).
+def shown(runs: Iterable[Run]) -> list[RunMetric]:
+    """The metrics that are measured only, but for those that need something which was not given."""
+    had = {name for run in runs for name in run.metrics}
+    return [metric for metric in measured_only() if not metric.optional or metric.name in had]
+
+
+def measure(
+    predictions: Predictions, labels: Mapping[str, int], real: Mapping[str, Sequence[int]] | None = None
+) -> dict[str, float]:
+    """Name -> figure, over the images in `labels` (image -> class index); `real`: image -> classes by ImageNet-ReaL.
 
     A metric that cannot be read from what is stored of every one of these images is left out.
     """
     values: dict[str, list[Floats]] = {metric.name: [] for metric in registered()}
     images = 0
-    for batch in _batches(predictions, labels):
+    known = real if real and not labels.keys().isdisjoint(real) else None
+    for batch in _batches(predictions, labels, known):
         images += len(batch.labels)
         for metric in registered():
             read = metric.reader(batch) if metric.name in values else None
@@ -79,7 +89,9 @@ def measure(predictions: Predictions, labels: Mapping[str, int]) -> dict[str, fl
     }
 
 
-def _batches(predictions: Predictions, labels: Mapping[str, int]) -> Iterator[ImageBatch]:
+def _batches(
+    predictions: Predictions, labels: Mapping[str, int], real: Mapping[str, Sequence[int]] | None
+) -> Iterator[ImageBatch]:
     table = predictions.table(full_logits=True)
     table = table.filter(pa.array([name in labels for name in table["image"].to_pylist()], pa.bool_()))
     for start in range(0, len(table), _BATCH):
@@ -88,7 +100,8 @@ def _batches(predictions: Predictions, labels: Mapping[str, int]) -> Iterator[Im
         classes = np.full((len(truth), _BEST), -1, np.int64)
         for row, best in enumerate(columns["classes"]):
             classes[row, : len(best[:_BEST])] = best[:_BEST]
-        yield ImageBatch(truth, classes, _logits(columns["full_logits"], truth, classes))
+        shown = None if real is None else [real.get(name, ()) for name in columns["image"]]
+        yield ImageBatch(truth, classes, _logits(columns["full_logits"], truth, classes), shown)
 
 
 def _logits(packed: list[bytes | None], labels: Any, classes: Any) -> Floats | None:

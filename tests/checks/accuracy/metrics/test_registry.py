@@ -146,3 +146,14 @@ def test_two_metrics_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest
         monkeypatch.undo()
         registry.registered.cache_clear()
         sys.modules.pop("harness.checks.accuracy.metrics.twin", None)
+
+
+def test_real_labels_are_read_from_the_same_predictions(tmp_path: Path) -> None:
+    """With the labels themselves as ReaL's of half of the images, it is the accuracy on these."""
+    half = {name: (label,) for name, label in list(LABELS.items())[:20]}
+    found = registry.measure(stored(tmp_path), LABELS, half)
+    on_half = registry.measure(stored(tmp_path / "again"), dict(list(LABELS.items())[:20]))
+    assert found["real_top1"] == on_half["top1"]
+    assert found["real_top5"] == on_half["top5"]
+    for none in (None, {}, {"another.jpg": (1,)}):
+        assert "real_top1" not in registry.measure(stored(tmp_path / "third"), LABELS, none)

@@ -89,7 +89,8 @@ class Adapter(AdapterClass):
         row = _documented().get(model, {})
         scale = row.get("img_scale", _NOT_SAID).replace(_NOT_SAID, SCALE)
         prepared = _preparation(module.in_size[0], float(scale))
-        network = TorchNetwork(module, *prepared, self.device, counters=measure_model.COUNTERS)
+        own = measure_model.COUNTERS
+        network = TorchNetwork(module, *prepared, self.device, counters=own, without_values=tuple(own))
         if checkpoint:
             network.load_state(_state(checkpoint, match, row, network.state()), match, str(checkpoint))
         return network

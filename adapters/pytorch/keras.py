@@ -94,6 +94,9 @@ class KerasNetwork(TorchNetwork):
         except Exception as error:  # a counter that breaks on this network is a fact about the counter
             return {self.plain_counter: f"{type(error).__name__}: {error}"}
 
+    def bare_parameters(self) -> Parameters:
+        return self.parameters()
+
     def parameters(self) -> Parameters:
         by_type: dict[str, int] = {}
         affine = running = other = biases = 0

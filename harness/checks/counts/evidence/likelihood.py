@@ -215,10 +215,12 @@ class Column:
 
     def misprinted(self, padding: int) -> Floats:
         """The probability of each cell where it is wrong, over all the ways to be; the last digits may be padded."""
+        if padding in self._misprinted:  # asked for every cell, of which a table has thousands
+            return self._misprinted[padding]
         padded = [item.claim.text.endswith("0" * padding) for item in self.items]
         if padding and not any(padded):
-            return self.misprinted(0)
-        if padding not in self._misprinted:
+            self._misprinted[padding] = self.misprinted(0)
+        else:
             total = np.zeros_like(self.values)
             for i in range(len(self.items)):
                 if padding and not padded[i]:

@@ -29,8 +29,8 @@ def _about_single_counts(verdicts: Sequence[Verdict]) -> list[Finding]:
         if isinstance(verdict.basis, PlainMatch | ConventionMatch) and verdict.basis.other_rows:
             found.append(_counts_otherwise(verdict, verdict.basis.other_rows))
         copied = last(verdict.causes, MayBeCopied)
-        if copied and verdict.measured is not None:
-            found.append(_may_be_copied(verdict, copied.row, verdict.measured))
+        if copied:
+            found.append(_may_be_copied(verdict, copied.row))
     return found
 
 
@@ -49,12 +49,12 @@ def _counts_otherwise(verdict: Verdict, other_rows: OtherRows) -> Finding:
         claim.row.model,
         text,
         {"metric": claim.metric, **evidence},
-        (Suspect(claim, other_rows.value),),
+        (Suspect(claim),),
         claim.row,
     )
 
 
-def _may_be_copied(verdict: Verdict, row: Row, measured: float) -> Finding:
+def _may_be_copied(verdict: Verdict, row: Row) -> Finding:
     """A figure that another row has too, for which it is true under the plain meaning."""
     claim = verdict.claim
     text = (
@@ -67,7 +67,7 @@ def _may_be_copied(verdict: Verdict, row: Row, measured: float) -> Finding:
         claim.row.model,
         text,
         {"metric": claim.metric, "from": row_in_words(row)},
-        (Suspect(claim, claim.printed(measured)),),
+        (Suspect(claim),),
         claim.row,
     )
 

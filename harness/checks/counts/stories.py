@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -43,7 +44,7 @@ def causes(group: Sequence[Measured], beliefs: Sequence[Belief], row: int, outco
 
 
 def _cause(group: Sequence[Measured], beliefs: Sequence[Belief], row: int, story: Story) -> tuple[Cause, ...]:
-    item, text, by = group[row], story.figure, story.convention.text
+    item, text, by = group[row], story.figure, _by(story)
     so = min(1.0, sum(one.probability for one in beliefs[row].stories if _is_alike(one, story)))
     if text is None or story.kind in ("near", "any"):
         return (NoConvention(), *((Expected(text, by),) if text is not None else ()))
@@ -63,6 +64,13 @@ def _cause(group: Sequence[Measured], beliefs: Sequence[Belief], row: int, story
     if story.kind == "convention":
         return (Misprint("convention", text, by, fault=story.convention.fault, probability=so),)
     return (NoConvention(), Misprint(story.kind, text, by, probability=so))
+
+
+def _by(story: Story) -> str:
+    if not story.is_near:
+        return story.convention.text
+    plain = dataclasses.replace(story.convention, power=0)  # type: ignore[type-var]
+    return f"by a tool that is not known, near {plain.text}"
 
 
 def _is_alike(one: Story, other: Story) -> bool:

@@ -443,6 +443,28 @@ def test_figures_that_are_all_near_are_by_an_unknown_tool_and_not_all_wrong() ->
     assert "counted by a tool that is not known here" in str(judged[0].cause)
 
 
+def test_a_column_by_an_unknown_tool_in_another_unit_is_told_as_that() -> None:
+    off = (1.0012, 0.9991, 1.0023)  # no constant, and no slip of a hand
+    networks = [
+        (network, size, f"{2 * network.multiply_adds[size]['plain'] * share / 1e6:.1f}")
+        for (network, size, _), share in zip(RATIO, off, strict=True)
+    ]
+    judged = judge(group(networks))
+    assert outcomes(judged) == [CONTRADICTED] * 3
+    for one in judged:
+        assert str(one.cause).startswith("the unit of the column is wrong: it is ")
+        assert " M, not G (by a tool that is not known, near 2 x multiply-adds by plain" in str(one.cause)
+
+
+def test_a_figure_that_is_not_padded_is_as_precise_as_it_is_printed() -> None:
+    counts = (11_689_512, 21_797_672, 25_557_032, 44_549_160)
+    networks = [static(f"p{i}", learnable=count) for i, count in enumerate(counts)]
+    texts = ("11.700", "21.800", "25.600", "21.830")  # the last is near the second, and not its figure
+    *_, last = judge([measured(t, n, i, metric="params") for i, (t, n) in enumerate(zip(texts, networks, strict=True))])
+    assert last.outcome is CONTRADICTED
+    assert "the figure of row" not in str(last.cause)
+
+
 def test_one_row_alone_is_not_explained_by_a_constant() -> None:
     network, size, text = RATIO[0]
     assert alone(measured(text, network, size=size)).outcome is DOUBTFUL

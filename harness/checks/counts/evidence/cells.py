@@ -29,6 +29,7 @@ class Story:
     convention: Convention  #: of the column
     figure: str | None  #: what should stand there, as the document would print it
     row: int | None = None  #: position in the column of the row whose figure it is
+    is_near: bool = False  #: the convention is not that of the column, but near it
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,12 @@ def _otherwise(column: Column, i: int, of_column: int, mixed: float, half: float
 
 
 def stories_of(
-    column: Column, i: int, explained: Explanations, share: Floats, own: Floats
+    column: Column, i: int, explained: Explanations, share: Floats, own: Floats, others: Sequence[Story]
 ) -> tuple[tuple[Story, ...], tuple[tuple[str, float], ...]]:
     """The ways in which the cell may be wrong, and what should stand there.
 
     `share` are the probabilities of the explanations over what each gives the cell, `own` those that the cell is
-    printed as its column under each.
+    printed as its column under each; `others` are stories of columns that none of them explains.
     """
     pairs = explained.pairs[: explained.once]
     share = share[: explained.once] + share[explained.once :]
@@ -118,8 +119,9 @@ def stories_of(
             add(("convention", convention.fault, text), float(own[number]), number)
     stories = [
         Story(kind, p, conventions[number], text, of if isinstance(of, int) else None)
-        for (kind, of, text), (p, number) in sorted(found.items(), key=lambda entry: -entry[1][0])
+        for (kind, of, text), (p, number) in found.items()
     ]
+    stories = sorted([*stories, *others], key=lambda story: -story.probability)
     figures: dict[str, float] = {}
     for story in stories:
         if story.figure is not None:

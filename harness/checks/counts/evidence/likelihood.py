@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.checks.counts.conventions import Convention, FlopsConvention, parameter_counts
-from harness.checks.counts.evidence import misprints, priors
+from harness.checks.counts.evidence import misprints, priors, unknown_tools
 from harness.checks.counts.matching import Measured
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -237,6 +237,8 @@ class Column:
         A way is its kind, and the figure that was meant or the row that it was taken from, where there is one.
         """
         shares = priors.table()["stories"]
+        if not self.items[i].claim.text.endswith("0" * padding):
+            padding = 0  # a figure that is not padded is as precise as it is printed
         own, figure, step = values[:, i], self.figures[i], self.steps[i]
         found: dict[tuple[misprints.Kind, object], Floats] = {
             ("any", None): (shares["any"] + shares["other_network"]) * np.full(len(own), self.anything[i])
@@ -275,23 +277,15 @@ class Column:
 
     @cached_property
     def by_unknown_tools(self) -> Floats:
-        """The probability of each cell where a tool counted that nobody here knows, near a plain count.
-
-        Plain counts x cells: a tool counts a multiply-add as one or as two throughout.
-        """
-        spread = self.hypotheses.unknown_spread
-        found = []
-        for _, plain in self.hypotheses.plain:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                apart = np.abs(np.log(self.sizes / self.values[plain]))
-            found.append(np.nan_to_num(np.exp(-apart / spread)) / (2 * spread) * self.steps / self.sizes)
-        return np.array(found)
+        """The probability of each cell by each tool that nobody here knows: tools x cells."""
+        return unknown_tools.likelihoods(self)
 
     @cached_property
     def by_unknown_tool(self) -> Floats:
-        """The same for a single cell, of which nothing is known."""
-        weights = np.array([weight for weight, _ in self.hypotheses.plain])
-        return np.asarray(weights @ self.by_unknown_tools)
+        """The same for a single cell, of which nothing is known but that it is in its column's unit."""
+        each = unknown_tools.tools(self.hypotheses)
+        weights = np.array([0.0 if tool.power else tool.prior for tool in each])
+        return np.asarray((weights / weights.sum()) @ self.by_unknown_tools)
 
 
 def _lows(slips: Sequence[misprints.Meant]) -> Floats:

@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 
 from harness.checks.counts.conventions import Convention, FlopsConvention
-from harness.checks.counts.evidence import priors
+from harness.checks.counts.evidence import priors, unknown_tools
 from harness.checks.counts.evidence.cells import Explanations, Story, right_by, stories_of
 from harness.checks.counts.evidence.likelihood import Column, Floats, Hypotheses
 from harness.checks.counts.matching import Measured, figure
@@ -55,7 +55,7 @@ class _Likelihood:
     known: Floats  #: logarithms: ways to print x conventions
     unknown: float  #: logarithm, where an unknown tool counted
     two_ways: Floats  #: probability that half of it is counted otherwise, under each of these
-    unknown_factors: Floats  #: probability of each plain count near which an unknown tool counted
+    unknown_tools: Floats  #: probability of each of evidence.unknown_tools.tools, if it was one of them
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _of_columns(column: Column) -> _Likelihood:
         known.append(np.logaddexp(once, twice))
         in_two_ways.append(np.exp(twice - known[-1]))
     by_nobody = np.log((1 - column.wrong_share) * column.by_unknown_tools + column.wrong_share * column.anything)
-    factors = by_nobody.sum(axis=1) + np.log([weight for weight, _ in column.hypotheses.plain])
+    factors = by_nobody.sum(axis=1) + np.log([tool.prior for tool in unknown_tools.tools(column.hypotheses)])
     unknown = float(np.logaddexp.reduce(factors))
     return _Likelihood(np.array(known), unknown, np.array(in_two_ways), np.exp(factors - unknown))
 
@@ -156,6 +156,7 @@ def _beliefs(column: Column, weights: _Weights) -> list[Belief]:
 
 def _belief(column: Column, i: int, found: Explanations, weights: _Weights) -> Belief:
     hypotheses, pairs, kept = column.hypotheses, found.pairs, found.weights
+    text = column.items[i].claim.text
     unknown_column = weights.unknown
     chosen = [c for _, c in pairs]
     own = np.array([_transitions()[way] @ column.matches[:, c, i] for way, c in pairs]) * column.own_share
@@ -172,15 +173,24 @@ def _belief(column: Column, i: int, found: Explanations, weights: _Weights) -> B
     faulty = ~hypotheses.right[chosen]
     nobody = (1 - column.wrong_share) * column.by_unknown_tools[:, i]
     anything = column.wrong_share * column.anything[i]
-    wrong_beside = float(weights.own.unknown_factors @ (anything / (nobody + anything)))
+    tools = unknown_tools.tools(hypotheses)
+    slipped = np.array([tool.power != 0 for tool in tools])
+    beside = anything / (nobody + anything)
+    wrong_beside = float(weights.own.unknown_tools @ np.where(slipped, 1.0, beside))
     wrong = float((share * (misprinted + np.where(faulty, own, 0.0))).sum()) + unknown_column * wrong_beside
     unknown = float((share * by_unknown).sum()) + unknown_column * (1 - wrong_beside)
     best = pairs[0]
+    in_other_unit = unknown_column * weights.own.unknown_tools * slipped * (1 - beside)
+    others = [
+        Story("convention", float(one), tool.convention(hypotheses), unknown_tools.figure(text, tool), is_near=True)
+        for one, tool in zip(in_other_unit, tools, strict=True)
+        if one > 0
+    ]
     return Belief(
         float(min(1.0, wrong)),
         float(min(1.0, unknown)),
         right_by(column, i, found, share * own * ~faulty, share * mixed),
-        *(stories_of(column, i, found, share, share * own) if wrong + unknown >= _TOLD_FROM else ((), ())),
+        *(stories_of(column, i, found, share, share * own, others) if wrong + unknown >= _TOLD_FROM else ((), ())),
         priors.printings()[best[0]].of(hypotheses.conventions[best[1]]),
         float(kept[0] + kept[found.once]) if column.matches[best[0], best[1], i] else _of_figure(column, i, found),
     )

@@ -59,10 +59,15 @@ def of_convention(convention: Convention, multiply_adds: bool) -> float:
     else:
         assert isinstance(convention, ParamsConvention)
         weight = _of_params(convention)
-    if convention.power:
-        likelier = abs(convention.power) == 3
-        weight *= table()["both"]["slipped_unit"] * (_OFTEN / 2 if likelier else (1 - _OFTEN) / (len(POWERS) - 2))
-    return weight
+    return weight * of_power(convention.power)
+
+
+def of_power(power: int) -> float:
+    """How often the unit of a whole column has slipped by this power of ten, relative to one that has not."""
+    if not power:
+        return 1.0
+    share: float = table()["both"]["slipped_unit"]
+    return share * (_OFTEN / 2 if abs(power) == 3 else (1 - _OFTEN) / (len(POWERS) - 2))
 
 
 def _of_flops(convention: FlopsConvention, multiply_adds: bool) -> float:

@@ -16,10 +16,13 @@ from harness.execution.environments import Installed
 
 NETWORKS = [
     ("timm", "resnet18"), ("mmcls", "resnet18_8xb32_in1k"), ("ppcls", "ResNet18"), ("torchvision", "resnet18"),
-    ("pytorchcv", "resnet10"),
 ]  # fmt: skip
 #: Keras's layers are not PyTorch's own, and its images are not normalised as others'
-SUITE = [*NETWORKS, ("keras", "MobileNetV2")]
+SUITE = [*NETWORKS, ("pytorchcv", "resnet10"), ("keras", "MobileNetV2")]
+#: what may be missing, and what needs another runtime
+OPTIONAL = {"documents", "outline", "export"}
+#: what the suite cannot try: it does not rename what is in an HDF5 file (inside/keras_published.py does)
+UNTRIED = {"keras": {"match_order"}}
 
 
 @pytest.mark.parametrize(("source", "model"), NETWORKS, ids=["-".join(pair) for pair in NETWORKS])
@@ -42,4 +45,4 @@ def test_the_suite_for_other_packages_passes(source: str, model: str, installed:
     assert list(found) == list(CLAUSES)
     assert not {clause: outcome.why for clause, outcome in found.items() if outcome.kind == "broken"}
     skipped = {clause for clause, outcome in found.items() if outcome.kind == "skipped"}
-    assert skipped <= {"documents", "outline", "export"}, "what may be missing, and what needs another runtime"
+    assert skipped <= OPTIONAL | UNTRIED.get(source, set())

@@ -443,6 +443,14 @@ def test_figures_that_are_all_near_are_by_an_unknown_tool_and_not_all_wrong() ->
     assert "counted by a tool that is not known here" in str(judged[0].cause)
 
 
+def test_right_figures_are_right_next_to_many_that_are_of_something_else() -> None:
+    counts = (9_108_968, 14_092_264, 28_210_000, 15_820_000, 57_420_000, 45_780_000, 39_970_000, 89_020_000)
+    texts = ("9.11", "14.09", "5.70", "3.42", "13.16", "9.82", "8.15", "20.42")
+    networks = [static(f"p{i}", learnable=count) for i, count in enumerate(counts)]
+    judged = judge([measured(t, n, i, metric="params") for i, (t, n) in enumerate(zip(texts, networks, strict=True))])
+    assert outcomes(judged) == [REPRODUCED] * 2 + [CONTRADICTED] * 6
+
+
 def test_a_column_by_an_unknown_tool_in_another_unit_is_told_as_that() -> None:
     off = (1.0012, 0.9991, 1.0023)  # no constant, and no slip of a hand
     networks = [

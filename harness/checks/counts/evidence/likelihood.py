@@ -23,8 +23,6 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 #: rows above and below from which a figure is copied by mistake
 NEIGHBOURHOOD = 8
-#: factor within which a figure is near another
-_NEAR = 2.0
 _SPREAD, _ROUNDING = 100.0, 1e-9  #: factor over which published figures of one column spread; share of a step
 
 
@@ -244,8 +242,8 @@ class Column:
             ("any", None): (shares["any"] + shares["other_network"]) * np.full(len(own), self.anything[i])
         }
         with np.errstate(invalid="ignore", divide="ignore"):
-            is_near = np.abs(np.log(own / self.sizes[i])) < math.log(_NEAR)
-            found["near", None] = shares["near"] * step / self.sizes[i] / (2 * math.log(_NEAR)) * is_near
+            is_near = np.abs(np.log(own / self.sizes[i])) < math.log(unknown_tools.NEAR)
+            found["near", None] = shares["near"] * step / self.sizes[i] / (2 * math.log(unknown_tools.NEAR)) * is_near
             slips = misprints.meant_by(self.items[i].claim, padding)
             within = (own >= _lows(slips)[:, None]) & (own <= _highs(slips)[:, None])
             for number in np.flatnonzero(within.any(axis=1)):
@@ -279,6 +277,11 @@ class Column:
     def by_unknown_tools(self) -> Floats:
         """The probability of each cell by each tool that nobody here knows: tools x cells."""
         return unknown_tools.likelihoods(self)
+
+    @cached_property
+    def misprinted_by_unknown_tools(self) -> Floats:
+        """The probability of each cell where it is wrong in a column by such a tool: tools x cells."""
+        return unknown_tools.misprinted(self)
 
     @cached_property
     def by_unknown_tool(self) -> Floats:

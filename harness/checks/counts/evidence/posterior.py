@@ -101,7 +101,9 @@ def _of_columns(column: Column) -> _Likelihood:
             twice = np.log(own / 2 + column.two_ways + others).sum(axis=1) + np.log(share)
         known.append(np.logaddexp(once, twice))
         in_two_ways.append(np.exp(twice - known[-1]))
-    by_nobody = np.log((1 - column.wrong_share) * column.by_unknown_tools + column.wrong_share * column.anything)
+    by_nobody = np.log(
+        (1 - column.wrong_share) * column.by_unknown_tools + column.wrong_share * column.misprinted_by_unknown_tools
+    )
     factors = by_nobody.sum(axis=1) + np.log([tool.prior for tool in unknown_tools.tools(column.hypotheses)])
     unknown = float(np.logaddexp.reduce(factors))
     return _Likelihood(np.array(known), unknown, np.array(in_two_ways), np.exp(factors - unknown))
@@ -172,10 +174,10 @@ def _belief(column: Column, i: int, found: Explanations, weights: _Weights) -> B
     share = kept / total
     faulty = ~hypotheses.right[chosen]
     nobody = (1 - column.wrong_share) * column.by_unknown_tools[:, i]
-    anything = column.wrong_share * column.anything[i]
+    misprint = column.wrong_share * column.misprinted_by_unknown_tools[:, i]
     tools = unknown_tools.tools(hypotheses)
     slipped = np.array([tool.power != 0 for tool in tools])
-    beside = anything / (nobody + anything)
+    beside = misprint / (nobody + misprint)
     wrong_beside = float(weights.own.unknown_tools @ np.where(slipped, 1.0, beside))
     wrong = float((share * (misprinted + np.where(faulty, own, 0.0))).sum()) + unknown_column * wrong_beside
     unknown = float((share * by_unknown).sum()) + unknown_column * (1 - wrong_beside)

@@ -5,6 +5,7 @@ Of 19 published columns of FLOPs 12 are by such a tool (reference/priors/counts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from harness.checks.counts.evidence.likelihood import Column, Hypotheses
 
 Floats = npt.NDArray[np.float64]
+
+#: factor within which a figure is near another
+NEAR = 2.0
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,26 @@ def tools(hypotheses: Hypotheses) -> Sequence[UnknownTool]:
 
 def likelihoods(column: Column) -> Floats:
     """The probability of each cell by each of these tools: tools x cells."""
-    spread, found = column.hypotheses.unknown_spread, []
-    for tool in tools(column.hypotheses):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            apart = np.abs(np.log(column.sizes / (column.values[tool.plain] * 10.0**tool.power)))
-        found.append(np.nan_to_num(np.exp(-apart / spread)) / (2 * spread) * column.steps / column.sizes)
-    return np.array(found)
+    spread = column.hypotheses.unknown_spread
+    return np.nan_to_num(np.exp(-_apart(column) / spread)) / (2 * spread) * column.steps / column.sizes
+
+
+def misprinted(column: Column) -> Floats:
+    """The probability of each cell where it is wrong in such a column: tools x cells.
+
+    Of slips it is known only that they are about as large as the figure was.
+    """
+    shares = priors.table()["stories"]
+    far = shares["any"] + shares["other_network"]
+    about = column.steps / column.sizes / (2 * math.log(NEAR)) * (_apart(column) < math.log(NEAR))
+    return np.asarray(far * column.anything + (1 - far) * about)
+
+
+def _apart(column: Column) -> Floats:
+    """By how much each cell differs from what each tool counts near, as a logarithm: tools x cells."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        near = np.array([column.values[tool.plain] * 10.0**tool.power for tool in tools(column.hypotheses)])
+        return np.asarray(np.abs(np.log(column.sizes / near)))
 
 
 def figure(text: str, tool: UnknownTool) -> str:

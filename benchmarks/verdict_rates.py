@@ -78,7 +78,7 @@ def main() -> None:
     print(HEADING)
     usual: list[Tally] = []
     held_back: list[Tally] = []
-    by_rows: dict[str, Counter[str]] = {}
+    by_rows: dict[tuple[str, int], Counter[str]] = {}
     for name, one in wanted:
         tally = rates(one, of, seconds=options.seconds / len(wanted))
         print(line(name, tally), flush=True)
@@ -86,11 +86,12 @@ def main() -> None:
             held_back.append(tally)
         elif not (one.mixed or one.unknown):
             usual.append(tally)
-            by_rows.setdefault(f"{one.metric}, {one.rows} rows, all digits", Counter()).update(tally.counts)
-            by_rows.setdefault(f"{one.rows} rows, all", Counter()).update(tally.counts)
+            for metric in (one.metric, "both"):
+                by_rows.setdefault((metric, one.rows), Counter()).update(tally.counts)
         if options.misses:
             print(*(f"    {miss}" for miss in tally.misses), sep="\n")
-    print(*(line(name, Tally(counts)) for name, counts in sorted(by_rows.items())), sep="\n")
+    for metric, rows in sorted(by_rows, key=lambda key: (-len(key[0]), *key)):
+        print(line(f"{metric}, {rows} row{'s' * (rows > 1)}, all digits", Tally(by_rows[metric, rows])))
     print("\n| way to be wrong | cells | wrong or doubtful |\n| :-- | --: | --: |")
     for story in (*printed_tables.STORIES, *printed_tables.HELD_BACK):
         tallies = [*usual, *held_back]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.core.causes import CountedAs, Exchanged, Misprint, SlippedUnit, last, row_in_words
 from harness.core.findings import Finding, Suspect
@@ -77,19 +77,21 @@ def _size(column: _Column) -> Iterator[Finding]:
     with the others.
     """
     right = [v for v in column if v.outcome in (Outcome.REPRODUCED, Outcome.EXPLAINED)]
-    counted = [(v, said.size, said.row_size) for v in right if (said := last(v.causes, CountedAs)) and said.row_size]
-    other, sizes = [v for v, _, _ in counted], {size for _, size, _ in counted}
-    own = [v for v in right if v not in other and v.claim.row.input_size not in sizes]
-    if other and not own and len({v.convention for v in other}) == 1:
-        pixels = " and ".join(map(str, sorted({said for _, _, said in counted if said})))
-        claim = other[0].claim
-        if len(other) > 1:
-            which = f"{len(other)} FLOPs {_where(column)}"
-            text = f"{which} are {other[0].convention}, although their rows say {pixels} pixels."
-        else:
-            figure = f"The FLOPs of {claim.row.model}, {claim.text} {claim.unit},"
-            text = f"{figure} are {other[0].convention}, although its row says {pixels} pixels."
-        yield _of_column("counted_at_other_size", other, text)
+    counted = {v: said for v in right if (said := last(v.causes, CountedAs)) and said.row_size}
+    for size in sorted({said.size for said in counted.values() if said.size}):
+        other = [v for v, said in counted.items() if said.size == size]
+        own = [v for v in right if v not in counted and v.claim.row.input_size != size]
+        if not own and len({v.convention for v in other}) == 1:
+            yield _of_column("counted_at_other_size", other, _at_other_size(other, counted))
+
+
+def _at_other_size(cells: _Column, counted: Mapping[Verdict, CountedAs]) -> str:
+    pixels = " and ".join(map(str, sorted({counted[v].row_size or 0 for v in cells})))
+    claim, convention = cells[0].claim, cells[0].convention
+    if len(cells) > 1:
+        return f"{len(cells)} FLOPs {_where(cells)} are {convention}, although their rows say {pixels} pixels."
+    figure = f"The FLOPs of {claim.row.model}, {claim.text} {claim.unit},"
+    return f"{figure} are {convention}, although its row says {pixels} pixels."
 
 
 def _exchanged_columns(verdicts: Iterable[Verdict]) -> Iterator[Finding]:

@@ -53,7 +53,8 @@ def tools(hypotheses: Hypotheses) -> Sequence[UnknownTool]:
 def likelihoods(column: Column) -> Floats:
     """The probability of each cell by each of these tools: tools x cells."""
     spread = column.hypotheses.unknown_spread
-    return np.nan_to_num(np.exp(-_apart(column) / spread)) / (2 * spread) * column.steps / column.sizes
+    near: Floats = np.nan_to_num(np.exp(-_apart(column) / spread)) / (2 * spread)
+    return near * column.steps / column.sizes
 
 
 def misprinted(column: Column) -> Floats:

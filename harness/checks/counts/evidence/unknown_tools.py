@@ -53,8 +53,8 @@ def tools(hypotheses: Hypotheses) -> Sequence[UnknownTool]:
 def likelihoods(column: Column) -> Floats:
     """The probability of each cell by each of these tools: tools x cells."""
     spread = column.hypotheses.unknown_spread
-    near: Floats = np.nan_to_num(np.exp(-_apart(column) / spread)) / (2 * spread)
-    return near * column.steps / column.sizes
+    near = np.nan_to_num(np.exp(-_apart(column) / spread)) / (2 * spread)
+    return np.asarray(near * column.steps / column.sizes)
 
 
 def misprinted(column: Column) -> Floats:

@@ -28,7 +28,7 @@ HOSTILE = (
 ROWS = (
     "| tiny | fake | 52.4 | 76.2 | 97.152K | 49.009K | 8 |\n"
     "| tiny_wide | fake | - | - | 385.159K | 193.009K | 8 |\n"
-    "| twin | fake | - | - | 48.576K | 49.009K | 8 |\n"
+    "| twin | fake | - | - | 97.152K | 49.105K | 8 |\n"
 ) + "".join(f"| {name} | fake | - | - | 1.0K | 1.0K | 16 |\n" for name in HOSTILE)
 WIDTHS = (390, 800, 1280)
 

@@ -173,7 +173,7 @@ def test_a_figure_that_only_a_convention_explains_may_be_that_of_a_row_of_which_
         "The documented params of distilled, 5.72 M, are learnable parameters without x; but row 2 (plain of timm) "
         "has the same figure, where it is true under the plain meaning of the column."
     )
-    assert [(one.claim, one.corrected) for one in finding.suspects] == [(claims[0], "5.91")]
+    assert [(one.claim, one.corrected) for one in finding.suspects] == [(claims[0], None)], "it may as well be right"
     # a row that is counted in the same way, or is wrong itself, says nothing
     for outcome in (Outcome.EXPLAINED, Outcome.CONTRADICTED):
         alike = [odd, dataclasses.replace(plain[0], outcome=outcome)]

@@ -18,11 +18,10 @@ from harness.execution.registry import SourceSpec
 from harness.plan.origins import Origin, origin_of
 from harness.tables.claims import Table
 
-#: Share of the names of a table that any known source has which have to be a source's where its names alone tell it.
-#: Of 60 published pages none was given to another source with this share, not even where its own source was hidden
-#: (tests/plan/test_inference.py).
+#: Share of a table's names that have to be a source's where its names alone tell it. Of 60 published pages none was
+#: given to another source with this share, not even where its own source was hidden (tests/plan/test_inference.py).
 MOST = 0.9
-#: share of all names, which is enough where the page links to the source as well
+#: the same where the page links to the source as well
 HALF = 0.5
 
 
@@ -155,10 +154,7 @@ def _by_names(names: Sequence[str], origins: Mapping[str, Origin]) -> tuple[str,
         others = [one for other, one in origins.items() if other != source and one.names is not None]
         alone = [name for name in own if not any(folded(name) in other.folded_names for other in others)]
         successors = [package for name in names if name not in own for package in origin.packages_with(name)[:1]]
-        elsewhere = [name for name in names if name not in own and any(folded(name) in o.folded_names for o in others)]
-        found = len(own) + len(successors)
-        # names that nobody has are no other source's: weights that were trained otherwise, newer networks
-        if alone and found >= MOST * (found + len(elsewhere)) and found >= HALF * len(names):
+        if len(own) + len(successors) >= MOST * len(names) and alone:
             only = f", and no other known source has {first_few(alone, 2)}"
             of_names = f"{len(own)} of {plural(len(names), 'name')} {'is' if len(own) == 1 else 'are'}"
             further = f", {len(successors)} are of {first_few(list(dict.fromkeys(successors)))}" if successors else ""

@@ -60,7 +60,7 @@ class Hypotheses:
 
     @property
     def unknown_share(self) -> float:
-        """How often a column is counted by a tool that nobody here knows."""
+        """How often a column is counted by a tool that is not known here."""
         return float(self._shares["unknown"])
 
     @property
@@ -275,7 +275,7 @@ class Column:
 
     @cached_property
     def by_unknown_tools(self) -> Floats:
-        """The probability of each cell by each tool that nobody here knows: tools x cells."""
+        """The probability of each cell by each tool that is not known here: tools x cells."""
         return unknown_tools.likelihoods(self)
 
     @cached_property

@@ -33,7 +33,7 @@ class Belief:
     """What is believed of one cell."""
 
     wrong: float  #: probability
-    unknown: float  #: probability that it is counted by a tool that nobody here knows
+    unknown: float  #: probability that it is counted by a tool that is not known here
     right: tuple[tuple[Convention, float], ...]  #: conventions by which it is right, the likeliest first
     stories: tuple[Story, ...]  #: the likeliest first
     figures: tuple[tuple[str, float], ...]  #: what should stand there if it is wrong, the likeliest first
@@ -55,7 +55,8 @@ class _Likelihood:
     known: Floats  #: logarithms: ways to print x conventions
     unknown: float  #: logarithm, where an unknown tool counted
     two_ways: Floats  #: probability that half of it is counted otherwise, under each of these
-    unknown_tools: Floats  #: probability of each of evidence.unknown_tools.tools, if it was one of them
+    tools: Sequence[unknown_tools.UnknownTool]  #: that may have counted it
+    unknown_tools: Floats  #: probability of each of these, if it was one of them
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,10 @@ def _of_columns(column: Column) -> _Likelihood:
     by_nobody = np.log(
         (1 - column.wrong_share) * column.by_unknown_tools + column.wrong_share * column.misprinted_by_unknown_tools
     )
-    factors = by_nobody.sum(axis=1) + np.log([tool.prior for tool in unknown_tools.tools(column.hypotheses)])
+    tools = unknown_tools.tools(column.hypotheses)
+    factors = by_nobody.sum(axis=1) + np.log([tool.prior for tool in tools])
     unknown = float(np.logaddexp.reduce(factors))
-    return _Likelihood(np.array(known), unknown, np.array(in_two_ways), np.exp(factors - unknown))
+    return _Likelihood(np.array(known), unknown, np.array(in_two_ways), tools, np.exp(factors - unknown))
 
 
 def _weighed(hypotheses: Hypotheses, likelihoods: Sequence[_Likelihood], own: int) -> _Weights:
@@ -175,7 +177,7 @@ def _belief(column: Column, i: int, found: Explanations, weights: _Weights) -> B
     faulty = ~hypotheses.right[chosen]
     nobody = (1 - column.wrong_share) * column.by_unknown_tools[:, i]
     misprint = column.wrong_share * column.misprinted_by_unknown_tools[:, i]
-    tools = unknown_tools.tools(hypotheses)
+    tools = weights.own.tools
     slipped = np.array([tool.power != 0 for tool in tools])
     beside = misprint / (nobody + misprint)
     wrong_beside = float(weights.own.unknown_tools @ np.where(slipped, 1.0, beside))

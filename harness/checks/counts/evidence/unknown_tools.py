@@ -1,4 +1,4 @@
-"""Columns that were counted by a tool that nobody here knows: near a plain count, in the heading's unit or another.
+"""Columns that were counted by a tool that is not known here: near a plain count, in the heading's unit or another.
 
 Of 19 published columns of FLOPs 12 are by such a tool (reference/priors/counts.toml).
 """

@@ -206,7 +206,9 @@ def interruptible(work: Callable[[], T]) -> T:
 
     try:
         _thread(worked)
-        over.acquire()
+        # a signal just before the wait, or one that another thread receives, does not end it: so it is a short one
+        while not over.acquire(timeout=LOOK):
+            pass
     except KeyboardInterrupt as interruption:
         cancellation.cancel()
         if not (results or errors or over.acquire(timeout=GRACE)):

@@ -57,6 +57,18 @@ def test_what_sleeps_ends_at_once() -> None:
     assert seen == [Cancelled], "which no `except Exception` takes for a failure"
 
 
+def test_a_signal_that_another_thread_receives_ends_it() -> None:
+    def work() -> None:
+        time.sleep(0.2)  # the main thread waits by now, and is not waked
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        cancellation.sleep(10)
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(work)
+    assert time.monotonic() - started < 1
+
+
 def test_programs_end_with_what_they_have_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     command = ["sh", "-c", f"sleep 60 & echo $! > {pids}; echo $$ >> {pids}; wait"]

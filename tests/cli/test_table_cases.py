@@ -109,7 +109,21 @@ CASE_LIST = [
         fixed={"flops(M)": "flops(G)", "25.720": "25.060", "25.060": "25.720"},
     ),
     Case("tables/07", _OPEN, status=2, found=("no_source",)),
+    # accuracies of ReaL, and images that the table does not name
+    Case(
+        "tables/08",
+        {"reproduced": _of("params", "beit_large_patch16_512", "volo_d5_448", "tf_efficientnet_l2_ns"), **_OPEN},
+        found=("inferred_source",),
+        never=("impossible_percentage", "accuracy_and_error"),
+    ),
     Case("tables/09", _OPEN, status=2, found=("no_source",)),
+    # an accuracy and its error in one cell
+    Case(
+        "tables/10",
+        {"reproduced": _of("params", "efficientnet_b3a", "efficientnet_b3"), **_OPEN},
+        found=("inferred_source",),
+        never=("accuracy_and_error", "top5_below_top1"),
+    ),
     Case("tables/11", _OPEN, status=2, found=("no_source",)),
     Case("tables/12", _OPEN, status=2, found=("no_source",)),
     Case("tables/13", _OPEN, status=2, found=("no_source",)),

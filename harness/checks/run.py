@@ -10,6 +10,7 @@ from harness.checks import not_measured, prepare
 from harness.checks.accuracy import demonstration, other_images
 from harness.checks.accuracy import run as accuracy
 from harness.checks.accuracy import verdicts as accuracy_verdicts
+from harness.checks.accuracy.expectations import with_expectations
 from harness.checks.counts import findings as count_findings
 from harness.checks.counts import run as counts
 from harness.checks.diagnosis import run as diagnosis
@@ -72,7 +73,7 @@ def execute(seen: Preview, progress: Progress) -> Results:
     measurements = measure(seen, progress)
     verdicts = judge(measurements)
     found = findings(measurements, verdicts)
-    return _results(measurements, verdicts, found)
+    return _results(measurements, with_expectations(verdicts, found), found)
 
 
 def measure(seen: Preview, progress: Progress) -> Measurements:

@@ -25,12 +25,18 @@ class Outcome(StrEnum):
     """The outcome of a documented cell; docs/reference/outcomes.md explains each."""
 
     REPRODUCED = "reproduced"
+    WITHIN_REPETITIONS = "within_repetitions"
     EXPLAINED = "explained"
     DOUBTFUL = "doubtful"
     CONTRADICTED = "contradicted"
     KNOWN_GAP = "known_gap"
+    NOT_COMPARABLE = "not_comparable"
     NOT_MEASURED = "not_measured"
     ERROR = "error"
+
+
+#: of cells that say nothing of their document
+UNJUDGED = (Outcome.NOT_COMPARABLE, Outcome.NOT_MEASURED)
 
 
 @dataclass(frozen=True)
@@ -269,6 +275,7 @@ class Verdict:
     requested: bool = True  #: False where the cell was not asked for, so that it cannot fail a run
     known_gap: ListedGap | None = None  #: the entry of the known gaps that covers the cell
     upstream: UpstreamFigure | None = None  #: what the source itself publishes for the cell
+    expectations: tuple[str, ...] = ()  #: findings about its row that may be why an accuracy differs, in words
 
     @property
     def cause(self) -> str | None:

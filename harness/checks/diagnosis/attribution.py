@@ -18,7 +18,7 @@ LABEL_ORDER = "label order"
 #: the factor of a swap that takes over all of another source's preprocessing
 PREPROCESSING = "preprocessing"
 Status = Literal["fits", "refuted", "undecided", "not tried", "control"]
-Outcome = Literal["named", "together", "ambiguous", "unexplained", "cannot_tell", "nothing_to_explain"]
+Outcome = Literal["named", "consistent", "together", "ambiguous", "unexplained", "cannot_tell", "nothing_to_explain"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,14 @@ class Swap:
 
 
 @dataclass(frozen=True)
+class Coincidence:
+    """What a list of swaps says of a figure that is missed for another reason."""
+
+    fitting: float  #: swaps of the list that fit such a figure, on average
+    chance: float  #: that at least one does
+
+
+@dataclass(frozen=True)
 class Agreement:
     """One factor swapped, and how close that brings a source to another."""
 
@@ -77,6 +85,7 @@ class Attribution:
     images: int  #: seen
     population: int  #: images that the question is about
     evidence: tuple[Swap, ...] | tuple[Agreement, ...]
+    coincidence: Coincidence | None = None  #: where a documented figure is missed
 
 
 def conclude(swaps: Sequence[Swap]) -> tuple[Outcome, tuple[str, ...]]:

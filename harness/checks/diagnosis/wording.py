@@ -7,7 +7,16 @@ import math
 from collections.abc import Iterable, Sequence
 
 from harness.checks.accuracy.judge import count
-from harness.checks.diagnosis.attribution import DOCUMENT, Agreement, Attribution, Outcome, Swap, Target, images_seen
+from harness.checks.diagnosis.attribution import (
+    DOCUMENT,
+    Agreement,
+    Attribution,
+    Coincidence,
+    Outcome,
+    Swap,
+    Target,
+    images_seen,
+)
 from harness.checks.equivalence.paired_accuracy import rounded
 from harness.core.causes import Diagnosed
 from harness.core.evidence import ImagesEvaluated
@@ -29,20 +38,22 @@ def against_document(
     factors: Sequence[str],
     swaps: Sequence[Swap],
     needed: int | None,
+    chance: Coincidence | None,
 ) -> str:
     """`needed`: images that would distinguish the factors that are left, where that is known."""
     missed = " and ".join(_missed(run, target, metric) for metric in off)
     seen = images_seen(swaps)
     tried = [swap for swap in swaps if swap.status != "not tried"]
-    if outcome == "named":
+    if outcome in ("named", "consistent"):
         best = _best(swaps, factors[0])
         refuted = sum(swap.status == "refuted" for swap in swaps)
         rest = f"{refuted} other swap{' is' if refuted == 1 else 's are'} refuted"
         several = [swap for swap in swaps if swap.factor == factors[0] and swap.status == "fits" and swap is not best]
         also = f" ({'; '.join(swap.text for swap in several)} would too)" if several else ""
+        said = "The cause is" if outcome == "named" else "It is consistent with"
         return (
-            f"{missed}. The cause is the {factors[0]}: with {best.text}{also}, {_totals(best, target)}; "
-            f"{_flips(best)}; {rest}"
+            f"{missed}. {said} the {factors[0]}: with {best.text}{also}, {_totals(best, target)}; "
+            f"{_flips(best)}; {rest}{_by_coincidence(chance, outcome)}"
         )
     if outcome == "ambiguous":
         fitting = "; ".join(f"{factor} ({_best(swaps, factor).text})" for factor in factors)
@@ -58,6 +69,16 @@ def against_document(
             f"chance: {fitting}; {more}"
         )
     return f"{missed}. None of {len(tried)} swaps, one factor at a time, gives the documented figures: unexplained"
+
+
+def _by_coincidence(chance: Coincidence | None, outcome: Outcome) -> str:
+    if chance is None:
+        return ""
+    text = (
+        f"; a figure so far off for another reason would be fitted by {chance.fitting:.2g} swaps of the list on "
+        f"average, and by one at least with a chance of {100 * chance.chance:.2g} %"
+    )
+    return text + (", so that this may be a coincidence" if outcome == "consistent" else "")
 
 
 def holding(run: Run, target: Target, swaps: Sequence[Swap]) -> str:

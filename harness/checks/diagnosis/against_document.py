@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.checks.diagnosis import attribution, coincidence, factors, judge, wording
+from harness.checks.diagnosis import attribution, coincidence, factors, judge, together, wording
 from harness.checks.diagnosis.attribution import Attribution, Swap, Target
 from harness.checks.diagnosis.factors import Identified, Variant
 from harness.checks.diagnosis.variant_runner import VariantRunner
@@ -150,7 +150,8 @@ def _variants(run: Run, row: Row, known: Identified, page: Page, checkpoints: Se
             # the digest is for the store, because a file name does not identify the content
             task = {"checkpoint": str(path), "match": "name", "sha256": sha256(path)}
             found.append(Variant("weights file", text, task))
-    return [*found, *factors.of_network(known), *factors.LABELS]
+    found += factors.of_network(known)
+    return [*found, *together.pairs(found, known, page, row.input_size), *factors.LABELS]
 
 
 def _run(

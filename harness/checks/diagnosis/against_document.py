@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.checks.diagnosis import attribution, coincidence, factors, judge, together, wording
+from harness.checks.diagnosis import attribution, factors, judge, together, wording
 from harness.checks.diagnosis.attribution import Attribution, Swap, Target
 from harness.checks.diagnosis.factors import Identified, Variant
 from harness.checks.diagnosis.variant_runner import VariantRunner
@@ -58,8 +58,8 @@ def explain(
     tried = _try(run, target, own, known, _variants(run, row, known, page, checkpoints), stages, refs, base, bench)
     found = list(tried.swaps.values())
     outcome, causes = attribution.conclude(found) if target else _improved(found, tried.tables)
-    chance = coincidence.coincidence(target, judge.counts(target, own), found) if target and off else None
-    if chance and outcome == "named" and chance.chance >= coincidence.LEVEL:
+    chance = attribution.coincidence(target, judge.counts(target, own), found) if target and off else None
+    if chance and outcome == "named" and chance.chance >= attribution.COINCIDENCE:
         outcome = "consistent"
     if target and off:
         needed = _images_to_separate(found, causes, tried.tables) if outcome == "ambiguous" else None

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.checks.diagnosis.attribution import Swap, Target
-from harness.checks.diagnosis.coincidence import coincidence
+from harness.checks.diagnosis.attribution import Swap, Target, coincidence
 from harness.core.records import Metric
 
 OWN: dict[Metric, float] = {"top1": 40_000, "top5": 47_000}

@@ -22,9 +22,9 @@ from harness.checks.diagnosis.factors import (
     untried,
 )
 from harness.checks.diagnosis.judge import other_labels
-from harness.checks.diagnosis.self_description import misdescribed
 from harness.checks.diagnosis.source_factors import between, of_other_network
 from harness.checks.diagnosis.together import pairs
+from harness.checks.diagnosis.wording import misdescribed
 from harness.plan.page import Page
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}

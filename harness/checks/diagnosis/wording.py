@@ -39,7 +39,7 @@ def against_document(
     factors: Sequence[str],
     swaps: Sequence[Swap],
     needed: int | None,
-    chance: Coincidence | None,
+    chance: Coincidence | None = None,
 ) -> str:
     """`needed`: images that would distinguish the factors that are left, where that is known."""
     missed = " and ".join(_missed(run, target, metric) for metric in off)

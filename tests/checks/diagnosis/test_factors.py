@@ -738,9 +738,7 @@ def test_steps_of_both_factors_are_changed() -> None:
     (one,) = (v for v in both(known(resize={"short_side": 252}), LEAKY) if v.factor == "short side and mean and std")
     assert one.task["changed"]["resize"]["short_side"] == 256
     assert one.task["changed"]["normalise"]["mean"] == (0.5, 0.5, 0.5)
-    assert (
-        one.text == "256 pixels (ratio 0.875) instead of 252 (0.889); those of the page instead of " + _own_statistics()
-    )
+    assert one.text == "256 pixels (ratio 0.875) instead of 252 (0.889); those of 0.5 instead of " + _own_statistics()
 
 
 def _own_statistics() -> str:

@@ -10,7 +10,6 @@ from harness.checks import not_measured, prepare
 from harness.checks.accuracy import demonstration, other_images
 from harness.checks.accuracy import run as accuracy
 from harness.checks.accuracy import verdicts as accuracy_verdicts
-from harness.checks.accuracy.expectations import with_expectations
 from harness.checks.counts import findings as count_findings
 from harness.checks.counts import run as counts
 from harness.checks.diagnosis import run as diagnosis
@@ -22,6 +21,7 @@ from harness.checks.documents.upstream import with_upstream
 from harness.checks.equivalence import findings as equivalence_findings
 from harness.checks.equivalence import run as equivalence
 from harness.checks.equivalence.run import EquivalenceResults, PairedRuns
+from harness.checks.expectations import with_expectations
 from harness.checks.results import Results
 from harness.core.errors import InputError
 from harness.core.findings import Finding

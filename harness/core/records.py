@@ -7,36 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Literal
 
 from harness.adapters.base import Match, Parameters, Preprocessing
 from harness.core.causes import RIGHT_ELSEWHERE, Cause, last, words
 from harness.core.evidence import Basis, ListedGap, NoMatch, UpstreamFigure, evidence_mapping
+from harness.core.outcomes import UNJUDGED as UNJUDGED
+from harness.core.outcomes import Outcome as Outcome
 
 Metric = Literal["top1", "top5", "flops", "params"]
 METRICS: tuple[Metric, ...] = ("top1", "top5", "flops", "params")
 
 #: unit sign -> scalars it stands for, per decimal convention of the tables
 UNITS: Mapping[str, float] = {"": 1.0, "%": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "万": 1e4, "亿": 1e8}
-
-
-class Outcome(StrEnum):
-    """The outcome of a documented cell; docs/reference/outcomes.md explains each."""
-
-    REPRODUCED = "reproduced"
-    WITHIN_REPETITIONS = "within_repetitions"
-    EXPLAINED = "explained"
-    DOUBTFUL = "doubtful"
-    CONTRADICTED = "contradicted"
-    KNOWN_GAP = "known_gap"
-    NOT_COMPARABLE = "not_comparable"
-    NOT_MEASURED = "not_measured"
-    ERROR = "error"
-
-
-#: of cells that say nothing of their document
-UNJUDGED = (Outcome.NOT_COMPARABLE, Outcome.NOT_MEASURED)
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def main(folder: Path, is_test: bool) -> None:
 
 def test(found: Mapping[Dates, list[Count]]) -> Iterator[str]:
     """How often the harness judges these repetitions to be none; and others, whose true figures differ."""
-    from harness.checks.accuracy import repetitions
+    from harness.checks import repetitions
 
     def rate(rows: list[Count], which: str) -> str:
         cells = [abs(row[n]) > repetitions.limit(which, m) for row in rows for n, m in enumerate(METRICS)]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from harness.checks.accuracy import confidence, repetitions
+from harness.checks import repetitions
+from harness.checks.accuracy import confidence
 from harness.checks.statistics import interval95
 from harness.core.causes import Stated
 from harness.core.evidence import ImagesEvaluated, PartEvaluated

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from harness.checks.accuracy import repetitions
+from harness.checks import repetitions
 from harness.checks.accuracy.judge import accuracy, allowed_counts, count
 from harness.checks.results import Results
 from harness.checks.statistics import Counts, Percents, intervals95

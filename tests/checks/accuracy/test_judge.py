@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from builders import TIMM, claim, row, run
 
-from harness.checks.accuracy import confidence, repetitions
+from harness.checks import repetitions
+from harness.checks.accuracy import confidence
 from harness.checks.accuracy.judge import allowed_counts, decided, judge_accuracy, plain_run
 from harness.core.records import CheckpointUsed, Claim, Outcome, Run, Verdict
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from builders import TIMM, claim, row, verdict
 
-from harness.checks.accuracy.expectations import BEARING, with_expectations
+from harness.checks.expectations import BEARING, with_expectations
 from harness.core.findings import KINDS, Finding, Severity, Suspect
 from harness.core.records import Outcome, Verdict
 

@@ -29,7 +29,7 @@ def _is_suggested(variant: Variant, known: Identified, page: Page, input_size: i
         case "short side":
             return changed["resize"]["short_side"] in _short_sides(known, page)
         case "input size":
-            return changed["crop"]["size"] == input_size
+            return bool(changed["crop"]["size"] == input_size)
         case "mean and std":
             claimed = page.preprocessing
             normalise = changed["normalise"]

@@ -145,11 +145,11 @@ def _by_the_bound(rate: float, margin: float) -> int | None:
     is used for.
     """
     for discordant in range(ENOUGH_DISCORDANT):
-        images = _least(
-            lambda n, most=discordant: bool(stats.binom.cdf(most, n, margin) < LEVEL),
-            1,
-            math.ceil(100 * (discordant + 1) / margin),
-        )
+
+        def passes(images: int, most: int = discordant) -> bool:
+            return bool(stats.binom.cdf(most, images, margin) < LEVEL)
+
+        images = _least(passes, 1, math.ceil(100 * (discordant + 1) / margin))
         if stats.binom.cdf(discordant, images, rate) >= POWER:
             return images
     return None
@@ -162,7 +162,7 @@ def _by_t_tests(rate: float, difference: float, margin: float) -> int:
     def enough(images: int) -> bool:
         error = spread / math.sqrt(images)
         fail = (stats.norm.cdf(quantile - (margin + side * difference) / error) for side in (-1, 1))
-        return 1 - sum(fail) >= POWER
+        return float(1 - sum(fail)) >= POWER
 
     # the nearer of the two bounds alone is passed so often after so many, and half of the failures are allowed to each
     most = math.ceil((spread * (quantile + float(stats.norm.isf((1 - POWER) / 2))) / (margin - difference)) ** 2)

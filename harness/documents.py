@@ -3,4 +3,4 @@
 from harness.cli.start import start
 
 if __name__ == "__main__":
-    start("documents")
+    start("commands.documents")

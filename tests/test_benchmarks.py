@@ -29,7 +29,7 @@ from benchmarks.memory import children, resident_mib
 from benchmarks.parts import memory, nodes, overhead
 from benchmarks.rows import rows
 from benchmarks.speed_report import RowTimes, SourceTime, Timed
-from harness.cli import stand_ins
+from harness.cli.commands import stand_ins
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution import environments
 from harness.plan.options import Options

@@ -144,7 +144,8 @@ def given(words: list[str]) -> int:
     if words[0] == "parity":
         return main.main(words[1:])
     name = words[2].removeprefix("harness.").replace("standins", "stand_ins")
-    status = importlib.import_module(f"harness.cli.{name}").main(words[3:])
+    within = "" if name == "run" else "commands."
+    status = importlib.import_module(f"harness.cli.{within}{name}").main(words[3:])
     assert isinstance(status, int)
     return status
 

@@ -12,7 +12,14 @@ from harness.core.findings import SEVERITIES, Finding, Severity
 from harness.core.records import Claim, Outcome, Verdict
 
 #: outcomes of cells about which the network itself was asked
-_MEASURED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.DOUBTFUL, Outcome.CONTRADICTED, Outcome.KNOWN_GAP)
+_MEASURED = (
+    Outcome.REPRODUCED,
+    Outcome.WITHIN_REPETITIONS,
+    Outcome.EXPLAINED,
+    Outcome.DOUBTFUL,
+    Outcome.CONTRADICTED,
+    Outcome.KNOWN_GAP,
+)
 #: a correction is suggested if it is right with at least this probability
 LEAST_SUGGESTED = 0.95
 

@@ -21,6 +21,7 @@ from harness.checks.documents.upstream import with_upstream
 from harness.checks.equivalence import findings as equivalence_findings
 from harness.checks.equivalence import run as equivalence
 from harness.checks.equivalence.run import EquivalenceResults, PairedRuns
+from harness.checks.expectations import with_expectations
 from harness.checks.results import Results
 from harness.core.errors import InputError
 from harness.core.findings import Finding
@@ -72,7 +73,7 @@ def execute(seen: Preview, progress: Progress) -> Results:
     measurements = measure(seen, progress)
     verdicts = judge(measurements)
     found = findings(measurements, verdicts)
-    return _results(measurements, verdicts, found)
+    return _results(measurements, with_expectations(verdicts, found), found)
 
 
 def measure(seen: Preview, progress: Progress) -> Measurements:

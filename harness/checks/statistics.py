@@ -13,7 +13,7 @@ Counts = npt.NDArray[np.int_]
 Percents = npt.NDArray[np.float64]
 
 #: Chance of seeing an effect that is there, for the number of images that could tell.
-_POWER = 0.8
+POWER = 0.8
 
 
 @cache
@@ -56,7 +56,7 @@ def images_to_see_effect(gained: int, lost: int, images: int, level: float) -> i
         return None
     rate, effect = (gained + lost) / images, abs(gained - lost) / images
     spread = float(stats.norm.isf(level / 2)) * math.sqrt(rate)
-    quantiles = spread + float(stats.norm.isf(1 - _POWER)) * math.sqrt(rate - effect**2)
+    quantiles = spread + float(stats.norm.isf(1 - POWER)) * math.sqrt(rate - effect**2)
     return max(images if mcnemar_p(gained, lost) >= level else 1, math.ceil((quantiles / effect) ** 2))
 
 

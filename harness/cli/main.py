@@ -1,4 +1,4 @@
-"""The console script: parity run, compare, audit, doctor and documents."""
+"""The console script: parity run, compare, audit, doctor, cache and documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import shtab
 
-from harness.cli import compare, documents, run
+from harness.cli import run
+from harness.cli.commands import cache, compare, documents
 from harness.cli.interruption import guarded
 from harness.plan.arguments import options_of
 from harness.plan.options import Options
@@ -75,6 +76,9 @@ def parser() -> argparse.ArgumentParser:
     run.add_arguments(audit, Options(checks=("static",)))
     compare.add_arguments(command("compare", "Shows what changed between two reports.", COMPARE))
     run.add_arguments(command("doctor", "Checks that a run with the same options finds all it needs.", DOCTOR))
+    cache.add_arguments(
+        command("cache", "Shows what is kept between runs, and removes what nobody needs.", cache.EXAMPLES)
+    )
     documents.add_arguments(command("documents", "Writes what a source's package documents as a page."))
     return whole
 
@@ -83,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     if given.command == "compare":
         return compare.show(given)
+    if given.command == "cache":
+        return cache.run(given)
     if given.command == "documents":
         return documents.write(given)
     if given.command == "audit":

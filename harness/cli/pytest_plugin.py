@@ -56,8 +56,8 @@ class Cell:
 
     def check(self) -> None:
         """Passes, fails, skips or xfails as the verdict says; fails too where the table itself shows an error."""
-        from harness.core.records import Outcome
-        from harness.report.wording import line
+        from harness.core.records import UNJUDGED, Outcome
+        from harness.report.wording import line, outcome_words
 
         verdict = self._verdict()
         if verdict.outcome in (Outcome.CONTRADICTED, Outcome.ERROR):
@@ -68,8 +68,8 @@ class Cell:
             warnings.warn(DoubtfulCell(line(verdict)), stacklevel=1)
         if wrong := _results(self.config).wrong.get(self.claim):
             pytest.fail("\n".join(wrong), pytrace=False)
-        if verdict.outcome is Outcome.NOT_MEASURED:
-            pytest.skip(f"not measured: {verdict.cause}")
+        if verdict.outcome in UNJUDGED:
+            pytest.skip(f"{outcome_words(verdict.outcome)}: {verdict.cause}")
         if verdict.outcome is Outcome.KNOWN_GAP and verdict.known_gap:
             # a gap that closed is an error verdict by then, so this is as strict as xfail(strict=True)
             pytest.xfail(f"known gap: {verdict.known_gap.reason} {verdict.known_gap.url}")

@@ -37,7 +37,8 @@ examples:
   python -m harness.run --checks static --annotate --table '**/README.md'   errors next to the lines on GitHub
 
 exit status:
-  0  every requested cell is reproduced, explained, doubtful or a known gap, or was not asked to be measured
+  0  every requested cell is reproduced, within repetitions, explained, doubtful or a known gap, or was not asked to be
+     measured
   1  a cell is contradicted, or with --strict doubtful
   2  wrong usage, or something that was asked for could not be measured
 """

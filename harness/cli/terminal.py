@@ -32,10 +32,12 @@ from harness.report.wording import SIGNS, finding_line, line, outcome_words, sum
 _UNBROKEN = 100_000
 STYLES = {
     Outcome.REPRODUCED: "green",
+    Outcome.WITHIN_REPETITIONS: "green",
     Outcome.EXPLAINED: "cyan",
     Outcome.DOUBTFUL: "yellow",
     Outcome.CONTRADICTED: "bold red",
     Outcome.KNOWN_GAP: "yellow",
+    Outcome.NOT_COMPARABLE: "cyan",
     Outcome.NOT_MEASURED: "dim",
     Outcome.ERROR: "bold magenta",
 }

@@ -100,6 +100,7 @@ class ImagesEvaluated:
     allowed_images: float | None = None  #: by which the count may differ
     part: PartEvaluated | None = None  #: None where all images were scored
     off_by_images: float | None = None
+    as_great: float | None = None  #: share of repetitions with other libraries that differ by as much or more
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,8 @@ def _of_images(basis: ImagesEvaluated) -> dict[str, Any]:
         }
     if basis.off_by_images is not None:
         mapping["off_by_images"] = basis.off_by_images
+    if basis.as_great is not None:
+        mapping["share_of_repetitions_as_great"] = basis.as_great
     return mapping
 
 

@@ -7,30 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Literal
 
 from harness.adapters.base import Match, Parameters, Preprocessing
 from harness.core.causes import RIGHT_ELSEWHERE, Cause, last, words
 from harness.core.evidence import Basis, ListedGap, NoMatch, UpstreamFigure, evidence_mapping
+from harness.core.outcomes import UNJUDGED as UNJUDGED
+from harness.core.outcomes import Outcome as Outcome
 
 Metric = Literal["top1", "top5", "flops", "params"]
 METRICS: tuple[Metric, ...] = ("top1", "top5", "flops", "params")
 
 #: unit sign -> scalars it stands for, per decimal convention of the tables
 UNITS: Mapping[str, float] = {"": 1.0, "%": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "万": 1e4, "亿": 1e8}
-
-
-class Outcome(StrEnum):
-    """The outcome of a documented cell; docs/reference/outcomes.md explains each."""
-
-    REPRODUCED = "reproduced"
-    EXPLAINED = "explained"
-    DOUBTFUL = "doubtful"
-    CONTRADICTED = "contradicted"
-    KNOWN_GAP = "known_gap"
-    NOT_MEASURED = "not_measured"
-    ERROR = "error"
 
 
 @dataclass(frozen=True)
@@ -269,6 +258,7 @@ class Verdict:
     requested: bool = True  #: False where the cell was not asked for, so that it cannot fail a run
     known_gap: ListedGap | None = None  #: the entry of the known gaps that covers the cell
     upstream: UpstreamFigure | None = None  #: what the source itself publishes for the cell
+    expectations: tuple[str, ...] = ()  #: findings about its row that may be why an accuracy differs, in words
 
     @property
     def cause(self) -> str | None:

@@ -28,6 +28,8 @@ from harness.execution.registry import SourceSpec, named_packages
 
 #: the interpreter with which the pinned versions were tested
 PYTHON = "3.11"
+#: packages that are gigabytes with what they need
+_LARGE = ("torch", "paddlepaddle")
 
 
 def cache() -> Path:
@@ -67,6 +69,11 @@ class EnvironmentPlan:
     @property
     def complete(self) -> bool:
         return (self.folder / "complete").is_file()
+
+    @property
+    def lock(self) -> Path:
+        """Held while it is made."""
+        return self.folder.with_name(f"{self.folder.name}.lock")  # the name has dots of its own
 
 
 def environment_plan(spec: SourceSpec, version: str, runtime: str) -> EnvironmentPlan:
@@ -108,16 +115,19 @@ def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installe
     """
     source = Source(spec.name, version)
     wanted = environment_plan(spec, version, runtime)
-    with _locked(wanted.folder.with_suffix(".lock")):
-        try:
-            if not wanted.complete:
-                _make(source, wanted)
-            python_version, *packages = (wanted.folder / "complete").read_text(encoding="utf-8").split("\n")
-        except OSError as error:
-            raise MeasurementError(
-                f"the environment of {source} could not be written to {wanted.folder}: {error}. "
-                "Make room or give write permission, or set PARITY_CACHE to another folder"
-            ) from error
+    try:
+        if not wanted.complete:
+            with _locked(wanted.lock), _one_by_one(wanted):
+                if not wanted.complete:  # another process may just have made it
+                    _make(source, wanted)
+        python_version, *packages = (wanted.folder / "complete").read_text(encoding="utf-8").split("\n")
+        with contextlib.suppress(OSError):  # a cache that is only read is no worse
+            (wanted.folder / "complete").touch()  # tells when it was used last
+    except OSError as error:
+        raise MeasurementError(
+            f"the environment of {source} could not be written to {wanted.folder}: {error}. "
+            "Make room or give write permission, or set PARITY_CACHE to another folder"
+        ) from error
     return Installed(
         spec,
         source,
@@ -127,6 +137,16 @@ def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installe
         runtime,
         named_packages(wanted.requirements),
     )
+
+
+def _one_by_one(wanted: EnvironmentPlan) -> contextlib.AbstractContextManager[None]:
+    """Environments that share a package of gigabytes are made one after the other.
+
+    The second finds it unpacked; made side by side, each would unpack it for itself.
+    """
+    named = named_packages(wanted.requirements)
+    shared = next((package for package in _LARGE if package in named), None)
+    return _locked(wanted.folder.with_name(f"{shared}.lock")) if shared else contextlib.nullcontext()
 
 
 def _make(source: Source, wanted: EnvironmentPlan) -> None:

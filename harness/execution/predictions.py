@@ -7,14 +7,12 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.adapters.base import Preprocessing
@@ -41,6 +39,12 @@ class BuiltNetwork:
     preprocessing: Preprocessing
     stand_in: str | None  #: how its checkpoint was made up; None for real weights
     engine: str  #: what runs it; "" where that is its own forward()
+
+
+#: what the names of files of several batches begin with
+_WHOLE = "whole-"
+#: images in one of these; with the logits of 1,000 classes it has 7 MB, and as many again are held while it is written
+_IMAGES = 4096
 
 
 def identity_key(identity: Mapping[str, Any]) -> str:
@@ -106,22 +110,30 @@ class Predictions:
         read: pd.DataFrame = self.table().to_pandas()
         return read
 
-    def table(self, full_logits: bool = False) -> pa.Table:
-        """What read() gives, in a twentieth of the memory; with the column full_logits where that is asked for."""
+    def table(self) -> pa.Table:
+        """What read() gives, in a twentieth of the memory."""
         while True:
-            paths = self._files()
             try:
-                parts = [part for part in (_rows(path, full_logits) for path in paths) if part is not None]
+                parts = list(self.parts())
             except FileNotFoundError:  # another process has just put it into a larger file
                 continue
+            return pa.concat_tables(parts or [SCHEMA.empty_table()]).sort_by("image")
+
+    def parts(self, full_logits: bool = False) -> Iterator[pa.Table]:
+        """What table() gives in no order, a few thousand images at a time; full_logits where they are asked for.
+
+        Raises FileNotFoundError where another process has put files into a larger one meanwhile: begin again.
+        """
+        while True:
+            paths = self._files()
             # listing a folder takes time: a listing that misses a new whole file may miss its parts too
-            if all(path in paths for path in self._files() if path.name.startswith("whole-")):
+            if all(path in paths for path in self._files() if path.name.startswith(_WHOLE)):
                 break
-        empty = (SCHEMA.append(FULL_LOGITS) if full_logits else SCHEMA).empty_table()
-        table = pa.concat_tables(parts or [empty]).sort_by("image")
-        names = table["image"]
-        repeated = pc.equal(names[1:], names[:-1]).to_numpy()
-        return table.filter(pa.array(~np.append(False, repeated))) if len(table) else table
+        seen: set[str] = set()
+        for path in paths:
+            rows = _rows(path, full_logits)
+            if rows is not None:
+                yield _not_in(rows, seen)
 
     def network(self) -> BuiltNetwork | None:
         """How the network that made these predictions was built; None where it never was."""
@@ -139,16 +151,28 @@ class Predictions:
             write_whole(self.folder / "network.json", content.encode())
 
     def compact(self) -> None:
-        """One file instead of one per batch. Interrupted halfway it leaves rows twice, which read() ignores."""
-        # listed before it is read: another process may append meanwhile
-        old = self._files()
-        if len(old) > 1:
-            self._write(self.table(full_logits=True), f"whole-{uuid.uuid4().hex}.parquet", replaces=old)
+        """Files of some thousand images instead of one per batch. Interrupted halfway it leaves rows twice, which are
+        read once."""
+        tables: list[pa.Table] = []
+        paths: list[Location] = []
+        # listed before they are read: another process may append meanwhile
+        small = [path for path in self._files() if _is_small(path.name)]
+        for path in small:
+            with contextlib.suppress(FileNotFoundError):  # another process has put it together
+                rows = _rows(path, full_logits=True)
+                if rows is not None:
+                    tables.append(rows)
+                    paths.append(path)
+            if path == small[-1] or sum(map(len, tables)) >= _IMAGES:
+                if len(paths) > 1:
+                    table = _sorted(tables)
+                    self._write(table, _new_whole(len(table)), replaces=paths)
+                tables, paths = [], []
 
     def replace(self, table: pd.DataFrame) -> None:
         """Has these predictions and no others, in the columns of read()."""
         content = pa.Table.from_pandas(table, SCHEMA, preserve_index=False)
-        self._write(content, f"whole-{uuid.uuid4().hex}.parquet", replaces=self._files())
+        self._write(content, _new_whole(len(content)), replaces=self._files())
 
     def _files(self) -> list[Location]:
         with storing(self.folder):
@@ -203,6 +227,30 @@ def set_aside(path: Location, why: Exception) -> None:
     )
     with contextlib.suppress(FileNotFoundError), storing(path):  # another process was faster
         path.rename(path.with_name(f"{path.name}.damaged"))  # type: ignore[arg-type]  # the same kind as itself
+
+
+def _not_in(rows: pa.Table, seen: set[str]) -> pa.Table:
+    """The rows of images that were not seen, which from now on are; an image may stand in several files."""
+    new: list[bool] = []
+    for name in rows["image"].to_pylist():
+        new.append(name not in seen)
+        seen.add(name)
+    return rows if all(new) else rows.filter(pa.array(new, pa.bool_()))
+
+
+def _sorted(tables: Sequence[pa.Table]) -> pa.Table:
+    seen: set[str] = set()
+    return pa.concat_tables(_not_in(table, seen) for table in tables).sort_by("image")
+
+
+def _new_whole(images: int) -> str:
+    return f"{_WHOLE}{images}-{uuid.uuid4().hex}.parquet"
+
+
+def _is_small(name: str) -> bool:
+    """Whether a file is of one batch, or of so few that it can be put together with others."""
+    images, _, rest = name.removeprefix(_WHOLE).partition("-")
+    return not name.startswith(_WHOLE) or (bool(rest) and int(images) < _IMAGES)
 
 
 def _part(names: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.core.causes import StaleGap
 from harness.core.errors import InputError
 from harness.core.evidence import ImagesEvaluated, ListedGap
-from harness.core.records import Outcome, PairResult, Verdict
+from harness.core.records import UNJUDGED, Outcome, PairResult, Verdict
 
 #: of the place that confirms a known gap, which reports show as a link
 _ADDRESS = re.compile(r"https?://[^\s<>\"]+")
@@ -93,7 +93,7 @@ def apply_known_gaps(verdicts: Sequence[Verdict], gaps: Iterable[KnownGap]) -> l
     applied = []
     for verdict in verdicts:
         gap = next((gap for gap in gaps if gap.covers(verdict)), None)
-        if gap is None or verdict.outcome in (Outcome.NOT_MEASURED, Outcome.ERROR):
+        if gap is None or verdict.outcome in (*UNJUDGED, Outcome.ERROR):
             applied.append(verdict)
             continue
         printed, same = _measured_now(verdict, gap)

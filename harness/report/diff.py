@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from harness.core.errors import InputError
 from harness.core.paths import is_url
-from harness.core.records import Outcome
+from harness.core.records import UNJUDGED, Outcome
 from harness.dataset.remote import parse_location
 from harness.execution.predictions import Predictions
 from harness.report import report_json
@@ -27,15 +27,15 @@ Direction = Literal["worse", "better", "changed"]
 DIRECTIONS: tuple[Direction, ...] = ("worse", "better", "changed")
 #: outcomes of cells and of pairs, from what is best to what is worst
 RANKS = {
-    "cells": [str(one) for one in (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.KNOWN_GAP, Outcome.NOT_MEASURED,
-                                   Outcome.DOUBTFUL, Outcome.ERROR, Outcome.CONTRADICTED)],
+    "cells": [str(one) for one in (Outcome.REPRODUCED, Outcome.WITHIN_REPETITIONS, Outcome.EXPLAINED, Outcome.KNOWN_GAP,
+                                   *UNJUDGED, Outcome.DOUBTFUL, Outcome.ERROR, Outcome.CONTRADICTED)],
     "pairs": ["same_function", "equivalent", "undecided", "different", "no_correspondence", "different_function"],
 }  # fmt: skip
 
 
 #: outcomes that count as worse for a new entry
 _BAD = {"cells": ("contradicted", "error"), "pairs": ("different_function", "different")}
-_UNDECIDED = ("not_measured", "error", "no_correspondence", "undecided")
+_UNDECIDED = ("not_comparable", "not_measured", "error", "no_correspondence", "undecided")
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.core.records import Claim, Outcome
+from harness.core.records import UNJUDGED, Claim, Outcome
 from harness.core.text import plural
 
 #: Bytes of a page. A browser lays 3 MB of tables out in a second; a page of 8,000 rows with all details has 30 MB.
 LARGEST = 3_000_000
 #: outcomes of cells that nobody has to look at
-SETTLED = (Outcome.REPRODUCED, Outcome.EXPLAINED, Outcome.NOT_MEASURED)
+SETTLED = (Outcome.REPRODUCED, Outcome.WITHIN_REPETITIONS, Outcome.EXPLAINED, *UNJUDGED)
 
 #: parts of a report that are lists of their own
-_LISTS = ("entries", "beside", "paragraphs", "tables")
+_LISTS = ("entries", "expected", "beside", "paragraphs", "tables")
 
 
 def fitted(

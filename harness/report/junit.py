@@ -61,5 +61,6 @@ _TAGS = {
     Outcome.CONTRADICTED: ("failure", "failures"),
     Outcome.ERROR: ("error", "errors"),
     Outcome.KNOWN_GAP: ("skipped", "skipped"),
+    Outcome.NOT_COMPARABLE: ("skipped", "skipped"),
     Outcome.NOT_MEASURED: ("skipped", "skipped"),
 }

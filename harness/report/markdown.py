@@ -23,7 +23,7 @@ from harness.checks.diagnosis.attribution import Agreement
 from harness.checks.equivalence import preprocessing
 from harness.checks.results import Results
 from harness.core.paths import shown_file, shown_line
-from harness.core.records import METRICS, Outcome, Row, Run, Source, Verdict
+from harness.core.records import METRICS, UNJUDGED, Outcome, Row, Run, Source, Verdict
 from harness.execution.environments import Installed
 from harness.plan.arguments import command_of
 from harness.plan.options import Options
@@ -32,6 +32,7 @@ from harness.report.fitting import NOTHING_WRONG, fitted, left_out, striking
 from harness.report.plots import FOLDER, Plot
 from harness.report.wording import (
     SIGNS,
+    expected,
     figure,
     markdown_cell,
     measured,
@@ -92,6 +93,7 @@ def context(results: Results) -> dict[str, Any]:
         "cut": "",
         "mapped": mapped(results),
         "unmeasured": unmeasured(results.verdicts) if results.options.asks_sources else [],
+        "expected": expected(results.verdicts),
         "findings": besides,
         "runs": [run_line(run, registry.shown(results.runs)) for run in results.runs],
         "measured_metrics": registry.shown(results.runs),
@@ -159,7 +161,7 @@ def alike(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
         if verdict.outcome is Outcome.EXPLAINED:
             column = (verdict.source, row.file, row.table, metric, verdict.convention)
             found.setdefault(column, []).append(verdict)
-        elif verdict.outcome not in (Outcome.REPRODUCED, Outcome.NOT_MEASURED):
+        elif verdict.outcome not in (Outcome.REPRODUCED, *UNJUDGED):
             found[verdict.claim, verdict.source] = [verdict]
     return list(found.values())
 

@@ -95,6 +95,7 @@ def cell(verdict: Verdict) -> dict[str, Any]:
         "convention": verdict.convention,
         "cause": verdict.cause,
         "evidence": verdict.evidence,
+        "expectations": list(verdict.expectations),
     }
 
 

@@ -17,17 +17,19 @@ from harness.core.causes import RIGHT_ELSEWHERE, OtherNetwork, last
 from harness.core.evidence import ConventionMatch, NoMatch
 from harness.core.findings import Finding
 from harness.core.paths import shown_line
-from harness.core.records import Claim, Outcome, Verdict
+from harness.core.records import UNJUDGED, Claim, Outcome, Verdict
 from harness.core.text import plural
 from harness.tables.percentages import kinds
 from harness.tables.percentages.image_sets import VAL
 
 SIGNS = {
     Outcome.REPRODUCED: "✓",
+    Outcome.WITHIN_REPETITIONS: "±",
     Outcome.EXPLAINED: "≈",
     Outcome.DOUBTFUL: "?",
     Outcome.CONTRADICTED: "✗",
     Outcome.KNOWN_GAP: "⚑",
+    Outcome.NOT_COMPARABLE: "○",
     Outcome.NOT_MEASURED: "–",
     Outcome.ERROR: "!",
 }
@@ -205,7 +207,7 @@ def _cells_summary(results: Results) -> str:
         cells = f"{len(results.verdicts):,} documented cells in {plural(rows, 'row')}"
         return f"{cells} were judged by the pages themselves; {told}."
     counts = Counter(verdict.outcome for verdict in results.verdicts)
-    checked = sum(counts[outcome] for outcome in Outcome if outcome not in (Outcome.NOT_MEASURED, Outcome.ERROR))
+    checked = sum(counts[outcome] for outcome in Outcome if outcome not in (*UNJUDGED, Outcome.ERROR))
     wrong = counts[Outcome.CONTRADICTED] + counts[Outcome.KNOWN_GAP]
     regardless = ""
     if more := len(results.wrong):
@@ -222,11 +224,17 @@ def _is(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
+def expected(verdicts: Sequence[Verdict]) -> list[tuple[str, tuple[str, ...]]]:
+    """Each row whose accuracies do not hold or were not measured, and the findings that may be why."""
+    found = {f"{one.claim.row.model} of {one.source}": one.expectations for one in verdicts if one.expectations}
+    return list(found.items())
+
+
 def unmeasured(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
     """Each reason for which cells were not measured, and these cells as text."""
     reasons: dict[str, list[str]] = {}
     for verdict in verdicts:
-        if verdict.outcome is Outcome.NOT_MEASURED:
+        if verdict.outcome in UNJUDGED:
             cell = f"{verdict.source.name} {verdict.claim.row.model} {verdict.claim.metric}"
             reasons.setdefault(verdict.cause or "no reason given", []).append(cell)
     return [(reason, ", ".join(cells)) for reason, cells in reasons.items()]

@@ -9,7 +9,7 @@ import pytest
 
 from harness.checks.accuracy import certificate as certified
 from harness.checks.accuracy.group import Evaluation, evaluate
-from harness.cli import stand_ins
+from harness.cli.commands import stand_ins
 from harness.cli.progress import Silent
 from harness.core.files import sha256
 from harness.core.records import Run

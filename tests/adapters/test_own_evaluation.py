@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.checks.accuracy.group import Evaluation, evaluate
-from harness.cli import stand_ins
+from harness.cli.commands import stand_ins
 from harness.cli.progress import Silent
 from harness.core.records import Run
 from harness.dataset.image_set import ImageSet

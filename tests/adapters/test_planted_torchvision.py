@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from harness.cli import documents
 from harness.cli import run as command_line
+from harness.cli.commands import documents
 from harness.execution.environments import Installed
 
 MODELS = (

@@ -13,7 +13,8 @@ import pytest
 from fakes import use_fakes, write_images
 from folders import ROOT
 
-from harness.cli import documents, run, stand_ins
+from harness.cli import run
+from harness.cli.commands import documents, stand_ins
 from harness.cli.interruption import guarded
 from harness.core import cancellation
 from harness.core.errors import InputError, MeasurementError, StoreError
@@ -116,9 +117,9 @@ def loaded(code: str) -> tuple[set[str], float]:
         "from harness.cli import start; sys.argv = ['parity', '--help']; start.parity()",
         "from harness.cli import start; sys.argv = ['parity', 'audit', '--help']; start.parity()",
         "from harness.cli import start; sys.argv = ['run', '--help']; start.start('run')",
-        "from harness.cli import start; sys.argv = ['compare', '--help']; start.start('compare')",
-        "from harness.cli import start; sys.argv = ['documents', '--help']; start.start('documents')",
-        "from harness.cli import start; sys.argv = ['standins', '--help']; start.start('stand_ins')",
+        "from harness.cli import start; sys.argv = ['compare', '--help']; start.start('commands.compare')",
+        "from harness.cli import start; sys.argv = ['documents', '--help']; start.start('commands.documents')",
+        "from harness.cli import start; sys.argv = ['standins', '--help']; start.start('commands.stand_ins')",
     ],
 )
 def test_what_measures_nothing_imports_nothing_heavy(code: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from builders import BUILT
 
 from harness.core.errors import InputError
+from harness.execution import predictions as predictions_module
 from harness.execution.predictions import Predictions, identity_key
 from harness.execution.store import Store
 
@@ -118,6 +119,34 @@ def test_compacting_changes_nothing_but_the_number_of_files(predictions: Predict
     assert len(content(predictions)) == 11
 
 
+def test_no_file_has_more_than_some_thousand_images(predictions: Predictions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, so that none of them has to be held at once."""
+    monkeypatch.setattr(predictions_module, "_IMAGES", 4)
+    for n in range(10):
+        predictions.append([row(f"{n}.jpg", n)], [])
+    before = content(predictions)
+    largest = 0
+    for _ in range(2):  # what is large enough stays
+        predictions.compact()
+        assert content(predictions) == before
+        stored = files(predictions.folder)
+        largest = max(len(pd.read_parquet(predictions.folder / name)) for name in stored)
+        assert (len(stored), largest) == (3, 4)
+    parts = [part["image"].to_pylist() for part in predictions.parts()]
+    assert sorted(map(len, parts)) == [2, 4, 4]
+
+
+def test_an_image_in_several_files_is_read_once(predictions: Predictions) -> None:
+    predictions.append([row("a.jpg", 1), row("b.jpg", 2)], [])
+    predictions.append([row("b.jpg", 2), row("c.jpg", 3)], [])
+    assert sorted(name for part in predictions.parts() for name in part["image"].to_pylist()) == [
+        "a.jpg",
+        "b.jpg",
+        "c.jpg",
+    ]
+    assert [name for name, *_ in content(predictions)] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
 def test_compacting_interrupted_before_it_removes_the_parts(
     predictions: Predictions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,15 +177,14 @@ def test_compacting_loses_nothing_that_another_process_appends(
 ) -> None:
     predictions.append([row("a.jpg", 1)], [])
     predictions.append([row("c.jpg", 3)], [])
-    real = Predictions.table
+    real = predictions_module._sorted
 
-    def read(this: Predictions, full_logits: bool) -> pa.Table:
-        table = real(this, full_logits)
-        this.append([row("b.jpg", 2)], [])
-        return table
+    def put_together(tables: list[pa.Table]) -> pa.Table:
+        predictions.append([row("b.jpg", 2)], [])
+        return real(tables)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Predictions, "table", read)
+        patch.setattr(predictions_module, "_sorted", put_together)
         predictions.compact()
     assert [name for name, *_ in content(predictions)] == ["a.jpg", "b.jpg", "c.jpg"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from fakes import best, contents, save_checkpoint, use_fakes, write_images
 
-from harness.cli import compare
 from harness.cli import run as command_line
+from harness.cli.commands import compare
 from harness.report import diff
 
 HEADING = "| model | source | top1 | top5 | flops | params | input size |\n| - | - | - | - | - | - | - |\n"

@@ -9,7 +9,7 @@ from builders import claim, row, verdict
 from harness.core.records import Outcome
 from harness.report.fitting import fitted
 
-LISTS = ("entries", "beside", "paragraphs", "tables")
+LISTS = ("entries", "expected", "beside", "paragraphs", "tables")
 
 
 def context(rows: int, wrong: int = 1, entries: int = 1) -> dict[str, Any]:

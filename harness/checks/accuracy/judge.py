@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from harness.checks import repetitions
 from harness.checks.accuracy import confidence
+from harness.checks.statistics import interval95
 from harness.core.causes import Stated
 from harness.core.evidence import ImagesEvaluated, PartEvaluated
 from harness.core.records import Claim, Outcome, Run, Source, Verdict
+from harness.core.text import plural
 
-#: Images by which re-running one model in one framework may differ: 0.008 points, the 95th percentile of reported
-#: repetitions across hardware and library versions; on other numbers of images in proportion.
-NOISE_IMAGES = 4
-NOISE_OF = 50_000
+#: what an agreement with a repetition of this kind comes to
+_AGREES: Mapping[str | None, Outcome] = {"same": Outcome.REPRODUCED, "other": Outcome.WITHIN_REPETITIONS}
 
 
 def plain_run(size: int | None, runs: Sequence[Run]) -> Run:
@@ -24,12 +26,16 @@ def plain_run(size: int | None, runs: Sequence[Run]) -> Run:
     return next((run for run in runs if size in (None, run.input_size)), runs[0])
 
 
-def allowed_counts(claim: Claim, images: int) -> tuple[float, float]:
-    """Least and greatest number of right images out of `images` that agrees with a documented percentage."""
+def allowed_counts(claim: Claim, images: int, kind: repetitions.Kind = "other") -> tuple[float, float]:
+    """Least and greatest number of right images out of `images` that agrees with a documented percentage.
+
+    Half its last digit, and as much more as repetitions of this kind differ by.
+    """
     # exact: a count at the edge is decided by the printed digits, not by how a float rounds
     value, step = (Fraction(number).limit_denominator(10**9) for number in (claim.value, claim.step))
     documented = value / 100 * images
-    allowed = step / 200 * images + Fraction(NOISE_IMAGES * images, NOISE_OF)
+    repeated = repetitions.scaled(repetitions.limit(kind, claim.metric), images)
+    allowed = step / 200 * images + Fraction(repeated).limit_denominator(10**9)
     return float(documented - allowed), float(documented + allowed)
 
 
@@ -53,28 +59,76 @@ def decided(claim: Claim, population: int, images: int, right: int) -> bool:
 class _Standing:
     """How a run compares with a claim."""
 
-    decision: Literal["holds", "refuted"] | None
+    decision: repetitions.Kind | Literal["refuted"] | None  #: what a repetition that it agrees with has in common
     text: str
     documented: float  #: right images that the documented percentage stands for
     margin: float  #: right images by which the count may differ
     part: PartEvaluated | None = None  #: where not all images were run
     off: float | None = None  #: right images more than documented, where all were run
+    as_great: float | None = None  #: share of repetitions that differ by as much or more, where all were run
+
+
+def _decision(claim: Claim, population: int, counts: tuple[int, int]) -> repetitions.Kind | Literal["refuted"] | None:
+    """What follows where the count of right images is one of those from the first to the second."""
+    kinds: tuple[repetitions.Kind, ...] = ("same", "other")
+    for kind in kinds:
+        low, high = allowed_counts(claim, population, kind)
+        if low <= counts[0] and counts[1] <= high:
+            return kind
+    low, high = allowed_counts(claim, population)
+    # counts are whole, so that the allowed ones may be between two of them
+    return "refuted" if max(counts[0], math.ceil(low)) > min(counts[1], math.floor(high)) else None
 
 
 def _standing(claim: Claim, run: Run, population: int) -> _Standing:
+    """An image that could not be decoded may be right or wrong, and decides nothing."""
     allowed = allowed_counts(claim, population)
     documented, margin = sum(allowed) / 2, (allowed[1] - allowed[0]) / 2
-    right = count(run, claim.metric)
-    if run.images < population:
-        part = confidence.judge(allowed, population, run.images, right)
-        seen = PartEvaluated(population, part.possible, part.alpha)
-        return _Standing(part.decision, confidence.sentence(part), documented, margin, seen)
+    right, unknown = count(run, claim.metric), len(run.decode_errors)
+    lost = f"; {plural(unknown, 'image')} could not be decoded, which is taken into account" if unknown else ""
+    if run.images + unknown < population:
+        least, most = (
+            confidence.judge(allowed, population, run.images + unknown, right + more) for more in (0, unknown)
+        )
+        possible = least.possible[0], most.possible[1]
+        decision = _decision(claim, population, possible)
+        seen = PartEvaluated(population, possible, least.alpha)
+        return _Standing(decision, confidence.sentence(least) + lost, documented, margin, seen)
+    decision = _decision(claim, population, (right, right + unknown))
+    if decision is None:
+        text = (
+            f"{right:,} of {run.images:,} images are right, {documented:,.0f} are documented, and "
+            f"{plural(unknown, 'image')} that could not be decoded may decide"
+        )
+        return _Standing(None, text, documented, margin)
     off = right - documented
-    text = (
-        f"off by {abs(off):.0f} of {run.images:,} images; allowed {margin:.0f} "
-        f"(half the last digit and a noise floor of {NOISE_IMAGES} in {NOISE_OF:,})"
+    if unknown and abs(off + unknown) < abs(off):
+        off = min(0.0, off + unknown)
+    text, as_great = _of_repetitions(claim, population, off, decision)
+    return _Standing(decision, text + lost, documented, margin, off=off, as_great=as_great)
+
+
+def _of_repetitions(claim: Claim, population: int, off: float, decision: str) -> tuple[str, float]:
+    """What repetitions say of a count that is so many images off, and the share of them that differ by as much."""
+    half = claim.step / 200 * population
+    as_great, pairs = repetitions.as_great(claim.metric, max(0.0, abs(off) - half) / repetitions.scaled(1, population))
+    text = f"off by {abs(off):.0f} of {plural(population, 'image')}"
+    if decision == "same":
+        return f"{text}, as another evaluation with the same libraries may be", as_great
+    record = f"of {pairs:,} pairs of evaluations with different libraries on record"
+    if decision == "other":
+        return f"{text}; {record} {100 * as_great:.2g} % differ by as much or more", as_great
+    greatest = repetitions.scaled(repetitions.limit("other", claim.metric), population)
+    return f"{text}; {record} none differs by more than {greatest:.0f}, and half the last digit is {half:.2g}", as_great
+
+
+def _of_other_images(run: Run, claim: Claim, identity: str) -> str:
+    right = count(run, claim.metric)
+    low, high = interval95(right, run.images)
+    return (
+        f"{right:,} of {plural(run.images, 'image')} are right, {100 * right / run.images:.2f} % (95 %: {low:.2f} to "
+        f"{high:.2f}), which is no figure of the document's, since the data is not ImageNet val ({identity})"
     )
-    return _Standing("holds" if abs(off) <= margin else "refuted", text, documented, margin, off=off)
 
 
 def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population: int | None, identity: str) -> Verdict:
@@ -99,10 +153,9 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
     if run.checkpoint.stand_in:
         return unjudged("stand-in weights, which say nothing about the documented accuracy")
     if population is None:
-        return unjudged(f"the data is not ImageNet val ({identity})")
-    if run.decode_errors:
-        images = "1 image" if len(run.decode_errors) == 1 else f"{len(run.decode_errors)} images"
-        return unjudged(f"{images} could not be decoded, so the accuracy does not cover the whole data set")
+        if measured is None:
+            return unjudged(f"the data is not ImageNet val ({identity})")
+        return verdict(Outcome.NOT_COMPARABLE, f"at {run.input_size} pixels", _of_other_images(run, claim, identity))
     if run.label_note:
         return unjudged(run.label_note)
     plain = _standing(claim, run, population)
@@ -112,19 +165,20 @@ def judge_accuracy(claim: Claim, source: Source, runs: Sequence[Run], population
         allowed_images=plain.margin,
         part=plain.part,
         off_by_images=plain.off,
+        as_great=plain.as_great,
     )
     at = f"at {run.input_size} pixels"
-    if at_size and plain.decision == "holds":
-        return verdict(Outcome.REPRODUCED, at, plain.text)
+    if at_size and plain.decision in _AGREES:
+        return verdict(_AGREES[plain.decision], at, plain.text)
     if at_size and plain.decision is None:
         return unjudged(plain.text)
     open_still = ""
     for other in runs:
-        if (other is run and at_size) or other.decode_errors:
+        if other is run and at_size:
             continue
         found = _standing(claim, other, population)
         text = f"at {other.input_size} pixels, the source's own input size"
-        if found.decision == "holds":
+        if found.decision in _AGREES:
             partly = f" ({found.text})" if other.images < population else ""
             return verdict(Outcome.EXPLAINED, text, f"{plain.text}; reproduced {text}{partly}")
         open_still = open_still if found.decision else f"{plain.text}; {text}, {found.text}"

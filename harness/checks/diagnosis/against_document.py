@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.checks.diagnosis import attribution, factors, judge, wording
+from harness.checks.diagnosis import attribution, factors, judge, together, wording
 from harness.checks.diagnosis.attribution import Attribution, Swap, Target
 from harness.checks.diagnosis.factors import Identified, Variant
 from harness.checks.diagnosis.variant_runner import VariantRunner
@@ -58,9 +58,12 @@ def explain(
     tried = _try(run, target, own, known, _variants(run, row, known, page, checkpoints), stages, refs, base, bench)
     found = list(tried.swaps.values())
     outcome, causes = attribution.conclude(found) if target else _improved(found, tried.tables)
+    chance = attribution.coincidence(target, judge.counts(target, own), found) if target and off else None
+    if chance and outcome == "named" and chance.chance >= attribution.COINCIDENCE:
+        outcome = "consistent"
     if target and off:
         needed = _images_to_separate(found, causes, tried.tables) if outcome == "ambiguous" else None
-        text = wording.against_document(run, target, off, outcome, causes, found, needed)
+        text = wording.against_document(run, target, off, outcome, causes, found, needed, chance)
     elif target:
         outcome, causes = "nothing_to_explain", ()
         text = wording.holding(run, target, found)
@@ -77,6 +80,7 @@ def explain(
         attribution.images_seen(found),
         target.population if target else len(refs),
         tuple(_evidence(own, tried, known)),
+        chance,
     )
 
 
@@ -146,7 +150,8 @@ def _variants(run: Run, row: Row, known: Identified, page: Page, checkpoints: Se
             # the digest is for the store, because a file name does not identify the content
             task = {"checkpoint": str(path), "match": "name", "sha256": sha256(path)}
             found.append(Variant("weights file", text, task))
-    return [*found, *factors.of_network(known), *factors.LABELS]
+    found += factors.of_network(known)
+    return [*found, *together.pairs(found, known, page, row.input_size), *factors.LABELS]
 
 
 def _run(

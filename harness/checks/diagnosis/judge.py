@@ -181,10 +181,14 @@ def _flips(base: pd.DataFrame, swapped: pd.DataFrame) -> dict[Metric, tuple[int,
     }
 
 
+def counts(target: Target, own: pd.DataFrame) -> dict[Metric, float]:
+    """Right images of the population as the run has them; where it saw a part, as likely."""
+    return {metric: sum(_total(target, own, None, metric, 0.5)) / 2 for metric in target.allowed}
+
+
 def _direction(target: Target, base: pd.DataFrame, metric: Metric) -> float:
     """Positive where the document claims more right images than there are."""
-    count = _total(target, base, None, metric, 0.5)
-    return sum(target.allowed[metric]) - sum(count)
+    return sum(target.allowed[metric]) - 2 * counts(target, base)[metric]
 
 
 def _total(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.checks.accuracy import judge, other_images
-from harness.checks.diagnosis import against_document, against_source, self_description
+from harness.checks.diagnosis import against_document, against_source, wording
 from harness.checks.diagnosis.attribution import Attribution, Target
 from harness.checks.diagnosis.variant_runner import VariantRunner
 from harness.checks.equivalence.run import PairedRuns
@@ -37,7 +37,7 @@ def explain(
         known = bench.identify(run, against_document.probes(images))
         if known is None:
             continue
-        described += self_description.misdescribed(str(source), row.model, known)
+        described += wording.misdescribed(str(source), row.model, known)
         if not run.checkpoint.stand_in:
             target = _target(planned, row, run, images)
             checkpoints = weights.others(choice, source.name, run.model, row.model)

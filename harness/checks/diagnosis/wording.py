@@ -7,7 +7,17 @@ import math
 from collections.abc import Iterable, Sequence
 
 from harness.checks.accuracy.judge import count
-from harness.checks.diagnosis.attribution import DOCUMENT, Agreement, Attribution, Outcome, Swap, Target, images_seen
+from harness.checks.diagnosis.attribution import (
+    DOCUMENT,
+    Agreement,
+    Attribution,
+    Coincidence,
+    Outcome,
+    Swap,
+    Target,
+    images_seen,
+)
+from harness.checks.diagnosis.factors import Identified
 from harness.checks.equivalence.paired_accuracy import rounded
 from harness.core.causes import Diagnosed
 from harness.core.evidence import ImagesEvaluated
@@ -29,20 +39,22 @@ def against_document(
     factors: Sequence[str],
     swaps: Sequence[Swap],
     needed: int | None,
+    chance: Coincidence | None = None,
 ) -> str:
     """`needed`: images that would distinguish the factors that are left, where that is known."""
     missed = " and ".join(_missed(run, target, metric) for metric in off)
     seen = images_seen(swaps)
     tried = [swap for swap in swaps if swap.status != "not tried"]
-    if outcome == "named":
+    if outcome in ("named", "consistent"):
         best = _best(swaps, factors[0])
         refuted = sum(swap.status == "refuted" for swap in swaps)
         rest = f"{refuted} other swap{' is' if refuted == 1 else 's are'} refuted"
         several = [swap for swap in swaps if swap.factor == factors[0] and swap.status == "fits" and swap is not best]
         also = f" ({'; '.join(swap.text for swap in several)} would too)" if several else ""
+        said = "The cause is" if outcome == "named" else "It is consistent with"
         return (
-            f"{missed}. The cause is the {factors[0]}: with {best.text}{also}, {_totals(best, target)}; "
-            f"{_flips(best)}; {rest}"
+            f"{missed}. {said} the {factors[0]}: with {best.text}{also}, {_totals(best, target)}; "
+            f"{_flips(best)}; {rest}{_by_coincidence(chance, outcome)}"
         )
     if outcome == "ambiguous":
         fitting = "; ".join(f"{factor} ({_best(swaps, factor).text})" for factor in factors)
@@ -58,6 +70,16 @@ def against_document(
             f"chance: {fitting}; {more}"
         )
     return f"{missed}. None of {len(tried)} swaps, one factor at a time, gives the documented figures: unexplained"
+
+
+def _by_coincidence(chance: Coincidence | None, outcome: Outcome) -> str:
+    if chance is None:
+        return ""
+    text = (
+        f"; a figure so far off for another reason would be fitted by {chance.fitting:.2g} swaps of the list on "
+        f"average, and by one at least with a chance of {100 * chance.chance:.2g} %"
+    )
+    return text + (", so that this may be a coincidence" if outcome == "consistent" else "")
 
 
 def holding(run: Run, target: Target, swaps: Sequence[Swap]) -> str:
@@ -212,3 +234,36 @@ def attribution_findings(attributions: Iterable[Attribution]) -> list[Finding]:
         )
         for one in attributions
     ]
+
+
+def misdescribed(source: str, model: str, known: Identified) -> list[Finding]:
+    """Where a source differs from its own description."""
+    said, does = known.said, known.recipe
+    resize, crop, normalise = (does[step] or {} for step in ("resize", "crop", "normalise"))
+    wrong = [
+        f"a {name} of {given} pixels, but {done} come out"
+        for name, given, done in (
+            ("short side", said.short_side, resize.get("short_side")),
+            ("crop", said.crop, crop.get("size")),
+        )
+        if done is not None and given != done
+    ]
+    resampling = said.resize.lower()
+    named = {library for library, mark in (("PIL", "pil"), ("OpenCV", "cv")) if mark in resampling}
+    if resize and (resize["filter"] not in resampling or (named and resize["library"] not in named)):
+        wrong.append(f"the resize {said.resize!r}, but its pixels are those of {resize['library']} {resize['filter']}")
+    if resize.get("aspect_ratio") == "square":
+        wrong.append("a short side, but both sides become that")
+    if "BGR" in (normalise.get("channels"), (does["decode"] or {}).get("channels")):
+        wrong.append("RGB, but the channels are turned to BGR")
+    if normalise and normalise["scale"] != 255.0:
+        wrong.append("pixels scaled to 0..1, but they are not divided by 255")
+    for name in ("mean", "std"):
+        if normalise and any(abs(a - b) > 5e-4 for a, b in zip(getattr(said, name), normalise[name], strict=True)):
+            done = ", ".join(f"{value:.4g}" for value in normalise[name])
+            wrong.append(f"a {name} of {tuple(getattr(said, name))}, but it is ({done})")
+    if not wrong:
+        return []
+    text = f"{source} does not prepare images for {model} as it says: it says {'; it says '.join(wrong)}."
+    evidence = {"said": dataclasses.asdict(said), "does": dict(does)}
+    return [Finding("preprocessing_description", source, model, text, evidence)]

@@ -7,7 +7,7 @@ The images on which the two disagree decide both questions; two accuracies alone
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from harness.checks.statistics import mcnemar_p
+from harness.checks.statistics import POWER, mcnemar_p
 from harness.core.errors import MeasurementError
 from harness.core.text import plural
 
@@ -122,11 +122,10 @@ def equivalence_p(images: int, only_a: int, only_b: int, margin: float) -> float
 
 
 def images_to_show_equivalence(paired: Paired) -> int | None:
-    """The least number of images that would show equivalence at the observed discordance.
+    """The least number of images that would show equivalence at the observed discordance, with a chance of 80 %.
 
     None where the observed difference is the margin or more: then no number of images will do. With no discordant
-    image it is the least n with (1 - margin)^n < LEVEL, about 3 / margin. "Could": at this number the observed
-    proportions themselves just pass, so that a new sample passes about every second time.
+    image it is the least n with (1 - margin)^n < LEVEL, about 3 / margin.
     """
     margin, difference = paired.margin / 100, abs(paired.difference) / 100
     rate = (paired.only_a + paired.only_b) / paired.images
@@ -134,30 +133,48 @@ def images_to_show_equivalence(paired: Paired) -> int | None:
         return None
     needed = _by_the_bound(rate, margin)
     if needed is None:
-        variance = rate - difference**2
-        by_t_tests: float = variance * (stats.norm.isf(LEVEL) / (margin - difference)) ** 2 + 1
-        needed = math.ceil(max(by_t_tests, ENOUGH_DISCORDANT / rate))
+        needed = max(_by_t_tests(rate, difference, margin), math.ceil(ENOUGH_DISCORDANT / rate))
     # the last digits of a normal quantile must not make the present number of images enough
     return needed if paired.equivalent else max(needed, paired.images + 1)
 
 
 def _by_the_bound(rate: float, margin: float) -> int | None:
-    """The least number of images that the exact bound lets pass at this rate of discordant ones, both as proportions.
+    """The least number of images of which the exact bound lets so few be discordant as four samples in five have.
 
     None where the rate is so near to the margin, or above it, that it takes more discordant images than the bound
     is used for.
     """
     for discordant in range(ENOUGH_DISCORDANT):
-        fails, passes = discordant, math.ceil(100 * (discordant + 1) / margin)
-        while passes - fails > 1:
-            middle = (fails + passes) // 2
-            if stats.binom.cdf(discordant, middle, margin) < LEVEL:
-                passes = middle
-            else:
-                fails = middle
-        if rate * passes <= discordant:
-            return passes
+
+        def passes(images: int, most: int = discordant) -> bool:
+            return bool(stats.binom.cdf(most, images, margin) < LEVEL)
+
+        images = _least(passes, 1, math.ceil(100 * (discordant + 1) / margin))
+        if stats.binom.cdf(discordant, images, rate) >= POWER:
+            return images
     return None
+
+
+def _by_t_tests(rate: float, difference: float, margin: float) -> int:
+    """The least number of images at which both one-sided tests pass together in four samples of five."""
+    quantile, spread = float(stats.norm.isf(LEVEL)), math.sqrt(rate - difference**2)
+
+    def enough(images: int) -> bool:
+        error = spread / math.sqrt(images)
+        fail = (stats.norm.cdf(quantile - (margin + side * difference) / error) for side in (-1, 1))
+        return float(1 - sum(fail)) >= POWER
+
+    # the nearer of the two bounds alone is passed so often after so many, and half of the failures are allowed to each
+    most = math.ceil((spread * (quantile + float(stats.norm.isf((1 - POWER) / 2))) / (margin - difference)) ** 2)
+    return _least(enough, 1, max(most, 1))
+
+
+def _least(is_enough: Callable[[int], bool], least: int, greatest: int) -> int:
+    """The first number from which on it is enough; at `greatest` it is."""
+    while least < greatest:
+        middle = (least + greatest) // 2
+        least, greatest = (least, middle) if is_enough(middle) else (middle + 1, greatest)
+    return least
 
 
 def sentence(paired: Paired, a: str, b: str) -> str:

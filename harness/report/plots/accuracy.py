@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from harness.checks.accuracy.judge import NOISE_OF, accuracy, allowed_counts, count
+from harness.checks import repetitions
+from harness.checks.accuracy.judge import accuracy, allowed_counts, count
 from harness.checks.results import Results
 from harness.checks.statistics import Counts, Percents, intervals95
 from harness.core.records import Claim, Metric, Run
@@ -99,8 +100,8 @@ def interval(right: Counts, seen: Counts, images: ImageSet | None) -> tuple[Perc
 
 def _allowed(claim: Claim) -> tuple[float, float]:
     """Percentages that agree with a documented one on ImageNet val."""
-    least, most = allowed_counts(claim, NOISE_OF)
-    return 100 * least / NOISE_OF, 100 * most / NOISE_OF
+    least, most = allowed_counts(claim, repetitions.IMAGES)
+    return 100 * least / repetitions.IMAGES, 100 * most / repetitions.IMAGES
 
 
 def images_seen(results: Results) -> Plot | None:

@@ -242,12 +242,12 @@ def test_a_gap_above_the_claim_is_refuted_as_soon() -> None:
 
 
 def test_a_claim_printed_without_decimals_is_confirmed_on_a_part() -> None:
-    """80 % allows 254 images either way, which two thirds to four fifths of them tell."""
+    """80 % allows 301 images either way, which half to four fifths of them tell."""
     allowed = allowed_counts(claim("80", "top1"), IMAGENET)
     standings = stopped(allowed, looked_at(11, 40_000, 1_000, seed=3), 1_000)
     assert {standing.decision for standing in standings} == {"holds"}
     assert not any(standing.certain for standing in standings)
-    assert 30_000 <= np.median([standing.seen for standing in standings]) <= 43_000
+    assert 25_000 <= np.median([standing.seen for standing in standings]) <= 43_000
 
 
 def test_without_the_shuffle_a_true_claim_is_refuted() -> None:
@@ -279,7 +279,8 @@ def test_after_all_images_the_verdict_is_that_of_the_census(text: str) -> None:
     for count in sorted(edges & set(range(IMAGENET + 1))):
         standing = judge((low, high), IMAGENET, IMAGENET, count)
         census = judge_accuracy(of, TIMM, [run(top1_count=count)], 50_000, "").outcome
-        assert standing.decision == {Outcome.REPRODUCED: "holds", Outcome.CONTRADICTED: "refuted"}[census]
+        assert census in (Outcome.WITHIN_REPETITIONS, Outcome.CONTRADICTED), "edges of what repetitions differ by"
+        assert standing.decision == ("refuted" if census is Outcome.CONTRADICTED else "holds")
         assert (standing.possible, standing.bounds, standing.certain) == ((count, count), (count, count), True)
         verdicts.add(standing.decision)
     assert verdicts == {"holds", "refuted"}

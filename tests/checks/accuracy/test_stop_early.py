@@ -251,12 +251,12 @@ def test_stand_in_weights_prove_nothing_however_early_they_stop(tmp_path: Path, 
 def test_images_that_the_table_is_not_about_are_all_seen(tmp_path: Path, world: Path, store: Path) -> None:
     results = run(tmp_path, world, FALSE, about=False, store=store)
     assert seen(results) == [IMAGES]
-    assert [one.outcome for one in verdicts(results)] == [Outcome.NOT_MEASURED] * 2
+    assert [one.outcome for one in verdicts(results)] == [Outcome.NOT_COMPARABLE] * 2
     assert "the data is not ImageNet val" in (verdicts(results)[0].cause or "")
 
 
 @pytest.mark.parametrize("place", [5, 1900])
-def test_an_image_that_cannot_be_decoded_leaves_its_row_open_if_it_is_seen(
+def test_an_image_that_cannot_be_decoded_changes_no_verdict_that_it_cannot(
     tmp_path: Path, world: Path, opened: ImageSet, monkeypatch: pytest.MonkeyPatch, place: int
 ) -> None:
     bad = tmp_path / "bad.jpg"
@@ -266,13 +266,12 @@ def test_an_image_that_cannot_be_decoded_leaves_its_row_open_if_it_is_seen(
     broken = dataclasses.replace(opened, images=refs, digest="with one that is broken")
     monkeypatch.setattr(looking_ahead, "open_images", lambda *_: broken)
     whole = run(tmp_path, world, FALSE, stop_early=False)
-    assert [one.outcome for one in verdicts(whole)] == [Outcome.NOT_MEASURED] * 2
+    assert [one.outcome for one in verdicts(whole)] == [Outcome.CONTRADICTED] * 2
     results = run(tmp_path, world, FALSE)
     (only,) = results.runs
     assert only.images + len(only.decode_errors) < 600
     assert [*only.decode_errors] == ([it] if place == 5 else [])
-    expected = Outcome.NOT_MEASURED if place == 5 else Outcome.CONTRADICTED
-    assert [one.outcome for one in verdicts(results)] == [expected] * 2
+    assert [one.outcome for one in verdicts(results)] == [Outcome.CONTRADICTED] * 2
     assert len(results.failures) == len(only.decode_errors)
 
 
@@ -306,7 +305,7 @@ def test_a_limit_beyond_what_it_takes_refutes(tmp_path: Path, world: Path) -> No
 @pytest.mark.usefixtures("imagenet_val")
 def test_a_limit_alone_says_nothing_of_the_document(tmp_path: Path, world: Path) -> None:
     results = run(tmp_path, world, FALSE, about=False, limit=300, stop_early=False)
-    assert [one.outcome for one in verdicts(results)] == [Outcome.NOT_MEASURED] * 2
+    assert [one.outcome for one in verdicts(results)] == [Outcome.NOT_COMPARABLE] * 2
     assert "the data is not ImageNet val" in (verdicts(results)[0].cause or "")
 
 

@@ -22,8 +22,10 @@ from harness.checks.diagnosis.factors import (
     untried,
 )
 from harness.checks.diagnosis.judge import other_labels
-from harness.checks.diagnosis.self_description import misdescribed
 from harness.checks.diagnosis.source_factors import between, of_other_network
+from harness.checks.diagnosis.together import pairs
+from harness.checks.diagnosis.wording import misdescribed
+from harness.plan.page import Page
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 AS_PRINTED = "mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225)"
@@ -698,3 +700,62 @@ def test_a_source_that_does_otherwise_than_it_says_is_found(does: dict[str, Any]
 def test_a_source_that_does_as_it_says_or_in_no_known_way_is_not_mentioned() -> None:
     assert misdescribed("timm", "network", known()) == []
     assert misdescribed("timm", "network", known(**dict.fromkeys(STEPS))) == []
+
+
+# --- two factors that the document suggests
+
+
+LEAKY = Page(
+    preprocessing={"ratio": 0.887, "short_side": {"224": 256}, "mean": [0.5] * 3, "std": [0.5] * 3},
+    operators=("ReLU", "LeakyReLU"),
+)
+
+
+def both(of: Identified, page: Page, input_size: int | None = 224) -> list[Variant]:
+    return pairs([*of_preprocessing(of, page.preprocessing, input_size), *of_network(of)], of, page, input_size)
+
+
+def test_what_a_page_says_of_two_factors_is_tried_together() -> None:
+    found = both(known(resize={"short_side": 248}), LEAKY)
+    assert {variant.factor for variant in found} == {
+        "short side and activation",
+        "short side and mean and std",
+        "mean and std and activation",
+    }
+    short_sides = {
+        (one.task["changed"]["resize"]["short_side"], one.task["alteration"]["negative_slope"])
+        for one in found
+        if one.factor == "short side and activation"
+    }
+    assert short_sides == {(252, 0.01), (252, 0.1), (256, 0.01), (256, 0.1)}
+    (normalised,) = {
+        str(one.task["changed"]["normalise"]["mean"]) for one in found if one.factor == "mean and std and activation"
+    }
+    assert normalised == "(0.5, 0.5, 0.5)"
+
+
+def test_steps_of_both_factors_are_changed() -> None:
+    (one,) = (v for v in both(known(resize={"short_side": 252}), LEAKY) if v.factor == "short side and mean and std")
+    assert one.task["changed"]["resize"]["short_side"] == 256
+    assert one.task["changed"]["normalise"]["mean"] == (0.5, 0.5, 0.5)
+    assert one.text == "256 pixels (ratio 0.875) instead of 252 (0.889); those of 0.5 instead of " + _own_statistics()
+
+
+def _own_statistics() -> str:
+    return "(0.485, 0.456, 0.406) and (0.229, 0.224, 0.225)"
+
+
+def test_an_input_size_of_the_row_is_tried_with_the_rest() -> None:
+    found = both(known(), LEAKY, 256)
+    assert {"input size and activation", "input size and mean and std"} <= {variant.factor for variant in found}
+    assert not any("short side" in one.factor and "input size" in one.factor for one in found), "both resize"
+
+
+@pytest.mark.parametrize("page", [Page(), Page(preprocessing={"ratio": 0.875}, operators=("ReLU",))])
+def test_nothing_is_tried_together_that_no_document_suggests(page: Page) -> None:
+    assert both(known(), page) == []
+
+
+def test_an_activation_that_the_network_runs_is_not_suggested() -> None:
+    found = both(known(operations={("ReLU", None): 9, ("LeakyReLU", 0.01): 40}), LEAKY)
+    assert not any("activation" in one.factor for one in found)

@@ -286,7 +286,7 @@ def test_the_sources_own_preprocessing_is_swapped(tmp_path: Path) -> None:
     assert "with BGR instead of RGB" in found.text
 
 
-@pytest.mark.parametrize(("number", "outcome"), [(IMAGES, "cannot_tell"), (2 * IMAGES, "named")])
+@pytest.mark.parametrize(("number", "outcome"), [(IMAGES, "cannot_tell"), (2 * IMAGES, "consistent")])
 def test_an_altered_network_is_the_cause_where_the_images_tell(tmp_path: Path, number: int, outcome: str) -> None:
     """The document is about a network with another epsilon, which tells where variances differ."""
     network = fake_adapter.Adapter().build("tiny")
@@ -298,7 +298,9 @@ def test_an_altered_network_is_the_cause_where_the_images_tell(tmp_path: Path, n
     data = write_images(tmp_path / "data", some, labelled(guesses(network, some)))
     (found,) = run(tmp_path, data).attributions
     assert (found.outcome, found.factors) == (outcome, ("epsilon",))
-    assert evidence(found)["epsilon: 0.001 instead of 1e-05"].status == ("fits" if outcome == "named" else "undecided")
+    assert evidence(found)["epsilon: 0.001 instead of 1e-05"].status == (
+        "fits" if outcome == "consistent" else "undecided"
+    )
     assert "0.001 instead of 1e-05" in found.text
 
 
@@ -325,7 +327,7 @@ def test_a_part_of_the_documented_images_tells_for_all(
     data = data_for(tmp_path / "data", other_weights / "tiny-other.bin", number=60)
     results = run(tmp_path, data, about=False, limit=IMAGES)
     (found,) = results.attributions
-    assert (found.outcome, found.factors) == ("named", ("weights file",))
+    assert (found.outcome, found.factors) == ("consistent", ("weights file",))
     assert (found.images, found.population) == (IMAGES, 60)
     cause = evidence(found)["weights file: tiny-other.bin"]
     assert cause.top1 is not None
@@ -353,7 +355,7 @@ def test_refuted_swaps_are_not_run_on_more_images(
     data = data_for(tmp_path / "data", other_weights / "tiny-other.bin")
     results = execute(preview(options(tmp_path, data)), recorder)
     (found,) = results.attributions
-    assert (found.outcome, found.factors, found.images) == ("named", ("weights file",), IMAGES)
+    assert (found.outcome, found.factors, found.images) == ("consistent", ("weights file",), IMAGES)
     swaps = evidence(found)
     assert swaps["weights file: tiny-other.bin"].images == IMAGES
     assert swaps["channel order: BGR instead of RGB"].images < IMAGES
@@ -375,7 +377,7 @@ def test_images_that_no_document_is_about_tell_what_would_do_better(tmp_path: Pa
     (found,) = results.attributions
     assert (found.against, found.outcome, found.factors) == ("nothing", "named", ("weights file",))
     assert "One factor is better with another value: the weights file, with tiny-other.bin" in found.text
-    assert [one.outcome for one in results.verdicts] == [Outcome.NOT_MEASURED] * 2
+    assert [one.outcome for one in results.verdicts] == [Outcome.NOT_COMPARABLE] * 2
     assert results.exit_status == 0
     content, page = written(results, tmp_path)
     assert [one["severity"] for one in content["findings"] if one["kind"] == "attribution"] == ["warning"]

@@ -9,8 +9,8 @@ from fakes import VERSION, Recorder, use_fakes
 
 from harness.checks.results import Results
 from harness.checks.run import execute
-from harness.cli import documents
 from harness.cli import run as command_line
+from harness.cli.commands import documents
 from harness.core.errors import InputError
 from harness.plan.options import Options
 from harness.plan.preview import preview

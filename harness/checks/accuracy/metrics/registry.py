@@ -69,39 +69,55 @@ def measure(
 
     A metric that cannot be read from what is stored of every one of these images is left out.
     """
-    values: dict[str, list[Floats]] = {metric.name: [] for metric in registered()}
-    images = 0
     known = real if real and not labels.keys().isdisjoint(real) else None
-    for batch in _batches(predictions, labels, known):
-        images += len(batch.labels)
+    while True:
+        try:
+            names, values = _values(predictions, labels, known)
+        except FileNotFoundError:  # another process puts files together
+            continue
+        break
+    if not names or len(names) < len(labels):
+        return {}
+    # sums of the same values in another order may be others
+    order = np.argsort(np.array(names))
+    return {
+        metric.name: float(metric.summary(np.concatenate(values[metric.name])[order]))
+        for metric in registered()
+        if metric.name in values
+    }
+
+
+def _values(
+    predictions: Predictions, labels: Mapping[str, int], real: Mapping[str, Sequence[int]] | None
+) -> tuple[list[str], dict[str, list[Floats]]]:
+    """The names of the images, and by name of each metric that can be read of all what it is for each of them."""
+    names: list[str] = []
+    values: dict[str, list[Floats]] = {metric.name: [] for metric in registered()}
+    for images, batch in _batches(predictions, labels, real):
+        names += images
         for metric in registered():
             read = metric.reader(batch) if metric.name in values else None
             if read is None:
                 values.pop(metric.name, None)
             else:
                 values[metric.name].append(read)
-    if not images or images < len(labels):
-        return {}
-    return {
-        metric.name: float(metric.summary(np.concatenate(values[metric.name])))
-        for metric in registered()
-        if metric.name in values
-    }
+    return names, values
 
 
 def _batches(
     predictions: Predictions, labels: Mapping[str, int], real: Mapping[str, Sequence[int]] | None
-) -> Iterator[ImageBatch]:
-    table = predictions.table(full_logits=True)
-    table = table.filter(pa.array([name in labels for name in table["image"].to_pylist()], pa.bool_()))
-    for start in range(0, len(table), _BATCH):
-        columns: dict[str, list[Any]] = table.slice(start, _BATCH).to_pydict()
-        truth = np.array([labels[name] for name in columns["image"]], np.int64)
-        classes = np.full((len(truth), _BEST), -1, np.int64)
-        for row, best in enumerate(columns["classes"]):
-            classes[row, : len(best[:_BEST])] = best[:_BEST]
-        shown = None if real is None else [real.get(name, ()) for name in columns["image"]]
-        yield ImageBatch(truth, classes, _logits(columns["full_logits"], truth, classes), shown)
+) -> Iterator[tuple[list[str], ImageBatch]]:
+    for part in predictions.parts(full_logits=True):
+        table = part.filter(pa.array([name in labels for name in part["image"].to_pylist()], pa.bool_()))
+        for start in range(0, len(table), _BATCH):
+            columns: dict[str, list[Any]] = table.slice(start, _BATCH).to_pydict()
+            truth = np.array([labels[name] for name in columns["image"]], np.int64)
+            classes = np.full((len(truth), _BEST), -1, np.int64)
+            for row, best in enumerate(columns["classes"]):
+                classes[row, : len(best[:_BEST])] = best[:_BEST]
+            shown = None if real is None else [real.get(name, ()) for name in columns["image"]]
+            batch = ImageBatch(truth, classes, _logits(columns["full_logits"], truth, classes), shown)
+            yield columns["image"], batch
 
 
 def _logits(packed: list[bytes | None], labels: Any, classes: Any) -> Floats | None:

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 from folders import ROOT, SAMPLE
-from image_files import SYNSETS, refused, val_name, write, write_labels
+from image_files import SYNSETS, VAL_ANCHORS, refused, val_name, write, write_labels
 
 from harness.core.errors import InputError
-from harness.dataset import image_set, layouts
+from harness.dataset import image_set, layouts, listing, remote
 from harness.dataset.image_set import open_images
-from harness.dataset.labels import VAL_ANCHORS
 from harness.worker.images import ImageRef, read_image
 
 
@@ -241,8 +240,8 @@ def test_a_part_knows_the_whole_that_it_is_drawn_from(
     rest = [index for index in range(1000) for _ in range(50 - (index in VAL_ANCHORS))]
     labels = [*VAL_ANCHORS, *(rest if images_of == "the whole" else [rest[-1], *rest[1:]])]
     file = write_labels(tmp_path / "labels.txt", dict(zip(names, labels, strict=True)))
-    monkeypatch.setattr(image_set, "files_below", lambda _: ((name, layouts.ImageBytes(name)) for name in names))
-    monkeypatch.setattr(image_set, "read_image", lambda ref: ref.name.encode())
+    monkeypatch.setattr(listing, "files_below", lambda _: ((name, layouts.ImageBytes(name)) for name in names))
+    monkeypatch.setattr(remote, "read_image", lambda ref: ref.name.encode())
     part = open_images(tmp_path, file, limit=20)
     assert (len(part.images), part.drawn_from, part.is_imagenet_val) == (20, drawn_from, False)
     assert (", drawn from ImageNet val" in part.identity) == (drawn_from is not None)

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 from folders import SAMPLE
-from image_files import SYNSETS, full_val, refused, val_name, write, write_labels
+from image_files import DEVKIT_IDS, SYNSETS, VAL_ANCHORS, full_val, refused, val_name, write, write_labels
 
 from harness.dataset.image_set import open_images
 from harness.dataset.labels import (
-    DEVKIT_IDS,
-    VAL_ANCHORS,
     LabelLine,
     class_names,
     label_shift,

@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from benchmark import Counts
-from image_files import SYNSETS, full_val, write, write_labels
+from image_files import DEVKIT_IDS, SYNSETS, full_val, write, write_labels
 
 from harness.checks.diagnosis.attribution import Target, conclude
 from harness.checks.diagnosis.factors import LABELS
 from harness.checks.diagnosis.judge import judge, other_labels, scored
 from harness.core.errors import InputError
 from harness.dataset.image_set import open_images
-from harness.dataset.labels import DEVKIT_IDS, label_shift, not_imagenet_val
+from harness.dataset.labels import label_shift, not_imagenet_val
 
 IMAGES_PER_CLASS, CLASSES = 20, 50
 

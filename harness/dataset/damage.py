@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -34,20 +34,22 @@ class Counts:
     """How many of a number of JPEGs are alike."""
 
     images: int
-    same_table: int  #: have the most common quantisation table of luminance
-    same_short_side: int  #: have the most common short side
+    same_table: int  #: have the quantisation table of luminance that is the most common among them
+    usual_table: int  #: have the one that is the most common in ImageNet
+    same_short_side: int  #: have the short side that is the most common among them
     square: int
-    usual_long_side: int  #: have a long side of `long_side` pixels
+    usual_long_side: int  #: have the long side that is the most common in ImageNet
     upright: int  #: are higher than wide
     turned: int  #: have an EXIF orientation that turns or mirrors them
 
 
 @dataclass(frozen=True)
-class _Figures:
+class Figures:
     """The content of the file of figures."""
 
     counts: Counts
-    long_side: int  #: pixels
+    table: str  #: digest of the most common quantisation table of luminance
+    long_side: int  #: pixels, the most common one
     archive: int  #: bytes of the official archive
     chance: float  #: at which a difference from the counts is no coincidence
 
@@ -82,56 +84,54 @@ def _foreign(named: Sequence[tuple[ImageRef, Facts]]) -> Iterator[str]:
 def _changed(jpegs: Sequence[Facts]) -> Iterator[str]:
     """What was done to most images."""
     usual = figures()
-    own, known = counts(jpegs, usual.long_side), usual.counts
-
-    def beyond(count: Callable[[Counts], int]) -> bool:
-        """Whether what is common was done to more than half of the images, and is no coincidence."""
-        rate = count(known) / known.images
-        return count(own) / own.images > rate + (1 - rate) / 2 and _is_more(count(own), own.images, count(known))
-
-    if beyond(lambda c: c.same_table):
-        yield f"re-encoded: {_both(own.same_table, own, known.same_table, known)} have one and the same quantisation table"
-    if beyond(lambda c: c.square):
+    own, known = counts(jpegs, usual), usual.counts
+    if _is_common(own, known, "same_table") or _is_rare(own, known, "usual_table"):
+        same = _both(own, known, "same_table")
+        yield f"re-encoded: {same} have one and the same quantisation table"
+    if _is_common(own, known, "square"):
         sizes = Counter((one.width, one.height) for one in jpegs if one.width == one.height)
         width, height = sizes.most_common(1)[0][0]
-        yield (
-            f"cropped or squeezed: {_both(own.square, own, known.square, known)} are square, most often "
-            f"{width} x {height} pixels"
-        )
-    elif beyond(lambda c: c.same_short_side):
+        yield f"cropped or squeezed: {_both(own, known, 'square')} are square, most often {width} x {height} pixels"
+    elif _is_common(own, known, "same_short_side"):
         side = Counter(min(one.width, one.height) for one in jpegs).most_common(1)[0][0]
-        both = _both(own.same_short_side, own, known.same_short_side, known)
-        yield f"resized: the short side of {both} is one and the same, {side} pixels"
-    elif own.usual_long_side / own.images < known.usual_long_side / known.images / 2 and _is_more(
-        own.images - own.usual_long_side, own.images, known.images - known.usual_long_side
-    ):
-        both = _both(own.usual_long_side, own, known.usual_long_side, known)
+        yield f"resized: the short side of {_both(own, known, 'same_short_side')} is one and the same, {side} pixels"
+    elif _is_rare(own, known, "usual_long_side"):
+        both = _both(own, known, "usual_long_side")
         yield f"cropped or resized: the long side of only {both} is {usual.long_side} pixels"
-    yield from _turned(own, known)
-
-
-def _turned(own: Counts, known: Counts) -> Iterator[str]:
-    tags = _both(own.turned, own, known.turned, known)
     if own.upright > own.images / 2 and _is_more(own.upright, own.images, known.upright):
-        yield f"turned: {_both(own.upright, own, known.upright, known)} are higher than wide"
+        yield f"turned: {_both(own, known, 'upright')} are higher than wide"
     elif _is_more(own.turned, own.images, known.turned):
-        yield f"turned by EXIF: {tags} have an orientation that decoders obey or not"
-    elif not own.turned and _is_more(own.images, own.images, known.images - known.turned):
-        yield f"turned by EXIF, or without their metadata: {tags} have an orientation"
+        yield f"turned by EXIF: {_both(own, known, 'turned')} have an orientation, which not all decoders obey"
 
 
-def _both(count: int, own: Counts, usual: int, known: Counts) -> str:
-    return f"{count:,} of {own.images:,} JPEGs ({usual} of {known.images} in ImageNet)"
+def _is_common(own: Counts, known: Counts, what: str) -> bool:
+    """Whether more than half of the images that were not so before have become so, and that is no coincidence."""
+    count, usual = getattr(own, what), getattr(known, what)
+    rate = usual / known.images
+    return bool(count / own.images > (1 + rate) / 2) and _is_more(count, own.images, usual)
 
 
-def counts(jpegs: Sequence[Facts], long_side: int) -> Counts:
+def _is_rare(own: Counts, known: Counts, what: str) -> bool:
+    """Whether more than half of the images that were so before are so no more, and that is no coincidence."""
+    count, usual = getattr(own, what), getattr(known, what)
+    return bool(count / own.images < usual / known.images / 2) and _is_more(
+        own.images - count, own.images, known.images - usual
+    )
+
+
+def _both(own: Counts, known: Counts, what: str) -> str:
+    return f"{getattr(own, what):,} of {own.images:,} JPEGs ({getattr(known, what)} of {known.images} in ImageNet)"
+
+
+def counts(jpegs: Sequence[Facts], usual: Figures) -> Counts:
     """How many are alike."""
     return Counts(
         images=len(jpegs),
         same_table=max(Counter(one.table for one in jpegs).values(), default=0),
+        usual_table=sum(one.table == usual.table for one in jpegs),
         same_short_side=max(Counter(min(one.width, one.height) for one in jpegs).values(), default=0),
         square=sum(one.width == one.height for one in jpegs),
-        usual_long_side=sum(max(one.width, one.height) == long_side for one in jpegs),
+        usual_long_side=sum(max(one.width, one.height) == usual.long_side for one in jpegs),
         upright=sum(one.height > one.width for one in jpegs),
         turned=sum(one.orientation > 1 for one in jpegs),
     )
@@ -161,7 +161,14 @@ def _odd_total(lengths: Sequence[int]) -> str | None:
 
 
 @cache
-def figures() -> _Figures:
+def figures() -> Figures:
     """What the files of ImageNet are like."""
     content = tomllib.loads(_FIGURES.read_text(encoding="utf-8"))
-    return _Figures(Counts(**content["counts"]), content["long_side"], content["archive"], content["chance"])
+    usual = content["usual"]
+    return Figures(
+        Counts(**content["counts"]),
+        usual["table"],
+        usual["long_side"],
+        content["archive"]["bytes"],
+        content["chance"]["each"],
+    )

@@ -115,7 +115,8 @@ def _labelled(listing: Listing, labels: Path | None) -> _Labelled:
         check_lines(labels, lines, listing.data, listing.files)
         notes += ignored(f"not in {labels.name}", sorted(set(names) - {line.name for line in lines}))
         if given.absent:
-            notes.append(f"listed in {labels.name} and not there: {plural(len(given.absent), 'image')}: {first_few(given.absent)}")
+            missing = f"{plural(len(given.absent), 'image')}: {first_few(given.absent)}"
+            notes.append(f"listed in {labels.name} and not there: {missing}")
     images = [ImageRef(printable(line.name), line.label, *listing.files[line.name]) for line in lines]
     return _Labelled(sorted(images, key=lambda ref: ref.name), told, notes)
 

@@ -102,8 +102,8 @@ def _shards_among(data: Location, files: Mapping[str, ImageBytes]) -> Listing | 
 def _of_shards(data: Location, layout: Layout, shards: Shards, told: str, notes: list[str]) -> Listing:
     if wrong := [name for name, index in shards.labels.items() if not 0 <= index < CLASSES]:
         raise InputError(
-            f"{data}: {len(wrong):,} of {len(shards.files):,} labels are out of 0..999, first {shards.labels[wrong[0]]} of "
-            f"{wrong[0]}. Give a label file with lines `path index`"
+            f"{data}: {len(wrong):,} of {len(shards.files):,} labels are out of 0..999, first "
+            f"{shards.labels[wrong[0]]} of {wrong[0]}. Give a label file with lines `path index`"
         )
     bare = [name for name in shards.files if is_image(name) and name not in shards.labels]
     if bare and shards.labels:

@@ -43,7 +43,10 @@ def rows(file: str) -> list[Row]:
         paths = [one and one["path"] for one in table.column(image).to_pylist()]
     if table is not None and label:
         labels = table.column(label).to_pylist()
-    return [Row(str(path or ""), _index(file, number, value)) for number, (path, value) in enumerate(zip(paths, labels, strict=True))]
+    return [
+        Row(str(path or ""), _index(file, number, value))
+        for number, (path, value) in enumerate(zip(paths, labels, strict=True))
+    ]
 
 
 def images(file: str, wanted: Sequence[int]) -> Iterator[tuple[int, bytes]]:
@@ -53,7 +56,9 @@ def images(file: str, wanted: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         starts = _starts(reader)
         left = sorted(set(wanted))
         for group, members in itertools.groupby(left, lambda row: bisect.bisect_right(starts, row) - 1):
-            yield from _of_group(file, reader, f"{image}.bytes" if is_struct else image, group, starts[group], list(members))
+            yield from _of_group(
+                file, reader, f"{image}.bytes" if is_struct else image, group, starts[group], list(members)
+            )
 
 
 @lru_cache(maxsize=256)
@@ -74,7 +79,9 @@ def _of_group(
             value = values[row - first].as_py()
             content = value["bytes"] if isinstance(value, dict) else value
             if not isinstance(content, bytes):
-                raise InputError(f"{file}: row {row} has no bytes of an image. Get a copy that holds the images themselves")
+                raise InputError(
+                    f"{file}: row {row} has no bytes of an image. Get a copy that holds the images themselves"
+                )
             yield row, content
         first += len(values)
         if not left:

@@ -41,7 +41,10 @@ class Preview:
 
 
 def preview(options: Options, read: bool = True) -> Preview:
-    """Reads the table and the data set; without `read` only a few of its images. Raises InputError where anything that was asked for is not there."""
+    """Reads the table and the data set; without `read` only a few of its images.
+
+    Raises InputError where anything that was asked for is not there.
+    """
     planned = plan(options)
     weights = _weights(options)
     memory = environments.cache() / "images"

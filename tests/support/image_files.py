@@ -13,9 +13,7 @@ SYNSETS = list(synset_indices())
 #: classes of the first ten images of ImageNet val
 VAL_ANCHORS = val_labels()[:10]
 #: class -> id in the devkit, of a few classes
-DEVKIT_IDS = {
-    label: devkit_ids()[label] for label in (*VAL_ANCHORS, 278, 212, 250, 193, 217, 147, 387, 285, 350, 283)
-}
+DEVKIT_IDS = {label: devkit_ids()[label] for label in (*VAL_ANCHORS, 278, 212, 250, 193, 217, 147, 387, 285, 350, 283)}
 
 
 def write(folder: Path, names: Iterable[str]) -> Path:

@@ -63,7 +63,11 @@ def _head(path: Path) -> bytes:
 def _files(path: Path) -> Iterator[Iterator[tuple[str, Any]]]:
     """The files by their names without folders, each with a function that gives its content."""
     if path.is_dir():
-        yield ((one.name, one.read_bytes) for one in sorted(path.rglob("*")) if one.is_file() and _is_small(one.stat().st_size))
+        yield (
+            (one.name, one.read_bytes)
+            for one in sorted(path.rglob("*"))
+            if one.is_file() and _is_small(one.stat().st_size)
+        )
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             yield (
@@ -134,4 +138,6 @@ def _from_matlab(path: Path, name: str, content: bytes) -> dict[int, str]:
         number = next(field for field in entries.dtype.names if re.fullmatch(r"ILSVRC\d{4}_ID", field))
         return {int(one[number]): str(one["WNID"]) for one in entries if int(one["num_children"]) == 0}
     except Exception as error:  # a reader of damaged files raises anything
-        raise InputError(f"{path}: {name} cannot be read: {error or type(error).__name__}. Get the devkit again") from error
+        raise InputError(
+            f"{path}: {name} cannot be read: {error or type(error).__name__}. Get the devkit again"
+        ) from error

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from harness.core.errors import InputError, readable
 from harness.core.text import first_few
 from harness.dataset.labels import devkit
-from harness.dataset.labels.names import SUFFIXES, Resolver
 from harness.dataset.labels.known import (
     CLASSES,
     VAL_IMAGES,
@@ -26,6 +25,7 @@ from harness.dataset.labels.known import (
     val_number,
 )
 from harness.dataset.labels.mistakes import LabelLine, label_trap
+from harness.dataset.labels.names import SUFFIXES, Resolver
 
 _INTEGER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 #: as Kaggle writes what an image shows: a class and the corners of its box, once or more
@@ -83,7 +83,9 @@ def read_labels(file: Path, images: Sequence[str]) -> Labels:
     if all(_is_label(row.text) for row in rows):
         given = [_Given(row.line, "", row.text) for row in rows]
         if len(rows) == CLASSES and len({row.text for row in rows}) == CLASSES and WORDNET_ID.fullmatch(rows[0].text):
-            raise InputError(f"{file}: has each of the 1,000 classes once, so it is a list of the classes, not of labels")
+            raise InputError(
+                f"{file}: has each of the 1,000 classes once, so it is a list of the classes, not of labels"
+            )
         return _list_without_paths(file, given, images, {})
     return _lines_with_paths(file, rows, images)
 
@@ -124,7 +126,7 @@ def _lines_with_paths(file: Path, rows: Sequence[_Row], images: Sequence[str]) -
     absent: list[str] = []
     for one in given:
         name = resolver.find(one.path)
-        if name is None and val_number(one.path):
+        if name is None and val_number(one.path.replace("\\", "/")):
             absent.append(one.path)
             continue
         name = one.path if name is None else name
@@ -140,7 +142,9 @@ def _split(row: str) -> tuple[str, str, str, bool] | None:
     """Path, label, separator, and whether boxes follow it; None for a line that is no label."""
     for separator in (",", ";", "\t", None):
         parts = row.rsplit(separator, 1)
-        path, label = (parts[0].strip().strip('"'), parts[1].strip().strip('"').strip()) if len(parts) == 2 else ("", "")
+        path, label = (
+            (parts[0].strip().strip('"'), parts[1].strip().strip('"').strip()) if len(parts) == 2 else ("", "")
+        )
         if path and _is_label(label):
             return path, label, separator or " ", False
         if path and separator == "," and (boxes := _BOXES.fullmatch(label)):
@@ -165,7 +169,7 @@ def _kind(forms: dict[str, int], how: str) -> str:
         kind = "Kaggle's list of images with the classes and boxes that they show"
     else:
         classes = "synset" if not forms["index"] else "index" if not forms["synset"] else "index or synset"
-        kind = f"lines of \"{'path,' if forms['comma'] else 'path '}{classes}\""
+        kind = f'lines of "{"path," if forms["comma"] else "path "}{classes}"'
     return f"{kind}, {how}" if how else kind
 
 
@@ -196,7 +200,10 @@ def _orders(images: Sequence[str], count: int) -> Iterator[tuple[str, Sequence[s
         yield "in the order of the images' numbers", [numbered.get(number) for number in range(1, VAL_IMAGES + 1)]
     if count == len(images):
         # such a list is in the order of the file names, without their folders
-        yield "in the order of the file names", sorted(images, key=lambda name: name.rpartition("/")[2])
+        yield (
+            "in the order of the file names",
+            list[str | None](sorted(images, key=lambda name: name.rpartition("/")[2])),
+        )
 
 
 def _meanings(
@@ -226,7 +233,9 @@ def _reading(
     told: Mapping[str, set[int]],
 ) -> _Reading:
     lines = tuple(
-        LabelLine(one.line, name, label) for one, name, label in zip(given, names, labels, strict=True) if name is not None
+        LabelLine(one.line, name, label)
+        for one, name, label in zip(given, names, labels, strict=True)
+        if name is not None
     )
     absent = tuple(f"ILSVRC2012_val_{number:08}" for number, name in enumerate(names, start=1) if name is None)
     return _Reading(text, lines, absent, sum(told.get(line.name) == {line.label} for line in lines))
@@ -249,5 +258,3 @@ def _unclear(given: Sequence[_Given], images: Sequence[str], ranked: Sequence[_R
     plain = [LabelLine(one.line, "", int(one.label)) for one in given] if what == "bare integers" else []
     trap = label_trap(plain)
     return f"{text}. Write `path index` in each line" + (f". As they are, {trap}" if trap else "")
-
-

@@ -35,7 +35,9 @@ def not_imagenet_val(names: Sequence[str], labels: Sequence[int]) -> list[str]:
         if number and label != val_labels()[number - 1]
     ]
     if wrong:
-        shown = [f"{official_name(number)} has label {label}, expected {val_labels()[number - 1]}" for number, label in wrong]
+        shown = [
+            f"{official_name(number)} has label {label}, expected {val_labels()[number - 1]}" for number, label in wrong
+        ]
         reasons.append(f"{len(wrong):,} of {sum(there.values()):,} labels are wrong: {first_few(shown)}")
     return reasons
 

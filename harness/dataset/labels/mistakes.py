@@ -75,7 +75,7 @@ def _mistake(told: Sequence[_Told], wrong: Sequence[_Told]) -> tuple[str, str]:
     # with one image per class two swapped labels are one-to-one as well: an order takes a majority
     if one_to_one and len(wrong) > len(told) / 2:
         return "labels follow another class order", remedy
-    if _is_shuffled(told, len(told) - len(wrong)):
+    if len(wrong) > len(told) / 2 and _is_shuffled(told, len(told) - len(wrong)):
         return "labels are shuffled, or those of other images", "Get the label file again"
     return "labels contradict the paths", "Correct the labels, or the paths"
 
@@ -86,7 +86,9 @@ def _line_shift(told: Sequence[_Told]) -> tuple[str, str] | None:
     for shift, where in ((1, "before"), (-1, "after")):
         first, second = (labels[1:], classes[:-1]) if shift == 1 else (labels[:-1], classes[1:])
         # classes that stand together say nothing: every neighbour has the same label
-        tells = [(one, two) for one, two, own in zip(first, second, classes[max(shift, 0) :], strict=False) if two != own]
+        tells = [
+            (one, two) for one, two, own in zip(first, second, classes[max(shift, 0) :], strict=False) if two != own
+        ]
         if len(tells) > len(told) / 2 and sum(one == two for one, two in tells) > len(tells) / 2:
             return f"labels are those of the image {where}", "Look for a line that is missing or is too much"
     return None

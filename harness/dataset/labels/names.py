@@ -54,13 +54,13 @@ class Resolver:
         if path in self._names:
             return path
         plain = path.replace("\\", "/")
-        for way, found in (
-            ("read from a folder above", self._one(plain, self._names)),
-            ("read from a folder below", self._tails.get(plain)),
-            ("without suffixes", self._by_stem(plain)),
-            ("by the numbers of the images", self._numbers.get(val_number(plain) or 0)),
+        for way, look in (
+            ("read from a folder above", lambda: self._one(plain, self._names)),
+            ("read from a folder below", lambda: self._tails.get(plain)),
+            ("without suffixes", lambda: self._by_stem(plain)),
+            ("by the numbers of the images", lambda: self._numbers.get(val_number(plain) or 0)),
         ):
-            if found is not None:
+            if (found := look()) is not None:
                 self._ways[way] = self._ways.get(way, 0) + 1
                 return found
         return None

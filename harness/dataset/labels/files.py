@@ -200,10 +200,8 @@ def _orders(images: Sequence[str], count: int) -> Iterator[tuple[str, Sequence[s
         yield "in the order of the images' numbers", [numbered.get(number) for number in range(1, VAL_IMAGES + 1)]
     if count == len(images):
         # such a list is in the order of the file names, without their folders
-        yield (
-            "in the order of the file names",
-            list[str | None](sorted(images, key=lambda name: name.rpartition("/")[2])),
-        )
+        by_name = sorted(images, key=lambda name: name.rpartition("/")[2])
+        yield "in the order of the file names", list(by_name)
 
 
 def _meanings(

@@ -42,28 +42,28 @@ class Resolver:
         self._stems = {stem(name): name for name in images} if len({stem(n) for n in images}) == len(images) else {}
         self._stem_tails = _unique((tail, name) for name in images for tail in _tails(stem(name)))
         self._numbers = _unique((number, name) for name in images if (number := val_number(name)))
-        self._ways: dict[str, int] = {}
+        self._ways: set[str] = set()
 
     @property
     def how(self) -> str:
         """In which ways images were found that do not have the name that was looked for; "" where all have."""
-        return " and ".join(self._ways)
+        return " and ".join(sorted(self._ways))
 
     def find(self, path: str) -> str | None:
         """The image that a path means; None where there is none, or more than one."""
         if path in self._names:
             return path
         plain = path.replace("\\", "/")
-        for way, look in (
-            ("read from a folder above", lambda: self._one(plain, self._names)),
-            ("read from a folder below", lambda: self._tails.get(plain)),
-            ("without suffixes", lambda: self._by_stem(plain)),
-            ("by the numbers of the images", lambda: self._numbers.get(val_number(plain) or 0)),
-        ):
-            if (found := look()) is not None:
-                self._ways[way] = self._ways.get(way, 0) + 1
-                return found
-        return None
+        found, way = self._one(plain, self._names), "read from a folder above"
+        if found is None:
+            found, way = self._tails.get(plain), "read from a folder below"
+        if found is None:
+            found, way = self._by_stem(plain), "without suffixes"
+        if found is None:
+            found, way = self._numbers.get(val_number(plain) or 0), "by the numbers of the images"
+        if found is not None:
+            self._ways.add(way)
+        return found
 
     def _by_stem(self, path: str) -> str | None:
         found = self._one(stem(path), self._stems) or self._stem_tails.get(stem(path))

@@ -54,12 +54,17 @@ class Figures:
     chance: float  #: at which a difference from the counts is no coincidence
 
 
-def damages(images: Sequence[tuple[ImageRef, Facts]]) -> Damage:
-    """What the files of images that are named like those of ImageNet val show; nothing for others."""
+def damages(images: Sequence[tuple[ImageRef, Facts]], repeated: int = 0) -> Damage:
+    """What the files of images that are named like those of ImageNet val show; nothing for others.
+
+    `repeated` of them have the bytes of another image.
+    """
     named = [(ref, facts) for ref, facts in images if val_number(ref.name)]
     if len(named) <= len(images) / 2:
         return Damage((), ())
     reasons = list(_foreign(named))
+    if _is_more(repeated, len(images), 0):  # a few may be in ImageNet val, for all that is known
+        reasons.append(f"duplicated: {repeated:,} of {len(images):,} files have the bytes of another")
     jpegs = [facts for _, facts in named if facts.format == "JPEG"]
     if jpegs:
         reasons += _changed(jpegs)

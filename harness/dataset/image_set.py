@@ -79,7 +79,8 @@ def open_images(
     whole = len(found.images)
     images = found.images if limit is None else shuffled(found.images)[:limit]
     seen = _seen(images, Memory(memory, str(listing.data))) if read else {}
-    damaged = damages([(ref, one.facts) for ref, one in seen.items()] if read else _look(images))
+    again = _repeated(seen)
+    damaged = damages([(ref, one.facts) for ref, one in seen.items()] if read else _look(images), len(again))
     is_val = not reasons and not damaged.reasons
     if len(images) < whole:
         reasons = [f"{len(images):,} of {whole:,} images{', drawn from ImageNet val' if is_val else ''}", *reasons]
@@ -93,7 +94,7 @@ def open_images(
         _digest(images, seen) if read else "",
         not reasons,
         f"{counts}; {verdict}",
-        (*listing.notes, *found.notes, *damaged.notes, *_repeated(seen)),
+        (*listing.notes, *found.notes, *damaged.notes, *_noted(again)),
         whole if is_val and len(images) < whole else None,
         labelled_by=found.told,
     )
@@ -152,11 +153,15 @@ def _digest(images: Sequence[ImageRef], seen: Mapping[ImageRef, Seen]) -> str:
 
 
 def _repeated(seen: Mapping[ImageRef, Seen]) -> list[str]:
-    """A note where files of several names have the same bytes: they count several times, and others may be missing."""
+    """The files that have the bytes of another, and of which."""
     first: dict[str, str] = {}
-    again = [
+    return [
         f"{ref.name} is {first[one.sha256]}"
         for ref, one in seen.items()
         if first.setdefault(one.sha256, ref.name) != ref.name
     ]
+
+
+def _noted(again: Sequence[str]) -> list[str]:
+    """A note on files with the same bytes: they count several times, and others may be missing."""
     return [f"the bytes of another image: {plural(len(again), 'file')}: {first_few(again)}"] if again else []

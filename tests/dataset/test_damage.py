@@ -162,6 +162,17 @@ def test_a_changed_copy_is_no_imagenet_val(tmp_path: Path) -> None:
 
 
 @needs_sample
+@pytest.mark.parametrize(("different", "is_named"), [(40, True), (98, False)])
+def test_images_that_are_there_several_times(tmp_path: Path, different: int, is_named: bool) -> None:
+    contents = list(official(different, seed=4).values())
+    for number in range(1, 101):
+        (tmp_path / val_name(number)).write_bytes(contents[number % different])
+    found = open_images(tmp_path)
+    assert ("duplicated: 60 of 100 files have the bytes of another" in found.identity) == is_named
+    assert f"the bytes of another image: {100 - different} files" in found.notes[-1]
+
+
+@needs_sample
 def test_the_figures_are_those_of_the_sample() -> None:
     jpegs = [facts_of(path.read_bytes()) for path in sample()[0::2]]
     assert figures().counts == counts(jpegs, figures())

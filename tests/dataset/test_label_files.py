@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import importlib.util
 import io
 import random
 import tarfile
@@ -328,6 +329,15 @@ def test_the_name_of_a_list_says_nothing(tmp_path: Path, kind: str) -> None:
     file = KINDS[kind][0](tmp_path).rename(tmp_path / "ILSVRC2012_validation_ground_truth.txt")
     found = open_images(part(tmp_path / "val"), file)
     assert [ref.label for ref in found.images] == [val_labels()[n - 1] for n in SOME]
+
+
+def test_the_labels_are_those_of_imagenet_x() -> None:
+    found = importlib.util.find_spec("imagenet_x")
+    if found is None or found.origin is None:
+        pytest.skip("needs the package imagenet-x")
+    with (Path(found.origin).parent / "annotations" / "filename_label.csv").open() as file:
+        rows = {row["file_name"]: int(row["label"]) for row in csv.DictReader(file)}
+    assert rows == dict(zip(NAMES, val_labels(), strict=True))
 
 
 def test_every_class_has_fifty_images_and_one_id() -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from image_files import SYNSETS, write
 
+from harness.cli import doctor, run
+from harness.dataset import image_set, remote
 from harness.dataset import memory as module
-from harness.dataset import remote
 from harness.dataset.image_set import ImageSet, open_images
+from harness.plan.options import Options
 from harness.worker.images import ImageRef, read_image
 
 
@@ -98,3 +100,18 @@ def test_without_reading_a_few_are_looked_at_and_none_is_hashed(tmp_path: Path, 
     assert not (tmp_path / "memory").exists()
     whole = open_images(tmp_path / "data", memory=tmp_path / "memory")
     assert (whole.images, whole.identity) == (found.images, found.identity)
+
+
+def test_a_plan_and_a_doctor_hash_nothing_and_say_what_the_labels_are(
+    tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(image_set, "_seen", lambda *_: pytest.fail("the images are read"))
+    write(tmp_path / "data", [f"{SYNSETS[n % 9]}/{n}.jpg" for n in range(900)])
+    options = Options(data=tmp_path / "data", out=tmp_path / "out")
+    assert run.run(options, dry=True) == 0
+    assert "labels from the folders' names" in capsys.readouterr().out
+    assert ("good", "labels", "from the folders' names", "") in {
+        (one.state, one.about, one.text, one.remedy) for one in doctor.examine(options)
+    }
+    assert 1000 <= len(reads) < 1200

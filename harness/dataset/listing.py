@@ -73,6 +73,8 @@ def _of_folder(data: Location, is_labelled: bool) -> Listing:
         folders, notes = synset_folders(top)
         labels = {name: synset_indices()[name.partition("/")[0]] for name in folders if is_image(name)}
         return Listing(top.data, "synset folders", folders, tuple(notes), labels, "the folders' names")
+    if {"train", "val"} <= set(top.folders):  # names tell the classes of the images of both
+        synset_folders(top)
     files = top.files()
     if shards := _shards_among(top.data, files):
         return shards

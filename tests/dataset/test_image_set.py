@@ -71,6 +71,8 @@ def test_a_val_folder_is_entered_where_it_is_all_there_is(tmp_path: Path) -> Non
     assert "1 of 1 folders are no ILSVRC2012 synset: val" in refused(tmp_path)
     write(tmp_path, [f"train/{SYNSETS[3]}/a.JPEG"])
     assert "2 of 2 folders are no ILSVRC2012 synset: train, val" in refused(tmp_path)
+    (tmp_path / "stray.jpg").unlink()
+    assert "2 of 2 folders are no ILSVRC2012 synset: train, val" in refused(tmp_path)
 
 
 def test_unknown_folders_are_named(tmp_path: Path) -> None:

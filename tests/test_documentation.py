@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import io
 import json
 import os
 import re
@@ -12,11 +13,15 @@ import sys
 import tarfile
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from fakes import SPEC, contents, in_this_process, installed, save_checkpoint, use_fakes, write_images
 from folders import ROOT
+from image_files import SYNSETS
+from pyarrow import parquet as pq
 
 from harness.cli import main, run
+from harness.dataset.labels import devkit_ids, val_labels
 from harness.execution import checkpoints, environments, registry
 from harness.execution.environments import Installed
 from harness.execution.process import Worker
@@ -88,11 +93,12 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "from_wheel", lambda *_: Path(save_checkpoint(tmp_path / "wheel.bin").file))
     write_images(Path("imagenet/val"), contents(6), range(6))
     first = next(Path("imagenet/val").rglob("000.jpg"))
-    first.rename(first.with_name("ILSVRC2012_val_00000011.jpg"))
+    first.rename(first.with_name(f"ILSVRC2012_val_{val_labels().index(0) + 1:08}.jpg"))
     Path("real.json").write_text(json.dumps([[0]] * 50_000))
     images = write_images(Path("images"), contents(3), [1, 2, 3])
     names = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.jpg"))
     Path("val.txt").write_text("".join(f"{name} {label}\n" for name, label in zip(names, (1, 2, 3), strict=True)))
+    official_images()
     with tarfile.open("ILSVRC2012_img_val.tar", "w") as archive:
         for name in names:
             archive.add(images / name, name)
@@ -109,6 +115,25 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(page).write_text(PAGE.replace("timm v0.6.5", "mmcls v0.23.1") if "mmcls" in page else PAGE)
     Path("results-imagenet.csv").write_text("model,top1,top5\nresnet50,80.1,95.0\n")
     shutil.copytree(ROOT / "reference", "reference")
+
+
+def official_images() -> None:
+    """Some images of ImageNet val, the devkit with their labels, and Parquet files."""
+    Path("val").mkdir()
+    named = {f"ILSVRC2012_val_{number:08}.JPEG": image for number, image in enumerate(contents(3), start=1)}
+    for name, image in named.items():
+        Path("val", name).write_bytes(image)
+    rows = [{"bytes": image, "path": name} for name, image in named.items()]
+    Path("imagenet-1k").mkdir()
+    table = pa.table({"image": rows, "label": val_labels()[:3]})
+    pq.write_table(table, "imagenet-1k/validation-00000-of-00001.parquet")
+    truth = "".join(f"{devkit_ids()[label]}\n" for label in val_labels())
+    kinds = "".join(f"{SYNSETS[index]} {number} name\n" for index, number in devkit_ids().items())
+    with tarfile.open("ILSVRC2012_devkit_t12.tar.gz", "w:gz") as archive:
+        for name, text in (("ILSVRC2012_validation_ground_truth.txt", truth), ("map_clsloc.txt", kinds)):
+            member = tarfile.TarInfo(f"data/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
 
 
 @pytest.mark.usefixtures("at_hand")

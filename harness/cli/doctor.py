@@ -40,7 +40,7 @@ def examine(options: Options) -> list[Diagnosis]:
     """Everything that a run with these options would need, without measuring anything."""
     found = list(_tools())
     try:
-        preview = preview_of(options)
+        preview = preview_of(options, read=False)
     except InputError as error:
         return [*found, Diagnosis("bad", "options", str(error), "fix this and run `parity doctor` again")]
     checks = (_table, _environments, _engine, _disk, _threads, _data, _checkpoints)
@@ -122,6 +122,8 @@ def _data(preview: Preview) -> Iterator[Diagnosis]:
     state: Literal["good", "warning"] = "good" if images.is_imagenet_val else "warning"
     remedy = "" if images.is_imagenet_val else "accuracies are measured, but not compared with the documented ones"
     yield Diagnosis(state, "data", images.identity, remedy)
+    if images.labelled_by:
+        yield Diagnosis("good", "labels", f"from {images.labelled_by}")
     for note in images.notes:
         yield Diagnosis("warning", "data", note)
 

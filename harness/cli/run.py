@@ -86,7 +86,7 @@ def _run(options: Options, dry: bool, quiet: bool) -> int:
     from harness.plan.preview import preview
     from harness.report import corrected_copies
 
-    planned = preview(options)
+    planned = preview(options, read=not dry)
     if dry:
         terminal.show_preview(planned)
         return 0

@@ -248,6 +248,8 @@ def print_preview(console: Console, preview: Preview) -> None:
             console.print(Text(f"– {row.model}: no adapter for {row.source}, not measured"))
     if preview.images is not None:
         console.print(Text(preview.images.identity))
+        if preview.images.labelled_by:
+            console.print(Text(f"labels from {preview.images.labelled_by}"))
     if preview.forward_passes:
         console.print(Text(f"{plural(preview.forward_passes, 'forward pass')} of one image"))
     for problem in preview.planned.table.problems:

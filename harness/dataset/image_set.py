@@ -1,7 +1,6 @@
 """ImageNet in the layouts people have it in, and the identity of the data set.
 
-Labels are read, and checked against the classes that paths tell, in harness.dataset.labels. Only the standard library
-is imported here.
+Labels are read, and checked against the classes that paths tell, in harness.dataset.labels.
 """
 
 from __future__ import annotations
@@ -10,44 +9,43 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from harness.core.cancellation import side_by_side
-from harness.core.errors import InputError, readable
+from harness.core.errors import InputError
 from harness.core.paths import Location
 from harness.core.text import first_few, plural
-from harness.dataset.labels import LabelLine, label_trap, not_imagenet_val, read_labels, synset_indices
-from harness.dataset.layouts import (
-    SUFFIXES,
-    ImageBytes,
-    check_lines,
-    files_below,
-    ignored,
-    is_image,
-    no_labels,
-    printable,
-    synset_folders,
-    tar_members,
-)
-from harness.worker.images import ImageRef, read_image
+from harness.dataset.damage import damages
+from harness.dataset.facts import Facts, facts_of
+from harness.dataset.labels import LabelLine, label_trap, not_imagenet_val
+from harness.dataset.labels.files import read_labels
+from harness.dataset.labels.names import ignored, is_image, printable
+from harness.dataset.layouts import check_lines
+from harness.dataset.listing import Layout, Listing, listed
+from harness.dataset.memory import Memory, Seen
+from harness.dataset.remote import contents, parts
+from harness.worker.images import ImageRef
 
-Layout = Literal["synset folders", "label file", "tar"]
+#: images that are looked at where not all are to be read
+_LOOKS = 500
 
 
 @dataclass(frozen=True)
 class ImageSet:
     """Labelled images and what they are."""
 
-    location: str  #: absolute path of the folder or tar that the names are relative to
+    location: str  #: absolute path of the folder or archive that the names are relative to
     layout: Layout
     images: tuple[ImageRef, ...]  #: sorted by name, or shuffled where a limit was given
-    digest: str  #: hex SHA-256 over (name, label, SHA-256 of the bytes) of every image, whatever their order
-    is_imagenet_val: bool  #: the whole of it, by names and labels: the official bytes are not known here
+    #: hex SHA-256 over (name, label, SHA-256 of the bytes) of every image, whatever their order; "" where the bytes
+    #: were not read
+    digest: str
+    is_imagenet_val: bool  #: the whole of it, by names and labels, and its files do not show that they were changed
     identity: str  #: one sentence: counts, and whether it is ImageNet val or why not
-    notes: tuple[str, ...]  #: what was left out
+    notes: tuple[str, ...]  #: what was left out, and what is odd
     drawn_from: int | None = None  #: images of the whole ImageNet val of which these are a part; None for anything else
     #: image -> its classes by ImageNet-ReaL, of the images that have any; empty where no such labels were given
     real: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
+    labelled_by: str = ""  #: what gave the labels, and how it was read
 
 
 def shuffled(images: Iterable[ImageRef]) -> list[ImageRef]:
@@ -56,106 +54,114 @@ def shuffled(images: Iterable[ImageRef]) -> list[ImageRef]:
 
 
 @dataclass(frozen=True)
-class _Listing:
-    """What lies in a folder or tar, before it is labelled."""
+class _Labelled:
+    """Images with their labels."""
 
-    data: Location  #: that the names are relative to
-    layout: Layout
-    files: Mapping[str, ImageBytes]  #: by name, other files than images among them
-    notes: tuple[str, ...]  #: what was left out
+    images: list[ImageRef]  #: sorted by name
+    told: str  #: what gave the labels
+    notes: list[str]
 
 
-def open_images(data: Location, labels: Path | None = None, limit: int | None = None) -> ImageSet:
-    """Finds the images of a folder per synset, or of any folder or tar with a label file, and reads all once.
+def open_images(
+    data: Location, labels: Path | None = None, limit: int | None = None, memory: Path | None = None, read: bool = True
+) -> ImageSet:
+    """Finds the images of a folder or archive in any layout, labels them, and reads all once.
 
     `limit` takes the first images of a shuffle by SHA-256 of the name, because a folder of synsets is sorted
-    by class. Raises InputError for what is missing, unreadable, unlabelled or labelled in another order.
+    by class. What is read is remembered in the folder `memory`. Without `read`, a few images are looked at and there is
+    no digest. Raises InputError for what is missing, unreadable, unlabelled or labelled in another order.
     """
     if limit is not None and limit < 1:
         raise InputError(f"a limit of {limit} images; expected at least 1")
-    listing = _listed(data.absolute() if isinstance(data, Path) else data, labels)
-    images, unlisted = _labelled(listing, labels)
-    reasons = not_imagenet_val([ref.name for ref in images], [ref.label for ref in images])
-    drawn_from = None
-    if limit is not None:
-        if limit < len(images):
-            drawn = "" if reasons else ", drawn from ImageNet val"
-            drawn_from = None if reasons else len(images)
-            reasons = [f"{limit:,} of {len(images):,} images{drawn}", *reasons]
-        images = shuffled(images)[:limit]
+    listing = listed(data.absolute() if isinstance(data, Path) else data, labels is not None)
+    found = _labelled(listing, labels)
+    reasons = not_imagenet_val([ref.name for ref in found.images], [ref.label for ref in found.images])
+    whole = len(found.images)
+    images = found.images if limit is None else shuffled(found.images)[:limit]
+    seen = _seen(images, Memory(memory, str(listing.data))) if read else {}
+    again = _repeated(seen)
+    damaged = damages([(ref, one.facts) for ref, one in seen.items()] if read else _look(images), len(again))
+    is_val = not reasons and not damaged.reasons
+    if len(images) < whole:
+        reasons = [f"{len(images):,} of {whole:,} images{', drawn from ImageNet val' if is_val else ''}", *reasons]
+    reasons += damaged.reasons
     counts = f"{plural(len(images), 'image')} of {plural(len({ref.label for ref in images}), 'class')}"
     verdict = f"not ImageNet val: {'; '.join(reasons)}" if reasons else "ImageNet val by names and labels"
-    hashes = _hashes(images)
     return ImageSet(
         str(listing.data),
         listing.layout,
         tuple(images),
-        _digest(images, hashes),
+        _digest(images, seen) if read else "",
         not reasons,
         f"{counts}; {verdict}",
-        (*listing.notes, *unlisted, *_repeated(images, hashes)),
-        drawn_from,
+        (*listing.notes, *found.notes, *damaged.notes, *_noted(again)),
+        whole if is_val and len(images) < whole else None,
+        labelled_by=found.told,
     )
 
 
-def _listed(data: Location, labels: Path | None) -> _Listing:
-    """The files of a folder or tar; without a label file, of its synset folders. InputError where there is no image."""
-    with readable(str(data)):
-        data.stat()
-        is_folder = data.is_dir()
-    if not is_folder:
-        listing = _Listing(data, "tar", tar_members(data), ())
-    elif labels:
-        listing = _Listing(data, "label file", dict(files_below(data)), ())
-    else:
-        folder, files, notes = synset_folders(data)
-        listing = _Listing(folder, "synset folders", files, tuple(notes))
-    if not any(map(is_image, listing.files)):
-        raise InputError(f"{listing.data}: no images in it; expected files in {', '.join(SUFFIXES)}")
-    return listing
-
-
-def _labelled(listing: _Listing, labels: Path | None) -> tuple[list[ImageRef], list[str]]:
-    """The images with their labels, sorted by name, and a note on those that the label file does not list."""
+def _labelled(listing: Listing, labels: Path | None) -> _Labelled:
+    """The images with their labels, and a note on those that the label file does not list."""
     names = sorted(filter(is_image, listing.files))
+    notes: list[str] = []
     if labels:
-        lines = read_labels(labels, names)
-    elif listing.layout == "tar":
-        raise no_labels(listing.data)
+        given = read_labels(labels, names)
+        lines, told = given.lines, f"{labels.name}: {given.kind}"
     else:
-        lines = [LabelLine(None, name, synset_indices()[name.partition("/")[0]]) for name in names]
+        lines = tuple(LabelLine(None, name, listing.labels[name]) for name in names)
+        told = listing.told
     if trap := label_trap(lines):
         raise InputError(f"{labels or listing.data}: {trap}")
-    unlisted: list[str] = []
     if labels:
         check_lines(labels, lines, listing.data, listing.files)
-        unlisted = ignored(f"not in {labels.name}", sorted(set(names) - {line.name for line in lines}))
+        notes += ignored(f"not in {labels.name}", sorted(set(names) - {line.name for line in lines}))
+        if given.absent:
+            missing = f"{plural(len(given.absent), 'image')}: {first_few(given.absent)}"
+            notes.append(f"listed in {labels.name} and not there: {missing}")
     images = [ImageRef(printable(line.name), line.label, *listing.files[line.name]) for line in lines]
-    return sorted(images, key=lambda ref: ref.name), unlisted
+    return _Labelled(sorted(images, key=lambda ref: ref.name), told, notes)
 
 
-def _hashes(images: Sequence[ImageRef]) -> list[str]:
-    """Hex SHA-256 of each image's bytes."""
+def _seen(images: Sequence[ImageRef], memory: Memory) -> dict[ImageRef, Seen]:
+    """What the bytes of the images are; read unless it is known."""
+    known = {ref: one for ref in images if (one := memory.known(ref)) is not None}
 
-    def some(refs: Sequence[ImageRef]) -> list[str]:
-        return [hashlib.sha256(read_image(ref)).hexdigest() for ref in refs]
+    def look(refs: Sequence[ImageRef]) -> dict[ImageRef, Seen]:
+        return {ref: Seen(hashlib.sha256(image).hexdigest(), facts_of(image)) for ref, image in contents(refs)}
 
-    parts = side_by_side(some, [images[start : start + 64] for start in range(0, len(images), 64)], threads=8)
-    return [sha for part in parts for sha in part]
+    missing = [ref for ref in images if ref not in known]
+    fresh = {ref: one for part in side_by_side(look, parts(missing, 64), threads=8) for ref, one in part.items()}
+    memory.keep(fresh)
+    found = known | fresh
+    return {ref: found[ref] for ref in images}
 
 
-def _digest(images: Sequence[ImageRef], hashes: Sequence[str]) -> str:
+def _look(images: Sequence[ImageRef]) -> list[tuple[ImageRef, Facts]]:
+    """What a few images are like, from all parts of the set."""
+    found: list[tuple[ImageRef, Facts]] = []
+    for part in parts(shuffled(images), 64):
+        found += [(ref, facts_of(image)) for ref, image in contents(part)]
+        if len(found) >= _LOOKS:
+            break
+    return found
+
+
+def _digest(images: Sequence[ImageRef], seen: Mapping[ImageRef, Seen]) -> str:
     # a name can hold any character but NUL
-    rows = [f"{sha} {ref.label} {ref.name}\0".encode() for sha, ref in zip(hashes, images, strict=True)]
+    rows = [f"{seen[ref].sha256} {ref.label} {ref.name}\0".encode() for ref in images]
     return hashlib.sha256(b"".join(sorted(rows))).hexdigest()
 
 
-def _repeated(images: Sequence[ImageRef], hashes: Sequence[str]) -> list[str]:
-    """A note where files of several names have the same bytes: they count several times, and others may be missing."""
+def _repeated(seen: Mapping[ImageRef, Seen]) -> list[str]:
+    """The files that have the bytes of another, and of which."""
     first: dict[str, str] = {}
-    again = [
-        f"{ref.name} is {first[sha]}"
-        for sha, ref in zip(hashes, images, strict=True)
-        if first.setdefault(sha, ref.name) != ref.name
+    return [
+        f"{ref.name} is {first[one.sha256]}"
+        for ref, one in seen.items()
+        if first.setdefault(one.sha256, ref.name) != ref.name
     ]
+
+
+def _noted(again: Sequence[str]) -> list[str]:
+    """A note on files with the same bytes: they count several times, and others may be missing."""
     return [f"the bytes of another image: {plural(len(again), 'file')}: {first_few(again)}"] if again else []

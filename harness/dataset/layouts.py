@@ -1,20 +1,19 @@
-"""The layouts in which people have ImageNet: a folder per synset, any folder, a tar."""
+"""The files of a data set: a folder per synset, any folder, a tar."""
 
 from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from harness.core.errors import InputError, readable
 from harness.core.paths import Location, is_url
-from harness.core.text import first_few, plural
+from harness.core.text import first_few
 from harness.dataset.labels import LabelLine, synset_indices
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+from harness.dataset.labels.names import SUFFIXES, ignored, is_image, printable
 
 
 class ImageBytes(NamedTuple):
@@ -23,6 +22,7 @@ class ImageBytes(NamedTuple):
     file: str  #: path or URL
     offset: int | None = None  #: bytes; None for a whole file
     length: int | None = None  #: bytes
+    row: int | None = None  #: of a Parquet file, from 0
 
 
 def opened(file: str) -> AbstractContextManager[IO[bytes]]:
@@ -34,49 +34,61 @@ def opened(file: str) -> AbstractContextManager[IO[bytes]]:
     return opened
 
 
-class _TopLevel(NamedTuple):
+class TopLevel(NamedTuple):
     """What a folder holds, before its synset folders are known to be such."""
 
+    data: Location  #: `data`, or `data/val` where that is all there is
     folders: list[str]
     stray: list[str]  #: images outside of every folder
     everything: dict[str, ImageBytes] | None  #: all files by name; None where they were not listed yet
 
+    @property
+    def unknown(self) -> list[str]:
+        """The folders that are no synset of ILSVRC2012."""
+        return [name for name in self.folders if name not in synset_indices()]
 
-def synset_folders(data: Location) -> tuple[Location, dict[str, ImageBytes], list[str]]:
-    """The folder that holds the synset folders (`data`, or `data/val`), the files in these by name, and notes.
+    def files(self) -> dict[str, ImageBytes]:
+        """All files by name."""
+        return dict(files_below(self.data)) if self.everything is None else self.everything
 
-    Raises InputError where another folder is among them, or where there are images and no folders.
-    """
-    top = _top_level(data)
-    if top.folders == ["val"] and not top.stray:
-        return synset_folders(data / "val")
-    if unknown := [name for name in top.folders if name not in synset_indices()]:
+
+def top_level(data: Location) -> TopLevel:
+    """The folders and images of `data`, or of `data/val`."""
+    found = _top_level(data)
+    if found.folders == ["val"] and not found.stray:
+        below = _top_level(data / "val")
+        return below if below.folders or below.stray else found
+    return found
+
+
+def synset_folders(top: TopLevel) -> tuple[dict[str, ImageBytes], list[str]]:
+    """The files in the synset folders by name, and notes. Raises InputError where another folder is among them."""
+    if top.unknown:
         raise InputError(
-            f"{data}: {len(unknown)} of {len(top.folders)} folders are no ILSVRC2012 synset: "
-            f"{printable(first_few(unknown))}. "
+            f"{top.data}: {len(top.unknown)} of {len(top.folders)} folders are no ILSVRC2012 synset: "
+            f"{printable(first_few(top.unknown))}. "
             "Give the folder that holds folders like n01440764, or a label file with lines `path index`"
         )
-    if top.stray and not top.folders:
-        raise no_labels(data)
     if top.everything is None:
-        files = {name: file for folder in top.folders for name, file in files_below(data / folder, f"{folder}/")}
+        files = {name: file for folder in top.folders for name, file in files_below(top.data / folder, f"{folder}/")}
     else:
         files = {name: file for name, file in top.everything.items() if "/" in name}
     other = [name for name in files if not is_image(name)]
-    notes = ignored("outside of the synset folders", top.stray) + ignored("having no image suffix", other)
-    return data, files, notes
+    return files, ignored("outside of the synset folders", top.stray) + ignored("having no image suffix", other)
 
 
-def _top_level(data: Location) -> _TopLevel:
+def _top_level(data: Location) -> TopLevel:
     if isinstance(data, Path):
         with readable(data):
             visible = sorted(path for path in data.iterdir() if not path.name.startswith("."))
             folders = [path.name for path in visible if path.is_dir()]
-        return _TopLevel(folders, [it.name for it in visible if is_image(it.name) and it.name not in folders], None)
+        stray = [it.name for it in visible if is_image(it.name) and it.name not in folders]
+        return TopLevel(data, folders, stray, None)
     # one listing of a URL instead of one for each of a thousand folders
     everything = dict(files_below(data))
     folders = sorted({name.partition("/")[0] for name in everything if "/" in name})
-    return _TopLevel(folders, [name for name in everything if "/" not in name and is_image(name)], everything)
+    stray = [name for name in everything if "/" not in name and is_image(name)]
+    return TopLevel(data, folders, stray, everything)
 
 
 def check_lines(file: Path, lines: Sequence[LabelLine], data: Location, files: Mapping[str, ImageBytes]) -> None:
@@ -120,9 +132,15 @@ def files_below(
             yield prefix + name, ImageBytes(str(path))
 
 
-def tar_members(tar: Location) -> dict[str, ImageBytes]:
-    """The files of a tar by name, without unpacking it. Raises InputError for a damaged or unsafe tar."""
+def tar_members(
+    tar: Location, wanted: Callable[[str, int], bool] = lambda _name, _size: False
+) -> tuple[dict[str, ImageBytes], dict[str, bytes]]:
+    """The files of a tar by name, without unpacking it, and the contents of those of which `wanted` says so.
+
+    `wanted` gets name and bytes. Raises InputError for a damaged or unsafe tar.
+    """
     files: dict[str, ImageBytes] = {}
+    contents: dict[str, bytes] = {}
     with readable(str(tar)), opened(str(tar)) as file:
         try:
             with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as members:
@@ -138,27 +156,14 @@ def tar_members(tar: Location) -> dict[str, ImageBytes]:
                         raise InputError(f"{tar}: member {name} is sparse or is in the tar twice; pack the tar again")
                     if member.isreg():
                         files[name] = ImageBytes(str(tar), member.offset_data, member.size)
+                        if wanted(name, member.size) and (content := members.extractfile(member)) is not None:
+                            contents[name] = content.read()
         except tarfile.TarError as error:
             raise InputError(
                 f"{tar}: not a whole, uncompressed tar ({error}). Decompress it, or download it again"
             ) from error
-    return files
-
-
-def is_image(name: str) -> bool:
-    # macOS leaves "._name.JPEG" next to the files that it copies or packs
-    base = name.rpartition("/")[2]
-    return base.lower().endswith(SUFFIXES) and not base.startswith(".")
+    return files, contents
 
 
 def no_labels(data: Location) -> InputError:
     return InputError(f"{data}: no labels; give a label file with lines `path index`, or a folder per synset")
-
-
-def printable(name: str) -> str:
-    """A file name as reports and Parquet can hold it: what is not UTF-8 in it as \\xNN."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def ignored(why: str, names: Sequence[str]) -> list[str]:
-    return [f"ignored as {why}: {plural(len(names), 'file')}: {printable(first_few(names))}"] if names else []

@@ -14,10 +14,8 @@ from pathlib import Path
 
 from harness.core.errors import InputError
 from harness.dataset.image_set import ImageSet
-from harness.dataset.labels import val_number
+from harness.dataset.labels.known import CLASSES, VAL_IMAGES, val_number
 
-VAL_IMAGES = 50_000
-CLASSES = 1000
 #: Images of ImageNet val that have a label.
 LABELLED = 46_837
 #: Share of the images whose own label has to be among their ReaL labels; of those that have any, nine in ten are. A
@@ -62,7 +60,7 @@ def with_real_labels(images: ImageSet, file: Path) -> ImageSet:
     Raises InputError where no image has such a name, and where the labels are in another order.
     """
     listed = read(file)
-    numbered = {ref: number for ref in images.images if (number := val_number(ref.name)) and number <= VAL_IMAGES}
+    numbered = {ref: number for ref in images.images if (number := val_number(ref.name))}
     if not numbered:
         raise InputError(
             f"--real-labels {file}: no image of --data is named ILSVRC2012_val_…, which tells it from others"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import functools
 import os
@@ -17,9 +18,11 @@ from typing import BinaryIO, TypeVar
 
 import harness
 from harness.core import cancellation
+from harness.dataset.remote import fetched
 from harness.execution.environments import Installed
 from harness.execution.registry import ADAPTERS, SourceSpec
 from harness.worker import protocol
+from harness.worker.images import ImageRef
 from harness.worker.protocol import Done, Event, Failed, Predicted, Ready
 from harness.worker.tasks import Job, Task
 
@@ -85,13 +88,25 @@ def share(
 def _work(worker: Worker, tasks: Iterator[tuple[K, Task]], handle: Callable[[K, Event], None]) -> None:
     with worker:
         for key, task in tasks:
-            death = worker.do(task, functools.partial(handle, key))
+            with _with_images(task) as ready:
+                death = worker.do(ready, functools.partial(handle, key))
             if death is None:
                 continue
             handle(key, Failed("WorkerDied", death))
             if not (worker.was_ready or worker.was_killed):  # it would not reach the others either
                 for lost, _ in tasks:
                     handle(lost, Failed("WorkerDied", death))
+
+
+@contextlib.contextmanager
+def _with_images(task: Task) -> Iterator[Task]:
+    """The task with images that a worker can read."""
+    refs: Sequence[ImageRef] = getattr(task, "images", ())
+    if all(ref.row is None for ref in refs):
+        yield task
+        return
+    with fetched(refs) as files:
+        yield dataclasses.replace(task, images=files)  # type: ignore[call-arg]
 
 
 class Worker:

@@ -98,12 +98,16 @@ class Options:
     models: Names = _option((), "models to check (default: all of the table)", "NAME,…", names_of)
     data: Accepts[str | Location | None, Location | None] = _option(
         None,
-        "ImageNet val or other labelled images: a folder per synset, a flat folder, or a tar; a path or a URL",
+        "ImageNet val or other labelled images: a folder per synset, a flat folder, a tar, Parquet or WebDataset; a "
+        "path or a URL",
         "DIR|TAR|URL",
         parse_location,
     )
     labels: Accepts[str | Path | None, Path | None] = _option(
-        None, "labels of a flat folder or a tar: lines of 'path index'", "FILE", Path
+        None,
+        "labels of the images: the devkit, lines of 'path index', or another list; recognised by what is in it",
+        "FILE",
+        Path,
     )
     real_labels: Accepts[str | Path | None, Path | None] = _option(
         None, "ImageNet-ReaL's labels of --data: a list of classes for each of the 50,000 images, JSON", "FILE", Path

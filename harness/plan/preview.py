@@ -40,11 +40,15 @@ class Preview:
         return sum(part.networks for part in self.parts) * (len(self.images.images) if self.images else 0)
 
 
-def preview(options: Options) -> Preview:
-    """Reads the table and the data set. Raises InputError where anything that was asked for is not there."""
+def preview(options: Options, read: bool = True) -> Preview:
+    """Reads the table and the data set; without `read` only a few of its images.
+
+    Raises InputError where anything that was asked for is not there.
+    """
     planned = plan(options)
     weights = _weights(options)
-    images = open_images(options.data, options.labels, options.limit) if options.data else None
+    memory = environments.cache() / "images"
+    images = open_images(options.data, options.labels, options.limit, memory, read) if options.data else None
     if images is not None and options.real_labels is not None:
         images = with_real_labels(images, options.real_labels)
     evaluated = options.evaluates

@@ -11,9 +11,8 @@ from PIL import Image, ImageOps
 
 from harness.checks.results import Results
 from harness.dataset.labels import class_names
-from harness.dataset.remote import parse_location
+from harness.dataset.remote import image_bytes, parse_location
 from harness.execution.predictions import Predictions
-from harness.worker.images import read_image
 
 #: most images shown for two sources, those first on which both are most confident
 SHOWN = 60
@@ -68,7 +67,7 @@ def albums(results: Results) -> list[Album]:
                     margin=two.paired.margins[name],
                     best=(_named(first, known), _named(second, known)),
                     right=(first[0] == label, second[0] == label),
-                    thumbnail=_thumbnail(read_image(refs[name])) if results.options.gallery else None,
+                    thumbnail=_thumbnail(image_bytes(refs[name])) if results.options.gallery else None,
                 )
             )
         title = f"{two.a.documented_model} at {two.a.input_size} pixels"

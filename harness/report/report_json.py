@@ -72,6 +72,7 @@ def data(results: Results) -> dict[str, Any] | None:
         "is_imagenet_val": images.is_imagenet_val,
         "is_documented": all(page.is_about(images) for page in results.plan.pages.values()),
         "identity": images.identity,
+        "labels": images.labelled_by,
         "notes": list(images.notes),
     }
 

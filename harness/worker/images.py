@@ -19,10 +19,13 @@ class ImageRef:
     file: str  #: absolute path of the file that holds the bytes: the image, or the tar
     offset: int | None  #: bytes from the start of an uncompressed tar; None for a plain file
     length: int | None  #: bytes inside the tar; None for a plain file
+    row: int | None = None  #: of a Parquet file, from 0; the bytes of such images are taken out before workers get them
 
 
 def read_image(ref: ImageRef) -> bytes:
     """The encoded image; opens its file each time, so any thread may call it. Raises InputError."""
+    if ref.row is not None:
+        raise ValueError(f"{ref.name} is row {ref.row} of {ref.file}, which harness.dataset.reading takes out")
     with readable(ref.file):
         content = _remote_bytes(ref) if is_url(ref.file) else _local_bytes(ref)
     if ref.length not in (None, len(content)):

@@ -35,6 +35,7 @@ from harness.core.errors import InputError, MeasurementError
 from harness.core.records import Outcome, Source, Verdict, WeightSource
 from harness.dataset import image_set
 from harness.dataset.image_set import open_images
+from harness.dataset.labels import val_labels
 from harness.execution import checkpoints as weights
 from harness.execution import process
 from harness.execution.process import Worker
@@ -717,13 +718,16 @@ def test_weights_that_the_source_does_not_know_are_not_taken_for_its_own(
 def test_real_labels_are_counted_in_the_same_predictions(tmp_path: Path, data: Path, checkpoints: Path) -> None:
     """Each image shows its own class, but for one that shows none, and one that shows a second."""
     listed: list[list[int]] = [[] for _ in range(50_000)]
-    for place in sorted(data.rglob("*.jpg")):
-        number = 100 + int(place.stem)
-        listed[number - 1] = [SYNSETS.index(place.parent.name)]
+    taken: list[int] = []
+    for place in sorted(data.rglob("*.jpg"), key=lambda path: int(path.stem)):
+        label = SYNSETS.index(place.parent.name)
+        number = next(n for n, own in enumerate(val_labels(), start=1) if own == label and n not in taken)
+        taken.append(number)
+        listed[number - 1] = [label]
         place.rename(place.with_name(f"ILSVRC2012_val_{number:08}.jpg"))
     guess = best(contents(21))
-    listed[100 - 1] = []
-    listed[101 - 1].append(guess[1][0])
+    listed[taken[0] - 1] = []
+    listed[taken[1] - 1].append(guess[1][0])
     labels = tmp_path / "real.json"
     labels.write_text(json.dumps(listed))
     results = run(tmp_path, [TINY], data=data, weights=str(checkpoints), checks=("accuracy",), real_labels=labels)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from benchmark import Counts
-from image_files import SYNSETS, full_val, write, write_labels
+from image_files import DEVKIT_IDS, SYNSETS, full_val, write, write_labels
 
 from harness.checks.diagnosis.attribution import Target, conclude
 from harness.checks.diagnosis.factors import LABELS
 from harness.checks.diagnosis.judge import judge, other_labels, scored
 from harness.core.errors import InputError
 from harness.dataset.image_set import open_images
-from harness.dataset.labels import DEVKIT_IDS, label_shift, not_imagenet_val
+from harness.dataset.labels import label_shift, not_imagenet_val
 
 IMAGES_PER_CLASS, CLASSES = 20, 50
 
@@ -117,7 +117,7 @@ def test_defects_in_labels_and_images_are_named(counts: Callable[[str], Counts],
         "two exchanged": (two_exchanged(folder()), "labels contradict the paths"),
         "another order": (told_by_paths(folder(), another_order), "another class order"),
         "an image dropped": (one_dropped(), "expected 50,000 images, found 49,999"),
-        "an image replaced": (one_replaced(), "expected 50 images in each class"),
+        "an image replaced": (one_replaced(), "1 names are missing, first ILSVRC2012_val_00050000"),
         "an image twice": (one_repeated(folder()), "the bytes of another image: 1 file: c.jpg is a.jpg"),
         "shifted, seen from the predictions": (shifted_without_paths(), "labels look off by one"),
         "shifted, attributed": (attributed(lambda label: label + 1), "named label order"),

@@ -1,6 +1,5 @@
 """Data sets made up for tests."""
 
-import random
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -8,9 +7,13 @@ import pytest
 
 from harness.core.errors import InputError
 from harness.dataset.image_set import open_images
-from harness.dataset.labels import VAL_ANCHORS, synset_indices
+from harness.dataset.labels import devkit_ids, synset_indices, val_labels
 
 SYNSETS = list(synset_indices())
+#: classes of the first ten images of ImageNet val
+VAL_ANCHORS = val_labels()[:10]
+#: class -> id in the devkit, of a few classes
+DEVKIT_IDS = {label: devkit_ids()[label] for label in (*VAL_ANCHORS, 278, 212, 250, 193, 217, 147, 387, 285, 350, 283)}
 
 
 def write(folder: Path, names: Iterable[str]) -> Path:
@@ -31,10 +34,8 @@ def val_name(number: int) -> str:
 
 
 def full_val() -> tuple[list[str], list[int]]:
-    """Names and labels with every property of ImageNet val that is public, the order of labels apart."""
-    rest = [index for index in range(1000) for _ in range(50 - (index in VAL_ANCHORS))]
-    random.Random(0).shuffle(rest)
-    return [val_name(number) for number in range(1, 50_001)], [*VAL_ANCHORS, *rest]
+    """Names and labels of ImageNet val."""
+    return [val_name(number) for number in range(1, 50_001)], list(val_labels())
 
 
 def refused(data: Path, labels: Path | None = None, limit: int | None = None) -> str:

@@ -41,7 +41,7 @@ __all__ = [
 
 #: methods that may be missing
 OPTIONAL_OF_ADAPTER = ("aliases", "documents", "outline")
-OPTIONAL_OF_NETWORK = ("altered", "inference", "export")
+OPTIONAL_OF_NETWORK = ("altered", "inference", "export", "states")
 
 
 #: what Sparing.left_out() calls the counts of the form in which a network is deployed, its branches fused
@@ -150,6 +150,16 @@ class Network(Protocol):
     def load_state(self, state: Mapping[str, Array]) -> None:
         """Replaces the whole state. Raises CheckpointError where names or shapes do not fit."""
         ...
+
+    def states(self) -> Mapping[str, Callable[[], None]]:
+        """The sets of weights in the checkpoint that it was built with, by their keys, and what loads each of them.
+
+        The first is the one that build() loads. A file may hold averaged weights beside those that were trained, or
+        those of a teacher; those that are under no key are called "the file itself". Empty without a checkpoint.
+
+        Optional. With it, a run says which of several sets it used, and --why tries the others.
+        """
+        return {}
 
     def calibrate(self, batches: Iterable[Array]) -> None:
         """Sets the running statistics of every normalisation to those of the given batches."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from harness.adapters import keys
 from harness.adapters.records import Array, CheckpointError, Match
 
 
@@ -99,6 +100,8 @@ def fit(
         wrong = differences(expected, given)
     if wrong:
         more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        if more and match == "name":
+            more += f" ({keys.pattern(expected, given)})"
         raise CheckpointError(
             f"{where} does not fit the network, {len(wrong)} differences: {'; '.join(wrong[:3])}{more}. "
             "Is it the checkpoint of this model, in this source's format?"

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 import yaml
 from harness.adapters.base import AdapterClass, Document, Match, Preprocessing, Steps, UndecodableImage
-from harness.adapters.pytorch.network import STAND_IN, Logits, TorchNetwork, outline, stand_in_mark, state_of
+from harness.adapters.pytorch.loading import How
+from harness.adapters.pytorch.network import STAND_IN, Logits, TorchNetwork, outline, stand_in_mark
 from harness.adapters.quiet import quiet
 from mmcls.datasets.pipelines import Compose
 from mmcls.models import build_classifier
@@ -143,7 +144,8 @@ class Adapter(AdapterClass):
             without_values=(_MMCV,),
         )
         if checkpoint:
-            network.load_state(state_of(checkpoint, ("state_dict",)), match, str(checkpoint))
+            how = How(("state_dict",), others=self.models, outline=self.outline)
+            network.load_checkpoint(checkpoint, match, how, model)
         return network
 
     def outline(self, model: str) -> TorchNetwork:

@@ -7,6 +7,7 @@ centre crop, ImageNet's mean and deviation), with the sizes and scales of the pa
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import hashlib
@@ -15,7 +16,7 @@ import io
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ import torch
 from harness.adapters.base import AdapterClass, CheckpointError, Document, Match, Preprocessing, Steps, UndecodableImage
 from harness.adapters.pytorch import measure_model
 from harness.adapters.pytorch.checkpoints import packed, unpacked
-from harness.adapters.pytorch.network import TorchNetwork, outline, stand_in_mark, state_of
+from harness.adapters.pytorch.loading import How
+from harness.adapters.pytorch.network import TorchNetwork, outline, stand_in_mark
 from PIL import Image
 from pytorchcv import model_provider
 from pytorchcv.models.common import model_store
@@ -92,7 +94,9 @@ class Adapter(AdapterClass):
         own = measure_model.COUNTERS
         network = TorchNetwork(module, *prepared, self.device, counters=own, without_values=tuple(own))
         if checkpoint:
-            network.load_state(_state(checkpoint, match, row, network.state()), match, str(checkpoint))
+            how = How(("state_dict",), others=self.models, outline=self.outline, shown=checkpoint)
+            with _published(checkpoint, row, network.state()) as file:
+                network.load_checkpoint(file, match, how, model)
         return network
 
     def outline(self, model: str) -> TorchNetwork:
@@ -131,16 +135,12 @@ def _preparation(size: int, scale: float) -> tuple[Preprocessing, Callable[[byte
     return Preprocessing(decoder, resize.size, size, filter_, MEAN, STD), steps
 
 
-def _state(checkpoint: Path, match: Match, row: Mapping[str, str], own: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The state in a checkpoint or in the archive that is published, of which the package says the SHA-1.
-
-    Files that older releases of PyTorch wrote have no counters of batches, which load_state_dict() then adds.
-    """
+@contextlib.contextmanager
+def _published(checkpoint: Path, row: Mapping[str, str], own: Mapping[str, Any]) -> Iterator[Path]:
+    """A checkpoint, or the one in the archive that is published, of which the package says the SHA-1."""
     most = sum(2 * array.nbytes + 1024 for array in own.values())  # in double precision, with its name
     with unpacked(checkpoint, most) as file:
         digest = hashlib.sha1(file.read_bytes()).hexdigest()
         if file != checkpoint and row.get("checksum", _NOT_SAID) not in (_NOT_SAID, digest):
             raise CheckpointError(f"{checkpoint}: SHA-1 of the file in it is {digest}, not {row['checksum']}")
-        state = state_of(file, ("state_dict",))
-    counters = {name: array for name, array in own.items() if name.endswith(".num_batches_tracked")}
-    return state if match == "order" else {**counters, **state}
+        yield file

@@ -10,14 +10,14 @@ from typing import ClassVar
 import numpy as np
 import timm
 import torch
+from harness.adapters import timm_weights
 from harness.adapters.base import AdapterClass, Match, Preprocessing, Steps, UndecodableImage
-from harness.adapters.pytorch.network import TorchNetwork, outline, stand_in_mark, state_of
+from harness.adapters.pytorch.loading import How, as_is
+from harness.adapters.pytorch.network import TorchNetwork, outline, stand_in_mark
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torchvision import transforms
 
-#: where timm's own load_state_dict looks for the weights in a training checkpoint, in its order
-STATE_KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")
 #: how the class name of a transform begins -> the step that it ends; newer versions have their own classes
 _STEPS = {"Resize": "resize", "CenterCrop": "crop", "Normalize": "normalise"}
 
@@ -36,7 +36,8 @@ class Adapter(AdapterClass):
         return timm.list_models()
 
     def aliases(self) -> Mapping[str, str]:
-        return {}
+        """Weights are named after a dot; those that timm takes by default are of the model itself."""
+        return timm_weights.tags()
 
     def checkpoint_url(self, model: str) -> str | None:
         if model not in self._urls:
@@ -54,15 +55,21 @@ class Adapter(AdapterClass):
         seed: int = 0,
         input_size: int | None = None,
     ) -> TorchNetwork:
-        if not timm.is_model(model):
+        if not timm.is_model(model) or ("." in model and model not in self.aliases()):
             raise KeyError(model)
         torch.manual_seed(seed)
-        module = timm.create_model(model, pretrained=False)
-        self._urls[model] = _default_config(module).get("url") or None
+        module, asked = timm_weights.create(model, bool(checkpoint))
+        self._urls[model] = timm_weights.address(_default_config(module))
         preprocessing, preprocessing_steps = _preparation(module, input_size)
         network = TorchNetwork(module, preprocessing, preprocessing_steps, self.device)
-        if checkpoint:
-            network.load_state(state_of(checkpoint, STATE_KEYS), match, str(checkpoint))
+        if checkpoint and checkpoint.suffix in timm_weights.ARRAYS:
+            timm_weights.load_arrays(network.module, checkpoint, model)
+        elif checkpoint:
+            forms = [as_is, *([timm_weights.form(network.module, asked)] if asked else [])]
+            if timm_weights.is_published(checkpoint, self._urls[model]):
+                forms.reverse()  # what is published always goes through it
+            how = How(timm_weights.STATE_KEYS, forms, self.models, self.outline)
+            network.load_checkpoint(checkpoint, match, how, model)
         return network
 
     def outline(self, model: str) -> TorchNetwork:

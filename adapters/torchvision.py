@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import io
 import re
@@ -13,7 +14,8 @@ import numpy as np
 import torch
 import torchvision
 from harness.adapters.base import AdapterClass, Document, Match, Preprocessing, Steps, UndecodableImage
-from harness.adapters.pytorch.network import TorchNetwork, outline, stand_in_mark, state_of
+from harness.adapters.pytorch.loading import How
+from harness.adapters.pytorch.network import TorchNetwork, outline, stand_in_mark
 from PIL import Image
 from torchvision.transforms import functional
 from torchvision.transforms._presets import ImageClassification
@@ -94,8 +96,9 @@ class Adapter(AdapterClass):
         )
         network = TorchNetwork(module, description, lambda image: _steps(preset, image), self.device)
         if checkpoint:
-            state = state_of(checkpoint, STATE_KEYS)
-            network.load_state(_as_loaded(builder, state), match, str(checkpoint))
+            forms = [functools.partial(_as_loaded, builder)]
+            how = How(STATE_KEYS, forms, self.models, self.outline)
+            network.load_checkpoint(checkpoint, match, how, model)
         return network
 
     def outline(self, model: str) -> TorchNetwork:
@@ -137,7 +140,7 @@ def _as_published(builder: str, weights: Any) -> dict[str, Any]:
     return arguments
 
 
-def _as_loaded(model: str, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _as_loaded(model: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """A published checkpoint's state as the package's own builders turn it into the network's."""
     renamed = {_OLD_DENSE_LAYER.sub(r"\1\2", name): value for name, value in state.items()}
     # auxiliary heads are dropped once they are loaded

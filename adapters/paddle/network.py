@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import paddle
+from harness.adapters import keys
 from harness.adapters.base import (
     Alterations,
     Array,
@@ -226,11 +227,21 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def load_checkpoint(network: PaddleNetwork, checkpoint: Path, match: Match) -> None:
-    """Raises CheckpointError for a file that is not a state dict or does not fit the network."""
-    state = safe_pickle.arrays(safe_pickle.load(checkpoint))
-    if not state:
+    """Loads the first set of weights in the file that fits, whatever they are wrapped in.
+
+    Raises CheckpointError for a file that is not a state dict or does not fit the network.
+    """
+    content = safe_pickle.load(checkpoint)
+    found = {name: dict(state) for name, state in keys.sets(safe_pickle.unnamed(content))}
+    if not any(found.values()):
         raise CheckpointError(f"{checkpoint}: no arrays in it; expected a state dict")
-    network.load_state(state, match, str(checkpoint))
+    expected = keys.shapes(network.state())
+    if match == "name":
+        for name, state in found.items():
+            for _, read in keys.readings(expected, name, state):
+                network.load_state(read)
+                return
+    network.load_state(max(found.values(), key=len), match, str(checkpoint))
 
 
 def stand_in_mark(checkpoint: Path) -> str | None:

@@ -36,6 +36,7 @@ from harness.adapters.pytorch import inference as torch_inference
 from harness.adapters.pytorch import trace as torch_trace
 from harness.adapters.pytorch.checkpoints import STAND_IN, read_checkpoint, stand_in_mark, state_of
 from harness.adapters.pytorch.forms import OUTLINE
+from harness.adapters.pytorch.loading import Loading
 from harness.adapters.quiet import quiet
 from torch import nn
 
@@ -57,7 +58,7 @@ class Logits(nn.Module):
         return self._forward(self.network, batch)
 
 
-class TorchNetwork(Network):
+class TorchNetwork(Loading, Network):
     """See harness.adapters.base.Network. Subclasses say how an image is prepared and how a checkpoint is laid out."""
 
     plain_counter = torch_counters.PLAIN
@@ -249,11 +250,9 @@ class TorchNetwork(Network):
 
     def _classifier(self, optional: bool = False) -> nn.Linear | None:
         linears = [module for module in self.module.modules() if isinstance(module, nn.Linear)]
-        if not linears:
-            if optional:
-                return None
+        if not linears and not optional:
             raise NotImplementedError(f"{type(self.module).__name__} has no final linear layer")
-        return linears[-1]
+        return linears[-1] if linears else None
 
     def set_classifier(self, weight: Array, bias: Array) -> None:
         linear = self._classifier()

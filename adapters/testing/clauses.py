@@ -23,6 +23,7 @@ CLAUSES: Mapping[str, Callable[[Subject], None]] = {
         weights_clauses.seed,
         weights_clauses.checkpoint,
         weights_clauses.stand_in,
+        weights_clauses.states,
         weights_clauses.match_order,
         weights_clauses.state,
         weights_clauses.refusal,

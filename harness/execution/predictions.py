@@ -39,6 +39,7 @@ class BuiltNetwork:
     preprocessing: Preprocessing
     stand_in: str | None  #: how its checkpoint was made up; None for real weights
     engine: str  #: what runs it; "" where that is its own forward()
+    states: tuple[str, ...] = ()  #: sets of weights in its checkpoint, the one that it has first
 
 
 #: what the names of files of several batches begin with

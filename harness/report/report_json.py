@@ -120,6 +120,7 @@ def run_entry(run: Run, out: Path | None = None) -> dict[str, Any]:
             "verified": run.checkpoint.verified,
             "origin": run.checkpoint.origin,
             "stand_in": run.checkpoint.stand_in is not None,
+            "states": list(run.checkpoint.states),
         },
         "images": run.images,
         "top1_count": run.top1_count,

@@ -29,9 +29,14 @@ def list_documents(adapter: Any, _task: ListDocuments, send: Emit) -> None:
 
 def own_name(adapter: Any, documented: str) -> str:
     """The source's own name of a documented model. Raises MeasurementError where it cannot be told."""
+    return _names(adapter, documented)[1]
+
+
+def _names(adapter: Any, documented: str) -> tuple[str, str]:
+    """The name of the source's, of a model or of weights, that is meant, and what build() takes for it."""
     aliases = adapter.aliases()
     name = resolve(documented, [*adapter.models(), *aliases])
-    return str(aliases.get(name, name))
+    return name, str(aliases.get(name, name))
 
 
 def measure_static(adapter: Any, task: Count, send: Emit) -> None:
@@ -46,7 +51,7 @@ def measure_static(adapter: Any, task: Count, send: Emit) -> None:
 
 
 def _counts(adapter: Any, task: Count) -> Counts:
-    model = own_name(adapter, task.documented)
+    named, model = _names(adapter, task.documented)
     network = adapter.build(model) if task.depth == "all" else adapter.outline(model)
     spares = network if isinstance(network, Sparing) else None
     sizes = {*task.sizes, *([network.input_size] if task.own else [])} if task.depth != "parameters" else set()
@@ -72,6 +77,7 @@ def _counts(adapter: Any, task: Count) -> Counts:
         last_operators=tuple(kinds[-4:]),
         checkpoint_url=adapter.checkpoint_url(model),
         left_out=tuple(spares.left_out()) if spares else (),
+        named=named,
     )
 
 

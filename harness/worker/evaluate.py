@@ -86,7 +86,8 @@ def evaluate(networks: Networks, task: Evaluate, send: Emit, stored: Callable[[i
             inference = networks.inference(run, example) if example is not None else None
             forward[index] = inference.forward if inference else network.forward
             engine = inference.engine if inference else ""
-            send(NetworkBuilt(index, network.input_size, network.preprocessing, _stand_in(networks, run), engine))
+            mark, states = _stand_in(networks, run), tuple(getattr(network, "states", dict)())
+            send(NetworkBuilt(index, network.input_size, network.preprocessing, mark, engine, states))
         except InputError:
             raise  # an image that cannot be read says nothing about a network
         except Exception as error:  # one network's failure is that network's alone

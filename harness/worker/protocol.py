@@ -96,6 +96,7 @@ class Counts(Event):
     last_operators: tuple[str, ...]
     checkpoint_url: str | None
     left_out: tuple[str, ...] = ()
+    named: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class NetworkBuilt(RunEvent):
     preprocessing: Preprocessing
     stand_in: str | None  #: how its checkpoint was made up; None for real weights
     engine: str  #: what runs it; "" where that is its own forward()
+    states: tuple[str, ...] = ()  #: sets of weights in its checkpoint, the one that it has first
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,7 @@ class Variant:
     changed: Mapping[str, Any] = field(default_factory=dict)  #: step -> parameters of harness.adapters.recipe
     alteration: Mapping[str, Any] = field(default_factory=dict)  #: see harness.adapters.base.Network.altered
     checkpoint: str = ""  #: file of other weights
+    weights: str = ""  #: key of another set of weights in the same file; see harness.adapters.base.Network.states
     sha256: str = ""  #: of that file
     match: Match = "name"  #: how the entries of that checkpoint find their place
     state: str = ""  #: file of a whole state

@@ -109,7 +109,7 @@ def _input(variant: Variant, ref: ImageRef, made: Array | Exception | None) -> A
 
 
 def _other_network(variant: Variant) -> bool:
-    return bool(variant.alteration or variant.checkpoint or variant.state)
+    return bool(variant.alteration or variant.checkpoint or variant.weights or variant.state)
 
 
 class _Networks:
@@ -118,13 +118,15 @@ class _Networks:
     def __init__(self, adapter: Any, task: Vary) -> None:
         self._adapter = adapter
         self._task = task
-        self._built: dict[tuple[str, str, str], Any] = {}
+        self._built: dict[tuple[str, str, str, str], Any] = {}
 
     def of(self, variant: Variant) -> Any:
         weights = variant if variant.checkpoint else self._task
-        key = (weights.checkpoint, weights.match, variant.state)
+        key = (weights.checkpoint, weights.match, variant.state, variant.weights)
         if key not in self._built:
             network = self._adapter.build(self._task.model, Path(key[0]), key[1], input_size=self._task.input_size)
+            if variant.weights:
+                network.states()[variant.weights]()
             if variant.state:
                 network.load_state(arrays.load(Path(variant.state)))
             self._built[key] = network

@@ -20,7 +20,7 @@ NETWORKS = [
 #: Keras's layers are not PyTorch's own, and its images are not normalised as others'
 SUITE = [*NETWORKS, ("pytorchcv", "resnet10"), ("keras", "MobileNetV2")]
 #: what may be missing, and what needs another runtime
-OPTIONAL = {"documents", "outline", "export"}
+OPTIONAL = {"documents", "outline", "export", "states"}
 #: what the suite cannot try: it does not rename what is in an HDF5 file (inside/keras_published.py does)
 UNTRIED = {"keras": {"match_order"}}
 

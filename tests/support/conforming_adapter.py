@@ -52,8 +52,7 @@ class Adapter(fake_adapter.Adapter):
             raise KeyError(model)
         network = self.kind(model, seed, input_size)
         if checkpoint:
-            entries = {n: a for n, a in fake_adapter._read(checkpoint).items() if n != fake_adapter.MARK}
-            network.load_state(entries, match, str(checkpoint))
+            fake_adapter.load(network, checkpoint, match)
         return network
 
     def outline(self, model: str) -> Any:

@@ -9,6 +9,7 @@ to the file `FAKE_FORWARDS`, a JSON list: the worker's process, model and precis
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -74,6 +75,7 @@ class FakeNetwork:
         self.epsilon = 1e-5
         self.precision = "fp32"
         self.seen = 0
+        self.sets: Mapping[str, Callable[[], None]] = {}
 
     def preprocess(self, image: bytes) -> Array:
         return self.preprocessing_steps(image)["normalise"]
@@ -191,6 +193,9 @@ class FakeNetwork:
         for own, entry in self._names().items():
             setattr(self, own, np.asarray(state[pairs[entry]], np.float32))
 
+    def states(self) -> Mapping[str, Callable[[], None]]:
+        return self.sets
+
     def calibrate(self, batches: Iterable[Array]) -> None:
         pooled = np.concatenate([self._pooled(batch) for batch in batches])
         self.mean, self.var = pooled.mean(axis=0), pooled.var(axis=0)
@@ -249,9 +254,19 @@ class Adapter:
             os.write(1, b'{"event": "static", "task": 0}\n')
         network = FakeNetwork(model, seed, input_size)
         if checkpoint:
-            entries = {name: array for name, array in _read(checkpoint).items() if name != MARK}
-            network.load_state(entries, match, str(checkpoint))
+            load(network, checkpoint, match)
         return network
+
+
+def load(network: FakeNetwork, checkpoint: Path, match: Match) -> None:
+    """Loads a checkpoint; entries that begin with `ema/` are a second set of weights in it."""
+    entries = {name: array for name, array in _read(checkpoint).items() if name != MARK}
+    averaged = {name.removeprefix("ema/"): array for name, array in entries.items() if name.startswith("ema/")}
+    sets = {"the file itself": {name: array for name, array in entries.items() if not name.startswith("ema/")}}
+    sets |= {"ema": averaged} if averaged else {}
+    own = {name: functools.partial(network.load_state, state, match, str(checkpoint)) for name, state in sets.items()}
+    own["the file itself"]()
+    network.sets = own
 
 
 def _note(network: str, batch: Array) -> None:

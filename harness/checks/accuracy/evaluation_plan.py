@@ -43,7 +43,7 @@ def evaluations(
 def _checkpoint(planned: Plan, choice: str, row: Row, source: Source, static: Static) -> Checkpoint:
     """The weights of a row. Raises MeasurementError where there are none."""
     declared = planned.page(row).weights.get(row.model)
-    tag = weights_left_out(row.model, static.model)
+    tag = weights_left_out(row.model, static.named or static.model)
     if choice == "auto" and declared is None and tag:
         raise MeasurementError(
             f"{source} has no checkpoint tagged {tag[1:]!r} for {static.model}, and its default checkpoint is a "

@@ -206,6 +206,7 @@ class NetworkEvaluation:
                 network.stand_in,
                 checkpoint.origin,
                 checkpoint.match,
+                network.states,
             ),
             images=scored,
             top1_count=top1,

@@ -150,6 +150,7 @@ def _variants(run: Run, row: Row, known: Identified, page: Page, checkpoints: Se
             # the digest is for the store, because a file name does not identify the content
             task = {"checkpoint": str(path), "match": "name", "sha256": sha256(path)}
             found.append(Variant("weights file", text, task))
+    found += factors.of_checkpoint(run.checkpoint.states)
     found += factors.of_network(known)
     return [*found, *together.pairs(found, known, page, row.input_size), *factors.LABELS]
 

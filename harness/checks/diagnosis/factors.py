@@ -268,6 +268,11 @@ def of_network(known: Identified) -> list[Variant]:
     return found + [altered("precision", f"{value} instead of fp32", {"value": value}) for value in _PRECISIONS]
 
 
+def of_checkpoint(states: Sequence[str]) -> list[Variant]:
+    """The other sets of weights in the file: averaged ones beside those that were trained, a teacher's."""
+    return [Variant("weights in the file", f"{name} instead of {states[0]}", {"weights": name}) for name in states[1:]]
+
+
 def main_activation(operations: Mapping[tuple[str, float | None], int]) -> tuple[str, float | None] | None:
     """The activation that is run most often, with its negative slope; gates do not count."""
     kinds = {kind for kind, _ in _ACTIVATIONS}

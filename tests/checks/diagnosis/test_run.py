@@ -200,6 +200,27 @@ def test_the_cause_is_in_the_report_and_in_the_verdict(tmp_path: Path, other_wei
     assert "not tried: PIL is not in the source's environment |" in section
 
 
+def test_the_other_weights_in_a_file_are_tried(tmp_path: Path) -> None:
+    """The document is of the averaged ones; the run says that it had the others."""
+    other, file = tmp_path / "other.bin", tmp_path / "weights" / "tiny.bin"
+    save_checkpoint(other, seed=3)
+    save_checkpoint(file)
+    averaged = {f"ema/{name}": value for name, value in fake_adapter._read(other).items()}
+    both = {**fake_adapter._read(file), **averaged}
+    with file.open("wb") as written_again:
+        np.savez(written_again, **both)
+    results = run(tmp_path, data_for(tmp_path / "data", other))
+    used = results.runs[0].checkpoint
+    assert used.states == ("the file itself", "ema")
+    (found,) = results.attributions
+    assert (found.outcome, found.factors) == ("named", ("weights in the file",))
+    assert texts(evidence(found), "fits") == ["weights in the file: ema instead of the file itself"]
+    content, page = written(results, tmp_path)
+    (shown,) = content["runs"]
+    assert shown["checkpoint"]["states"] == ["the file itself", "ema"]
+    assert "tiny.bin of fake tiny holds several sets of weights: the file itself was evaluated" in page
+
+
 def test_labels_one_off_are_attributed_to_their_order(tmp_path: Path, other_weights: Path) -> None:
     results = run(tmp_path, data_for(tmp_path / "data", shift=1))
     (found,) = results.attributions

@@ -19,8 +19,9 @@ Steps = Mapping[str, npt.NDArray[Any]]
 #: How checkpoint entries find their place: by name, or by position where the file uses other names.
 Match = Literal["name", "order"]
 
-#: What a network computes in; bf16 is mixed precision, as the runtime does it.
-Precision = Literal["fp32", "bf16"]
+#: What a network computes in; tf32 rounds what float32 products multiply to ten bits, bf16 is mixed precision, as the
+#: runtime does it.
+Precision = Literal["fp32", "tf32", "bf16"]
 
 #: What runs a network: the source's own framework, or another to which the source's own network was converted.
 Runtime = Literal["native", "openvino", "onnxruntime"]

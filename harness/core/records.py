@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from harness.adapters.base import Match, Parameters, Preprocessing
 from harness.core.causes import RIGHT_ELSEWHERE, Cause, last, words
+from harness.core.devices import CPU, Device
 from harness.core.evidence import Basis, ListedGap, NoMatch, UpstreamFigure, evidence_mapping
 from harness.core.outcomes import UNJUDGED as UNJUDGED
 from harness.core.outcomes import Outcome as Outcome
@@ -187,6 +188,7 @@ class Run:
     certificate: Certificate | None = None  #: None where nothing but the native network ran
     #: name in harness.checks.accuracy.metrics.registry -> figure; a metric that the predictions do not give is absent
     metrics: Mapping[str, float] = field(default_factory=dict)
+    device: Device = CPU  #: that the predictions were made on
 
 
 @dataclass(frozen=True)

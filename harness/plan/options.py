@@ -13,15 +13,16 @@ from harness.core.errors import InputError
 from harness.core.paths import Location
 from harness.core.text import closest
 from harness.dataset.remote import parse_location
+from harness.execution.devices.names import parse as parse_device
+from harness.execution.devices.shards import Shard, parse_shard
 from harness.reference import FOLDER as REFERENCE
 
 #: the first is part of every run; alone it asks nothing of the sources
 CHECKS = ("documents", "static", "numerics", "preprocessing", "accuracy")
 #: what is checked unless something else is asked for; numerics and preprocessing compare sources with each other
 DEFAULT_CHECKS = ("static", "accuracy")
-DEVICES = ("cpu", "cuda")
 RUNTIMES = ("native", "openvino", "onnxruntime")
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "tf32", "bf16")
 ENGINES = ("local", "ray")
 
 
@@ -40,6 +41,7 @@ class OptionSpec:
     choices: tuple[str, ...] = ()  #: the values that there are; for names, each of them
     several: bool = False  #: whether the flag takes more than one value
     flag: str = ""  #: without dashes, where it is not the name of the field
+    aliases: tuple[str, ...] = ()  #: other flags, without dashes
     in_pytest: bool = True
     measures: bool = True  #: whether it decides what is measured, by what and on which images
 
@@ -128,7 +130,28 @@ class Options:
         False, "stop evaluating a row once a random part of the images confirms or refutes its accuracies"
     )
     batch_size: int = _option(32, "images per forward pass", "N", int)
-    device: str = _option("cpu", "where the networks run", choices=DEVICES)
+    device: str = _option(
+        "cpu",
+        "where the networks are evaluated: cuda is one GPU, cuda:0-7 or cuda:0,2 several, all every GPU of this machine, "
+        "each with a worker of its own; cpu:0-1 are workers that share the processors",
+        "cpu|cuda|cuda:0-7|all",
+        aliases=("devices",),
+    )
+    cuda_index: str | None = _option(
+        None,
+        "install the builds for GPUs of sources that have them apart (ppcls), from this package index, or from the usual "
+        "one with `default`",
+        "URL",
+    )
+    shard: Accepts[str | Shard | None, Shard | None] = _option(
+        None,
+        "evaluate one of N shares of the images, for one job of several that share --store; merge/N makes the report of "
+        "all that they have stored",
+        "I/N|merge/N",
+        parse_shard,
+        in_pytest=False,
+        measures=False,
+    )
     runtime: str = _option(
         "native", "what runs the networks; results are verified against the native runtime", choices=RUNTIMES
     )
@@ -195,24 +218,14 @@ def _invalid(options: Options) -> Iterator[tuple[bool, str]]:
 
 
 def _conflicts(options: Options) -> list[tuple[bool, str]]:
-    why, ray = options.why, options.engine == "ray"
+    why = options.why
     faster = (options.runtime, options.precision) != ("native", "fp32")
     far = options.data is not None and not isinstance(options.data, Path)
     comparing = [check for check in ("numerics", "preprocessing") if check in options.checks]
     local_only = "--why" if why else f"--checks {','.join(comparing)}"
     return [
-        (
-            options.device != "cpu" and options.runtime != "native",
-            f"--runtime {options.runtime} runs on the CPU only and cannot be combined with --device {options.device}",
-        ),
-        (
-            not ray and bool(options.ray_address or options.ray_cpus),
-            "--ray-address and --ray-cpus need --engine ray",
-        ),
-        (
-            options.ray_cpus is not None and options.ray_cpus < 1,
-            f"--ray-cpus {options.ray_cpus}: expected at least 1",
-        ),
+        *_of_machines(options),
+        *_of_shards(options, local_only if why or comparing else ""),
         (
             bool(options.upstream) and not options.asks_sources,
             "--upstream cannot be combined with --checks documents alone, which asks no source; add static",
@@ -241,6 +254,48 @@ def _conflicts(options: Options) -> list[tuple[bool, str]]:
             "local folder first",
         ),
     ]
+
+
+def _of_machines(options: Options) -> Iterator[tuple[bool, str]]:
+    """What devices and engines exclude."""
+    ray, asked = options.engine == "ray", parse_device(options.device)
+    yield (
+        asked.kind != "cpu" and options.runtime != "native",
+        f"--runtime {options.runtime} runs on the CPU only and cannot be combined with --device {options.device}",
+    )
+    yield asked.kind == "cpu" and options.precision == "tf32", "--precision tf32 is of GPUs; pass --device cuda"
+    yield (
+        ray and bool(asked.numbers),
+        f"--device {options.device} names devices of this machine; with --engine ray pass --device cuda, and Ray hands "
+        "out the GPUs of its nodes",
+    )
+    yield (
+        options.cuda_index is not None and "@" in options.cuda_index,
+        "--cuda-index: leave user name and password out, since reports show the command; uv reads them from ~/.netrc",
+    )
+    yield not ray and bool(options.ray_address or options.ray_cpus), "--ray-address and --ray-cpus need --engine ray"
+    yield (
+        options.ray_cpus is not None and options.ray_cpus < 1,
+        f"--ray-cpus {options.ray_cpus}: expected at least 1",
+    )
+
+
+def _of_shards(options: Options, other: str) -> Iterator[tuple[bool, str]]:
+    """What --shard excludes; `other` is what the options ask for besides counts and accuracies."""
+    shard = options.shard
+    if shard is None:
+        return
+    faster = (options.runtime, options.precision) != ("native", "fp32")
+    yield (
+        not options.evaluates,
+        f"--shard {shard}: only accuracy evaluation is shared out; pass --data, --checks accuracy and weights",
+    )
+    yield (
+        options.engine == "ray" or faster or options.stop_early,
+        f"--shard {shard} shares out every image of a native fp32 evaluation on this machine; leave out --engine ray, "
+        "--runtime, --precision and --stop-early",
+    )
+    yield bool(other) and not shard.merges, f"--shard {shard} evaluates only; pass {other} with --shard merge/{shard.of}"
 
 
 def nearest(name: str, valid: Sequence[str]) -> str:

@@ -122,6 +122,8 @@ def plan(options: Options) -> Plan:
     """Reads the table and what was asked of it. Raises InputError, with the nearest valid name where one is wrong."""
     options.validate()
     known = registry.sources()
+    if options.cuda_index is not None:
+        known = registry.OnGpus(known, options.cuda_index)
     asked = [registry.parse_source(text, known) for text in options.sources]
     found = with_sources(read_tables(options.tables, but=options.out), known, asked)
     table = found.table

@@ -295,7 +295,7 @@ def test_a_documented_release_that_cannot_be_installed_gives_way_to_the_adapters
         ({"models": ("resnet",)}, "has no model 'resnet'; expected one of other, tiny, tiny_wide"),
         ({"models": ("other",), "sources": ("fake",)}, "documents none of other from fake"),
         ({"checks": ("statics",)}, "--checks: unknown check 'statics'; did you mean static?"),
-        ({"device": "cudo"}, "--device: unknown device 'cudo'; did you mean cuda?"),
+        ({"device": "cudo"}, "--device cudo: unknown device; expected cpu, cuda, all"),
         ({"device": "tpu"}, "--device: unknown device 'tpu'; "),
         ({"batch_size": 0}, "--batch-size 0: expected at least 1"),
         ({"weights": "nowhere"}, "--weights nowhere: no such folder; expected auto, none or a folder"),

@@ -28,6 +28,7 @@ from harness.core.records import Run, Source
 from harness.dataset.image_set import ImageSet, open_images
 from harness.execution import cache_keys
 from harness.execution.checkpoints import Checkpoint
+from harness.execution.devices.seats import Seat
 from harness.execution.engine import Local, Work
 from harness.execution.environments import Installed
 from harness.execution.process import Worker
@@ -158,7 +159,7 @@ def test_batches_that_come_in_another_order_than_asked_for(tmp_path: Path, monke
     work = Work(Store(tmp_path / "store").predictions({}), network, checkpoint.sha256, [[8, 9], [0, 1], [4, 5]])
     monkeypatch.setenv("FAKE_KILL_AFTER", "2")
     monkeypatch.setenv("FAKE_FORWARDS", str(tmp_path / "forwards"))
-    with Local(installed(), tmp_path / "log", "cpu", lambda _: None) as engine:
+    with Local(installed(), tmp_path / "log", Seat(), lambda _: None) as engine:
         engine.do([work], data.images, lambda *_: None)
     assert len(work.predictions.read()) == 6
     begun = [tuple(images) for _, _, images in map(json.loads, (tmp_path / "forwards").read_text().splitlines())]

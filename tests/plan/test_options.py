@@ -12,6 +12,7 @@ import pytest
 from harness.cli import run
 from harness.core.errors import InputError
 from harness.dataset.remote import parse_location
+from harness.execution.devices.shards import parse_shard
 from harness.plan import options as declared
 from harness.plan.arguments import add_pytest_options, command_of, options_of
 from harness.plan.options import Options, specs
@@ -31,7 +32,9 @@ OTHER: dict[str, Any] = {
     "limit": 500,
     "stop_early": True,
     "batch_size": 7,
-    "device": "cuda",
+    "device": "cuda:0-1",
+    "cuda_index": "https://packages.example.org/simple",
+    "shard": parse_shard("3/8"),
     "runtime": "openvino",
     "precision": "bf16",
     "engine": "ray",
@@ -80,7 +83,7 @@ def test_pytest_has_every_option_that_makes_sense_there() -> None:
     parser = argparse.ArgumentParser()
     add_pytest_options(parser.add_argument)
     chosen = {name: spec for name, spec in specs() if spec.in_pytest}
-    assert OTHER.keys() - chosen.keys() == {"fix", "annotate"}
+    assert OTHER.keys() - chosen.keys() == {"fix", "annotate", "shard"}
     arguments: list[str] = []
     for name, spec in chosen.items():
         flag = f"--parity-{(spec.flag or name).replace('_', '-')}"

@@ -41,7 +41,9 @@ class Compared:
 
 def compare(one: Path, other: Path) -> Iterator[Compared]:
     """Every network that both reports evaluate."""
-    runs = [{_name(run): run for run in json.loads((folder / "report.json").read_text())["runs"]} for folder in (one, other)]
+    runs = [
+        {_name(run): run for run in json.loads((folder / "report.json").read_text())["runs"]} for folder in (one, other)
+    ]
     for name, first in runs[0].items():
         if (second := runs[1].get(name)) is None:
             continue

@@ -73,8 +73,8 @@ class MeasurementNotes:
 
 def execute(seen: Preview, progress: Progress) -> Results:
     """Runs all that was asked for. Raises InputError before anything is measured; later trouble is in the results."""
-    if seen.options.shard is not None and not seen.options.shard.merges:
-        raise InputError(f"--shard {seen.options.shard} gives no results; `parity run` evaluates it, then merge/{seen.options.shard.of}")
+    if seen.options.share is not None and not seen.options.share.merges:
+        raise InputError(f"--shard {seen.options.shard} gives no results; `parity run` evaluates it, then merges them")
     measurements = measure(seen, progress)
     verdicts = judge(measurements)
     found = findings(measurements, verdicts)
@@ -95,7 +95,7 @@ class Share:
 
 def evaluate_share(seen: Preview, progress: Progress) -> Share:
     """Evaluates the images of one shard and stores what is predicted; judges nothing and writes no report."""
-    options, images, shard = seen.options, seen.images, seen.options.shard
+    options, images, shard = seen.options, seen.images, seen.options.share
     assert images is not None
     assert shard is not None
     session = _session(options, progress)
@@ -154,7 +154,10 @@ def measure(seen: Preview, progress: Progress) -> Measurements:
         paired=tuple(paired),
         attributions=tuple(attributions),
         notes=MeasurementNotes(
-            tuple(other_releases), (not_shown,) if not_shown else (), tuple(self_descriptions), tuple(session.placement.on_cpu)
+            tuple(other_releases),
+            (not_shown,) if not_shown else (),
+            tuple(self_descriptions),
+            tuple(session.placement.on_cpu),
         ),
         pages=pages,
         failures=tuple(session.failures),
@@ -243,7 +246,7 @@ def _session(options: Options, progress: Progress) -> Session:
         options.runtime,
         options.precision,
         cluster,
-        options.shard,
+        options.share,
     )
 
 

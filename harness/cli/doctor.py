@@ -80,8 +80,8 @@ def _device(preview: Preview) -> Iterator[Diagnosis]:
         return
     found = machine()
     if not found.gpus:
-        why = found.trouble or "neither nvidia-smi nor the kernel tells of one"
-        yield Diagnosis("warning", "device", f"no GPU was found ({why})", "leave --device out to use the CPU")
+        trouble = found.trouble or "neither nvidia-smi nor the kernel tells of one"
+        yield Diagnosis("warning", "device", f"no GPU was found ({trouble})", "leave --device out to use the CPU")
         return
     names = Counter(f"{gpu.name}{f' ({sm(gpu.capability)})' if gpu.capability else ''}" for gpu in found.gpus)
     gpus = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in names.items())
@@ -92,8 +92,8 @@ def _device(preview: Preview) -> Iterator[Diagnosis]:
         spec = preview.planned.known[part.source.name]
         packages = environments.installed_packages(spec, part.source.version, preview.options.runtime)
         if (why := misfit(packages, found.gpus)) is not None:
-            text, _, remedy = why.partition(". ")
-            yield Diagnosis("bad", f"device of {part.source}", text, remedy)
+            wrong, _, remedy = why.partition(". ")
+            yield Diagnosis("bad", f"device of {part.source}", wrong, remedy)
 
 
 def _environments(preview: Preview) -> Iterator[Diagnosis]:

@@ -94,7 +94,7 @@ def _run(options: Options, dry: bool, quiet: bool) -> int:
         return 0
     with Terminal(quiet) as progress:
         progress.plan(planned)
-        if options.shard is not None and not options.shard.merges:
+        if options.share is not None and not options.share.merges:
             share = checks.evaluate_share(planned, progress)
             terminal.show_share(share)
             return 2 if share.failures else 0

@@ -221,9 +221,7 @@ class _Runs:
             self.left[index].clear()
         self._handle(index, event)
 
-    def task(
-        self, wanted: Sequence[int], images: Sequence[ImageRef], finished: Sequence[NetworkSpec]
-    ) -> Evaluate:
+    def task(self, wanted: Sequence[int], images: Sequence[ImageRef], finished: Sequence[NetworkSpec]) -> Evaluate:
         """What is left of the present works, with the images at the wanted positions alone."""
         place = {position: i for i, position in enumerate(wanted)}
         runs = [

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.paths import Location, shown_file
-from harness.execution.devices.shards import Shard
 from harness.plan.options import Options, OptionSpec, specs
 
 COMMAND = "python -m harness.run"
@@ -80,7 +79,7 @@ def command_of(options: Options, measuring: bool = False) -> str:
     return " ".join(parts)
 
 
-def _text(value: str | int | tuple[str, ...] | Location | Shard) -> str:
+def _text(value: str | int | tuple[str, ...] | Location) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
-    return str(value) if isinstance(value, str | int | Shard) else shown_file(value, above=2)
+    return str(value) if isinstance(value, str | int) else shown_file(value, above=2)

@@ -13,8 +13,9 @@ from harness.core.text import first_few, plural
 from harness.execution import registry
 from harness.execution.registry import SourceSpec
 from harness.plan import known_gaps
+from harness.plan.conflicts import nearest
 from harness.plan.inference import Inferred, with_sources
-from harness.plan.options import Options, nearest
+from harness.plan.options import Options
 from harness.plan.page import Page, read_page
 from harness.plan.pairs import Pair, pairs_of
 from harness.reference import FOLDER as REFERENCE

@@ -47,7 +47,7 @@ def preview(options: Options, read: bool = True) -> Preview:
     Raises InputError where anything that was asked for is not there.
     """
     planned = plan(options)
-    if options.engine == "local" and not (options.shard and options.shard.merges):
+    if options.engine == "local" and not (options.share and options.share.merges):
         places(options.device)  # a GPU that is not there is told before anything else is done
     weights = _weights(options)
     memory = environments.cache() / "images"

@@ -55,7 +55,9 @@ def main() -> None:
     for line in sys.stdin:
         try:
             task = protocol.decode_task(line)
-            if used.refused and not isinstance(task, tasks.AskDevice):  # what it gave would be taken for another device's
+            if used.refused and not isinstance(
+                task, tasks.AskDevice
+            ):  # what it gave would be taken for another device's
                 raise SystemExit(f"it cannot use {job.device}: {used.refused}")
             perform[type(task)](adapter, task, emit)
             emit(Done())

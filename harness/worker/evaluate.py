@@ -103,9 +103,7 @@ def evaluate(networks: Networks, task: Evaluate, send: Emit, stored: Callable[[i
 class _Round:
     """The runs of a task that are done together."""
 
-    def __init__(
-        self, networks: Networks, task: Evaluate, send: Emit, stored: Callable[[int | None], None]
-    ) -> None:
+    def __init__(self, networks: Networks, task: Evaluate, send: Emit, stored: Callable[[int | None], None]) -> None:
         self._networks = networks
         self._task = task
         self._send = send

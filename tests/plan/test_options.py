@@ -12,7 +12,6 @@ import pytest
 from harness.cli import run
 from harness.core.errors import InputError
 from harness.dataset.remote import parse_location
-from harness.execution.devices.shards import parse_shard
 from harness.plan import options as declared
 from harness.plan.arguments import add_pytest_options, command_of, options_of
 from harness.plan.options import Options, specs
@@ -34,7 +33,7 @@ OTHER: dict[str, Any] = {
     "batch_size": 7,
     "device": "cuda:0-1",
     "cuda_index": "https://packages.example.org/simple",
-    "shard": parse_shard("3/8"),
+    "shard": "3/8",
     "runtime": "openvino",
     "precision": "bf16",
     "engine": "ray",

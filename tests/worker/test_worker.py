@@ -339,7 +339,9 @@ def rows_of(sent: Events, run: int) -> dict[str, tuple[list[int], list[float]]]:
     }
 
 
-def test_a_batch_that_the_memory_does_not_hold_is_run_in_halves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_that_the_memory_does_not_hold_is_run_in_halves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = write_images(tmp_path, contents(18), [7] * 18)
     task = evaluation_task(folder, batch_size=8)
     expected = evaluated(task)
@@ -387,7 +389,11 @@ def test_networks_that_it_does_not_hold_together_follow_each_other(
     monkeypatch.setenv("FAKE_NETWORKS", "1")
     gc.collect()
     sent = evaluated(task)
-    assert [(event.run, event.at_once) for event in sent if event.event == "short_of_memory"] == [(1, 0), (2, 0), (2, 0)]
+    assert [(event.run, event.at_once) for event in sent if event.event == "short_of_memory"] == [
+        (1, 0),
+        (2, 0),
+        (2, 0),
+    ]
     for number in range(3):
         assert rows_of(sent, number) == rows_of(expected, number)
     assert not [event for event in sent if event.event == "run_failed"]

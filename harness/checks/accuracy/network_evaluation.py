@@ -240,7 +240,8 @@ class NetworkEvaluation:
             measured_now=int(self.main.done.sum()) - self.main.stored_before,
             label_note=self._label_note(),
             predictions=str(predictions.folder),
-            engine=network.engine + (f", {network.at_once} images at once where memory was short" if network.at_once else ""),
+            engine=network.engine
+            + (f", {network.at_once} images at once where memory was short" if network.at_once else ""),
             device=self._device,
             runtime=runtime,
             precision=precision,

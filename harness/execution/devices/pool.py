@@ -73,11 +73,14 @@ class Queue:
         return None
 
     def done(self, part: Part, worker: int) -> list[tuple[int, str]]:
-        """The worker has done it. Returns those that had given it up and get no more, with what they lacked."""
+        """The worker has done it. Returns those that had given it up and get no more, with what they lacked.
+
+        A part of which nothing was left to do says nothing of them.
+        """
         with self._changed:
             self._running -= 1
             retired = []
-            for other, why in part.given_up.items():
+            for other, why in part.given_up.items() if part.works else ():
                 if other != worker and other in self._at_work and len(self._at_work) > 1:
                     self._at_work.discard(other)
                     retired.append((other, why))
@@ -204,7 +207,7 @@ class _Calls:
     def _part(
         self, part: Part, number: int, worker: Worker, finished: Sequence[NetworkSpec]
     ) -> dict[int, tuple[Sequence[Sequence[int]], str]]:
-        """Has a worker do a part. Returns the works that another may be able to do, with what is left of each and why."""
+        """Has a worker do a part. Returns the works that another may be able to do: what is left of each, and why."""
         lost: dict[int, str] = {}
 
         def handled(position: int, event: RunEvent) -> None:

@@ -49,7 +49,7 @@ def parse_shard(text: str) -> Shard:
 
 
 def lacking(names: Sequence[str], done: Sequence[bool], batch_size: int, of: int) -> str:
-    """Which images no shard has stored, and whose they are; "" where all are there. Both are in the order of evaluation."""
+    """Which images no shard has stored, and whose they are; "" where all are there. Both in the order of evaluation."""
     by_shard: dict[int, list[str]] = {}
     for position, name in enumerate(names):
         if not done[position]:

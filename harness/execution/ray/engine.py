@@ -67,7 +67,9 @@ class Cluster:
         self.places = Places()
         if device == "cuda":
             there = any(gpus for _, gpus in nodes)
-            seen = ray.get(ray.remote(gpu_here).options(num_cpus=0, num_gpus=1).remote())[1] if there else Device("cuda")
+            seen = (
+                ray.get(ray.remote(gpu_here).options(num_cpus=0, num_gpus=1).remote())[1] if there else Device("cuda")
+            )
             self.places = Places((Seat("cuda", "cuda"),), seen)
 
     def ask_device(self, installed: Installed, log: Path) -> Ready | str:  # noqa: ARG002  the log is on that node
@@ -115,7 +117,14 @@ class _Parts:
         elif self._hands is None:
             self._hands = Tasks(cluster.cpus, cluster.slots)
         run = Part(
-            self._installed, code_of(self._installed.spec), uuid.uuid4().hex, (), {}, self._device, cluster.cpus, self._log
+            self._installed,
+            code_of(self._installed.spec),
+            uuid.uuid4().hex,
+            (),
+            {},
+            self._device,
+            cluster.cpus,
+            self._log,
         )
         _Driver(cluster, self._hands, run, works, handle).run(order)
 
@@ -136,7 +145,7 @@ class _Driver:
 
     def run(self, order: Sequence[ImageRef]) -> None:
         """Returns once every work is done or has failed."""
-        parts = split(self._works, self._cluster.slots * _PARTS)
+        parts: list[_OfWorks] = [*split(self._works, self._cluster.slots * _PARTS)]
         try:
             while parts or self._running:
                 while parts and self._hands.free(len(self._running)):
@@ -225,4 +234,3 @@ def _keep(predictions: Predictions, event: RunEvent) -> None:
         predictions.store(event.rows, event.undecodable, full_logits(event))
     elif isinstance(event, NetworkBuilt | ShortOfMemory):
         keep_network(predictions, event)
-

@@ -1,4 +1,4 @@
-"""Where each source computes: on the GPU that was asked for, on the CPU where it cannot, and what stands in the report."""
+"""Where each source computes: on the GPU that was asked for, else on the CPU, and what the report has of it."""
 
 import json
 from pathlib import Path
@@ -14,8 +14,10 @@ from harness.checks.results import Results
 from harness.cli import main
 from harness.core.devices import CPU
 from harness.core.errors import InputError
+from harness.core.files import sha256
 from harness.core.records import Run
 from harness.dataset.image_set import ImageSet, open_images
+from harness.execution.checkpoints import Checkpoint
 from harness.execution.devices.shards import Shard
 from harness.execution.session import Session
 from harness.execution.store import Store
@@ -32,11 +34,13 @@ PAGE = HEADING + (
 @pytest.fixture
 def data(tmp_path: Path) -> ImageSet:
     images = contents(30)
+    for model in ("tiny", "twin"):
+        save_checkpoint(tmp_path / "weights" / f"{model}.bin", model)
     return open_images(write_images(tmp_path / "data", images, [guess[0] for guess in best(images)]))
 
 
 @pytest.fixture
-def devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: ImageSet) -> Path:  # noqa: ARG001  made before
     """The file that gets a line for every adapter that is made: device, visible GPUs, threads."""
     monkeypatch.setenv("FAKE_DEVICES", str(tmp_path / "devices"))
     return tmp_path / "devices"
@@ -51,7 +55,8 @@ def session(tmp_path: Path, device: str = "cpu", shard: Shard | None = None) -> 
 
 
 def tiny(tmp_path: Path) -> Evaluation:
-    return Evaluation("tiny", "tiny", save_checkpoint(tmp_path / "weights" / "tiny.bin"), None, 8)
+    file = tmp_path / "weights" / "tiny.bin"
+    return Evaluation("tiny", "tiny", Checkpoint(str(file), sha256(file), None, str(file.parent)), None, 8)
 
 
 def evaluated(of: Session, tmp_path: Path, data: ImageSet) -> Run | None:
@@ -103,8 +108,10 @@ def test_a_source_that_cannot_use_the_gpu_runs_on_the_cpu(
     assert run.device == CPU
     (finding,) = first.placement.on_cpu
     assert (finding.kind, finding.severity) == ("runs_on_cpu", "warning")
-    assert finding.text.endswith("cannot use the GPU, so its networks run on the CPU: its Fake 1.0 is a build for CPUs.")
-    assert used(devices) == [["cpu", None], ["cpu", None]]
+    assert finding.text.endswith(
+        "cannot use the GPU, so its networks run on the CPU: its Fake 1.0 is a build for CPUs."
+    )
+    assert used(devices) == [["cpu", "0"], ["cpu", None]], "asked where it would have been"
     on_cpu = evaluated(session(tmp_path), tmp_path, data)
     assert on_cpu is not None
     assert on_cpu.measured_now == 0, "they are the predictions of a CPU"
@@ -151,8 +158,6 @@ def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: ImageSet) -> Pat
     use_fakes(monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
-    for model in ("tiny", "twin"):
-        save_checkpoint(tmp_path / "weights" / f"{model}.bin", model)
     assert data.images
     (tmp_path / "README.md").write_text(PAGE)
     return tmp_path / "README.md"
@@ -209,7 +214,10 @@ def given(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str
         (("--shard", "9/8"), "--shard 9/8: there is no shard 9 of 8"),
         (("--precision", "tf32"), "--precision tf32 is of GPUs; pass --device cuda"),
         (("--device", "cuda", "--runtime", "openvino"), "--runtime openvino runs on the CPU only"),
-        (("--device", "cuda:0-7", "--engine", "ray"), "names devices of this machine; with --engine ray pass --device cuda"),
+        (
+            ("--device", "cuda:0-7", "--engine", "ray"),
+            "names devices of this machine; with --engine ray pass --device cuda",
+        ),
         (("--shard", "1/2", "--stop-early"), "--shard 1/2 shares out every image of a native fp32 evaluation"),
         (("--shard", "1/2", "--why"), "--shard 1/2 evaluates only; pass --why with --shard merge/2"),
         (("--shard", "1/2", "--checks", "static"), "--shard 1/2: only accuracy evaluation is shared out"),

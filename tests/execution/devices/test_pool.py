@@ -161,11 +161,15 @@ def data(tmp_path: Path) -> ImageSet:
     return open_images(write_images(tmp_path / "data", contents(40), [7] * 40))
 
 
-def pooled(tmp_path: Path, data: ImageSet, workers: int, *models: str) -> tuple[list[Work], list[list[Event]], list[str]]:
+def pooled(
+    tmp_path: Path, data: ImageSet, workers: int, *models: str
+) -> tuple[list[Work], list[list[Event]], list[str]]:
     """Networks over all images in batches of two: the works, the events of each, and what was said."""
     batches = [[at, at + 1] for at in range(0, 40, 2)]
     works = [
-        Work(Store(tmp_path / "store").predictions({"model": model}), NetworkSpec(model, None, "name", None), "", batches)
+        Work(
+            Store(tmp_path / "store").predictions({"model": model}), NetworkSpec(model, None, "name", None), "", batches
+        )
         for model in models
     ]
     heard: list[list[Event]] = [[] for _ in works]
@@ -271,7 +275,7 @@ def test_a_broken_gpu_is_left_out(tmp_path: Path, data: ImageSet, monkeypatch: p
     assert run.images == 40
     assert str(run.device) == "NVIDIA H100 80GB HBM3, driver 580.65.06"
     lines = [json.loads(line) for line in (tmp_path / "devices").read_text().splitlines()]
-    assert {(device, gpu) for device, gpu, _ in lines} == {("cuda", "0"), ("cuda", "1")}
+    assert {(device, gpu) for device, gpu, _ in lines if device == "cuda"} == {("cuda", "0"), ("cuda", "1")}
     alone = evaluate_one(on(tmp_path, "one", "cpu"), installed(), asked, data)
     assert {**told(run), "device": None} == {**told(alone), "device": None}
     assert Ready().device == "cpu"

@@ -127,7 +127,11 @@ def test_each_gpu_has_a_seat_that_sees_no_other(monkeypatch: pytest.MonkeyPatch,
         ("cuda:0-7", [H100], r"there is no cuda:1; this machine has cuda:0 \(NVIDIA H100"),
         ("all", [], "this machine shows no GPU. Leave --device out"),
         ("cuda:0", [], "there is no cuda:0; this machine shows no GPU"),
-        ("all", [H100, V100], "GPUs are of different kinds .NVIDIA H100 80GB HBM3: cuda:0; Tesla V100-SXM2-16GB: cuda:1"),
+        (
+            "all",
+            [H100, V100],
+            "GPUs are of different kinds .NVIDIA H100 80GB HBM3: cuda:0; Tesla V100-SXM2-16GB: cuda:1",
+        ),
     ],
 )
 def test_what_is_not_there_is_one_message(
@@ -141,7 +145,9 @@ def test_what_is_not_there_is_one_message(
 def test_hidden_gpus_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pretend(monkeypatch, tmp_path / "bin", *[H100] * 4)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    with pytest.raises(InputError, match=r"no cuda:2; .*cuda:1 \(NVIDIA H100 80GB HBM3\); CUDA_VISIBLE_DEVICES hides 2"):
+    with pytest.raises(
+        InputError, match=r"no cuda:2; .*cuda:1 \(NVIDIA H100 80GB HBM3\); CUDA_VISIBLE_DEVICES hides 2"
+    ):
         places("cuda:2")
 
 

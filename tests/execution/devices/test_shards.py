@@ -7,7 +7,8 @@ from harness.execution.devices.shards import Shard, lacking, parse_shard
 
 
 @pytest.mark.parametrize(
-    ("text", "shard"), [("1/1", Shard(1, 1)), (" 8/8", Shard(8, 8)), ("merge/8", Shard(None, 8)), ("03/10", Shard(3, 10))]
+    ("text", "shard"),
+    [("1/1", Shard(1, 1)), (" 8/8", Shard(8, 8)), ("merge/8", Shard(None, 8)), ("03/10", Shard(3, 10))],
 )
 def test_what_a_shard_is_called(text: str, shard: Shard) -> None:
     assert parse_shard(text) == shard

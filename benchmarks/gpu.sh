@@ -20,10 +20,11 @@
 #     ok      a GPU that is not there is one message, status 2
 #
 # and after each comparison a line for each network: images, same bits or the largest difference, images a second.
-# Without GPUs it can be tried with ONE=cpu ALL=cpu:0-1; what is about GPUs alone fails then.
+# MORE has further options of every run, such as --models. Without GPUs it can be tried with ONE=cpu ALL=cpu:0-1; what is
+# about GPUs alone fails then.
 set -u
 IMAGES=${1:?folder of labelled images}; WEIGHTS=${2:?folder of checkpoints}; OUT=${3:-gpu-check}
-ONE=${ONE:-cuda}; ALL=${ALL:-all}; SOURCES=${SOURCES:-timm,mmcls}; LIMIT=${LIMIT:-2048}; PYTHON=${PYTHON:-python}
+ONE=${ONE:-cuda}; ALL=${ALL:-all}; SOURCES=${SOURCES:-timm,mmcls}; LIMIT=${LIMIT:-2048}; PYTHON=${PYTHON:-python}; MORE=${MORE:-}
 export PYTHONPATH; PYTHONPATH=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$OUT"
 failed=0
@@ -31,7 +32,7 @@ failed=0
 run() { # name, options: a run into OUT/name, with accuracies alone
     local name=$1; shift
     $PYTHON -P -m harness.run --data "$IMAGES" --weights "$WEIGHTS" --limit "$LIMIT" --checks accuracy \
-        --sources "$SOURCES" --out "$OUT/$name" "$@" >"$OUT/$name.log" 2>&1
+        --sources "$SOURCES" --out "$OUT/$name" $MORE "$@" >"$OUT/$name.log" 2>&1
 }
 
 check() { # what, command: says whether the command succeeds

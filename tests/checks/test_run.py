@@ -296,7 +296,7 @@ def test_a_documented_release_that_cannot_be_installed_gives_way_to_the_adapters
         ({"models": ("other",), "sources": ("fake",)}, "documents none of other from fake"),
         ({"checks": ("statics",)}, "--checks: unknown check 'statics'; did you mean static?"),
         ({"device": "cudo"}, "--device cudo: unknown device; expected cpu, cuda, all"),
-        ({"device": "tpu"}, "--device: unknown device 'tpu'; "),
+        ({"device": "tpu"}, "--device tpu: unknown device; "),
         ({"batch_size": 0}, "--batch-size 0: expected at least 1"),
         ({"weights": "nowhere"}, "--weights nowhere: no such folder; expected auto, none or a folder"),
         ({"weights": "."}, "--weights: pass --data as well"),

@@ -35,11 +35,9 @@ def prepare() -> str:
 
 def allow_tf32(allowed: bool) -> None:
     """Whether float32 may be rounded to TF32, ten bits of mantissa, in convolutions and matrix products."""
-    if hasattr(torch.backends, "fp32_precision"):  # from 2.9 on; the former names may not be used beside these
-        for part in (torch.backends.cuda.matmul, torch.backends.cudnn.conv):
-            part.fp32_precision = "tf32" if allowed else "ieee"
-    else:
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+    # The names of before 2.9: beside the new ones, code that reads these, as sources do, would fail. cuDNN's default is
+    # true.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
 
 
 @contextlib.contextmanager

@@ -67,3 +67,13 @@ def test_a_framework_without_a_gpu_says_why(
     if source == "timm" and why not in said.refused:
         pytest.skip(f"this machine has a driver: {said.refused}")
     assert why in said.refused
+
+
+def test_pytorch_does_not_round_to_tf32_unless_asked(
+    installed: Callable[..., Installed], inside: Callable[..., str]
+) -> None:
+    """As its settings say; what a GPU computes, benchmarks/gpu.sh asks."""
+    script = Path(__file__).parent / "inside" / "arithmetic.py"
+    rounded, exact = [True, True], [False, False]
+    expected = [[False, True], exact, rounded, exact], ["cumsum_cuda_kernel"]  # the first is PyTorch's own choice
+    assert inside(installed("timm"), script, importable=True).strip() == f"{expected[0]} {expected[1]}"

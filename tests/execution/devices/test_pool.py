@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from fakes import Recorder, contents, evaluate_one, installed, passes, save_chec
 from pretended_gpus import H100, pretend
 
 from harness.checks.accuracy.group import Evaluation
+from harness.core.cancellation import interruptible
 from harness.dataset.image_set import ImageSet, open_images
 from harness.execution.devices.pool import Part, Pool, Queue
 from harness.execution.devices.seats import Seat
@@ -279,3 +281,49 @@ def test_a_broken_gpu_is_left_out(tmp_path: Path, data: ImageSet, monkeypatch: p
     alone = evaluate_one(on(tmp_path, "one", "cpu"), installed(), asked, data)
     assert {**told(run), "device": None} == {**told(alone), "device": None}
     assert Ready().device == "cpu"
+
+
+def test_an_interruption_ends_every_worker_and_the_rest_follows(
+    tmp_path: Path, data: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+    start = Worker._start
+
+    def starting(worker: Worker) -> object:
+        process = start(worker)
+        started.append(process.pid)
+        return process
+
+    monkeypatch.setattr(Worker, "_start", starting)
+    asked = Evaluation("documented slow", "slow", save_checkpoint(tmp_path / "slow.bin", "slow"), None, 8)
+    first, seen = on(tmp_path, "store", "cpu:0-1"), threading.Event()
+
+    def see(_run: str, done: int, *_: object) -> None:
+        if done >= 8:
+            seen.set()
+
+    monkeypatch.setattr(first.progress, "images", see)
+
+    def work() -> None:
+        evaluate_one(first, installed(), asked, data)
+
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt() -> None:
+        seen.wait(60)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(work)
+    assert len(started) == 2
+    for process in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+    monkeypatch.setattr(Worker, "_start", start)
+    resumed = evaluate_one(on(tmp_path, "store", "cpu:0-1"), installed(), asked, data)
+    assert resumed is not None
+    assert 0 < resumed.measured_now <= 32
+    alone = evaluate_one(on(tmp_path, "one", "cpu"), installed(), asked, data)
+    assert told(resumed) == told(alone)

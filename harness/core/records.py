@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from harness.adapters.base import Match, Parameters, Preprocessing
+from harness.adapters.records import CPU, Device
 from harness.core.causes import RIGHT_ELSEWHERE, Cause, last, words
-from harness.core.devices import CPU, Device
 from harness.core.evidence import Basis, ListedGap, NoMatch, UpstreamFigure, evidence_mapping
 from harness.core.outcomes import UNJUDGED as UNJUDGED
 from harness.core.outcomes import Outcome as Outcome

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
+from harness.adapters.records import CPU, Device
 from harness.core import codec
-from harness.core.devices import CPU, Device
 from harness.core.errors import InputError
 from harness.core.findings import Finding
 from harness.core.records import Source

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.core.devices import CPU, Device
+from harness.adapters.records import CPU, Device
 from harness.core.errors import InputError
 from harness.execution.devices.gpus import Machine, machine
 from harness.execution.devices.names import Asked, parse

@@ -19,8 +19,8 @@ import numpy as np
 import ray
 from ray.experimental import internal_kv
 
+from harness.adapters.records import Device
 from harness.core import cancellation
-from harness.core.devices import Device
 from harness.core.errors import InputError, MeasurementError
 from harness.execution.cache_keys import code_of
 from harness.execution.devices.seats import Places, Seat

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import ray
 
-from harness.core.devices import Device
+from harness.adapters.records import Device
 from harness.execution.ray.node import Part, gpu_here, run_part
 
 #: how often a part is started again whose node or process died

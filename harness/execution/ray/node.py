@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from ray.experimental import internal_kv
 
-from harness.core.devices import Device
+from harness.adapters.records import Device
 from harness.core.errors import MeasurementError
 from harness.execution import environments, process, registry
 from harness.execution.cache_keys import code_of

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from fakes import Recorder, best, contents, evaluate_one, installed, save_checkpoint, told, use_fakes, write_images
+from harness.adapters.records import CPU
 from pretended_gpus import H100, V100, pretend
 
 from harness.checks import run as checks
 from harness.checks.accuracy.group import Evaluation
 from harness.checks.results import Results
 from harness.cli import main
-from harness.core.devices import CPU
 from harness.core.errors import InputError
 from harness.core.files import sha256
 from harness.core.records import Run

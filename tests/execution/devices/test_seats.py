@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from harness.adapters.records import CPU, Device
 from pretended_gpus import H100, V100, pretend
 
-from harness.core.devices import CPU, Device
 from harness.core.errors import InputError
 from harness.execution.devices import gpus
 from harness.execution.devices.gpus import Gpu, machine

@@ -41,13 +41,13 @@ from harness.execution.ray import node as ray_node
 ray = pytest.importorskip("ray")
 
 from fake_adapter import Adapter
+from harness.adapters.records import Device
 from ray.cluster_utils import Cluster as Simulated
 
 from harness import report
 from harness.checks.accuracy.group import Evaluation, evaluate
 from harness.checks.run import execute
 from harness.core.cancellation import side_by_side
-from harness.core.devices import Device
 from harness.core.errors import InputError, MeasurementError
 from harness.dataset.image_set import ImageSet, open_images
 from harness.execution import environments, registry

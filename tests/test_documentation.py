@@ -18,8 +18,8 @@ import pytest
 from fakes import SPEC, contents, in_this_process, installed, save_checkpoint, use_fakes, write_images
 from folders import ROOT
 from image_files import SYNSETS
-from pyarrow import parquet as pq
 from pretended_gpus import H100, pretend
+from pyarrow import parquet as pq
 
 from harness.cli import main, run
 from harness.dataset.labels import devkit_ids, val_labels

@@ -19,8 +19,9 @@ Steps = Mapping[str, npt.NDArray[Any]]
 #: How checkpoint entries find their place: by name, or by position where the file uses other names.
 Match = Literal["name", "order"]
 
-#: What a network computes in; bf16 is mixed precision, as the runtime does it.
-Precision = Literal["fp32", "bf16"]
+#: What a network computes in; tf32 rounds what float32 products multiply to ten bits, bf16 is mixed precision, as the
+#: runtime does it.
+Precision = Literal["fp32", "tf32", "bf16"]
 
 #: What runs a network: the source's own framework, or another to which the source's own network was converted.
 Runtime = Literal["native", "openvino", "onnxruntime"]
@@ -98,3 +99,25 @@ class Document:
     file: str  #: path inside the package
     heading: Sequence[str]  #: what each column says, in the words of published tables
     rows: Sequence[tuple[int, Sequence[str]]]  #: 1-based line in the file, and the cells
+
+
+@dataclass(frozen=True)
+class Device:
+    """A kind of device: results of two that are equal are the same to the bit, with the same code and packages."""
+
+    kind: Literal["cpu", "cuda"] = "cpu"
+    name: str = ""  #: of the GPU, as its driver calls it; "" for a CPU
+    driver: str = ""  #: release of the GPU's driver; "" where it is not known
+
+    def __str__(self) -> str:
+        if self.kind == "cpu":
+            return "CPU"
+        return (self.name or "a GPU") + (f", driver {self.driver}" if self.driver else "")
+
+    @property
+    def identity(self) -> str:
+        """What a measurement depends on."""
+        return "cpu" if self.kind == "cpu" else f"cuda: {self}"
+
+
+CPU = Device()

@@ -115,6 +115,8 @@ def load(file: Path, runtime: Runtime, precision: Precision) -> Inference:
 
 
 def _require(runtime: Runtime, precision: Precision) -> None:
+    if precision == "tf32":
+        raise NotImplementedError(f"precision tf32: GPUs alone have it, and {runtime} runs on the CPU")
     if (runtime, precision) == ("onnxruntime", "bf16"):
         raise NotImplementedError("precision bf16: ONNX Runtime computes convolutions only in fp32 on the CPU")
 

@@ -21,7 +21,7 @@ from folders import ROOT, SAMPLE
 # no part of what is installed
 sys.path.append(str(ROOT))
 
-from benchmarks import bare_evaluator, frameworks, interleaved, overheads, speed_report
+from benchmarks import bare_evaluator, frameworks, interleaved, overheads, same_bits, speed_report
 from benchmarks.harness_evaluator import Evaluator
 from benchmarks.images import as_data_set, labelled
 from benchmarks.interleaved import Contestant, Outcome
@@ -29,9 +29,11 @@ from benchmarks.memory import children, resident_mib
 from benchmarks.parts import memory, nodes, overhead
 from benchmarks.rows import rows
 from benchmarks.speed_report import RowTimes, SourceTime, Timed
+from harness.cli import main
 from harness.cli.commands import stand_ins
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution import environments
+from harness.execution.predictions import Predictions
 from harness.plan.options import Options
 from harness.plan.plan import plan
 
@@ -636,3 +638,47 @@ def test_a_part_that_cannot_be_measured_leaves_the_others(
     monkeypatch.setattr(overheads, "PARTS", {"memory": ("Memory", broken), "ray": ("Nodes", lambda _: "all well")})
     assert overheads.main(["--parts", "memory,ray"]) == 1
     assert capsys.readouterr().out == "## Memory\n\nCould not be measured: it died\n\n## Nodes\n\nall well\n\n"
+
+
+# --- what a machine with GPUs is asked
+
+
+def test_two_runs_are_compared_to_the_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use_fakes(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
+    write_images(tmp_path / "data", contents(8), range(8))
+    save_checkpoint(tmp_path / "weights" / "tiny.bin")
+    heading = "| model | source | top1 | input size |\n| - | - | - | - |\n"
+    (tmp_path / "README.md").write_text(f"{heading}| tiny | fake | 52.4 | 8 |\n")
+    given = ["run", "--table", "README.md", "--data", "data", "--weights", "weights", "--checks", "accuracy"]
+    for out, more in (("one", []), ("other", ["--device", "cpu:0-1"])):
+        assert main.main([*given, "--out", out, *more]) == 0
+    capsys.readouterr()
+    assert same_bits.main(["one", "other"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"fake=={VERSION} tiny@8: 8 images, the same bits, 0 with another best class; CPU and CPU, ")
+    (parquet,) = (tmp_path / "other" / "store").rglob("*.parquet")
+    predictions = Predictions(parquet.parent)
+    table = predictions.read()
+    table.at[2, "logits"] = [value + 1e-6 for value in table.at[2, "logits"]]
+    table.at[3, "classes"] = [*list(table.at[3, "classes"])[1:], 0]
+    predictions.replace(table)
+    assert same_bits.main(["one", "other"]) == 1
+    assert "1 with another best class" in capsys.readouterr().out
+    assert same_bits.main(["one", "other", "--at-most", "1"]) == 0
+    assert same_bits.main(["one", "other", "--at-most", "0"]) == 1
+    (tmp_path / "other" / "report.json").write_text('{"runs": []}')
+    assert same_bits.main(["one", "other", "--at-most", "1"]) == 1, "nothing was compared"
+
+
+def test_the_script_for_gpus_is_one() -> None:
+    script = ROOT / "benchmarks" / "gpu.sh"
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["bash", "-n", script], capture_output=True, check=False).returncode == 0
+    text = script.read_text()
+    promised = re.findall(r"^#     ok {6}(.*)$", text, re.MULTILINE)
+    checked = re.findall(r'^check "(.*?)"', text, re.MULTILINE)
+    assert [one.replace("$ONE", "cuda") for one in checked] == promised, "what it prints is what its head says"

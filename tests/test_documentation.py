@@ -18,6 +18,7 @@ import pytest
 from fakes import SPEC, contents, in_this_process, installed, save_checkpoint, use_fakes, write_images
 from folders import ROOT
 from image_files import SYNSETS
+from pretended_gpus import H100, pretend
 from pyarrow import parquet as pq
 
 from harness.cli import main, run
@@ -43,7 +44,7 @@ HERE = {"DIR": "imagenet/val", "BEFORE": "before", "AFTER": "after", "PAGE…": 
 #: somebody's own machines or buckets
 ELSEWHERE = ("s3://", "HOST:")
 #: what takes another environment or a cluster is planned only
-PLANNED = {"--runtime", "--engine"}
+PLANNED = {"--runtime", "--engine", "--shard"}
 
 
 def first_shown(page: str) -> list[str]:
@@ -73,6 +74,7 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the commands name, and sources that have every model and need no environment."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
+    pretend(monkeypatch, tmp_path / "bin", *[H100] * 8)
     known = {
         name: dataclasses.replace(spec, module="any_model_adapter", folder=SPEC.folder)
         for name, spec in registry.sources().items()

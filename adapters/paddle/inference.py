@@ -43,6 +43,8 @@ def fastest(
 
     Raises NotImplementedError, with the result of every try, for a precision other than fp32 that is not available.
     """
+    if precision not in ("fp32", "bf16"):
+        raise NotImplementedError(f"precision {precision}: Paddle's networks run in fp32 or bf16")
     device = paddle.get_device()
     expected = {"batch": plain(example), "one": plain(example[:1])}
     name = "paddle.inference" + (" with oneDNN" if device == "cpu" else "")

@@ -27,6 +27,8 @@ from harness.core.errors import InputError
 from harness.core.findings import Finding
 from harness.core.records import Failure, Row, Run, Source, Static, Verdict
 from harness.dataset.image_set import ImageSet
+from harness.execution.devices.names import parse as parse_device
+from harness.execution.devices.shards import Shard
 from harness.execution.environments import Installed
 from harness.execution.session import Cluster, Progress, Session
 from harness.execution.store import Store
@@ -66,14 +68,43 @@ class MeasurementNotes:
     other_releases: tuple[Finding, ...]  #: of sources whose documented release cannot be installed
     demonstration: tuple[Finding, ...]
     self_descriptions: tuple[Finding, ...]  #: sources that prepare images otherwise than they say
+    on_cpu: tuple[Finding, ...]  #: sources that cannot use the device that was asked for
 
 
 def execute(seen: Preview, progress: Progress) -> Results:
     """Runs all that was asked for. Raises InputError before anything is measured; later trouble is in the results."""
+    if seen.options.share is not None and not seen.options.share.merges:
+        raise InputError(f"--shard {seen.options.shard} gives no results; `parity run` evaluates it, then merges them")
     measurements = measure(seen, progress)
     verdicts = judge(measurements)
     found = findings(measurements, verdicts)
     return _results(measurements, with_expectations(verdicts, found), found)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one shard of an evaluation has done."""
+
+    shard: Shard
+    images: int  #: of the set that are the shard's
+    of: int  #: images of the whole set
+    networks: int
+    store: str  #: where the predictions are
+    failures: tuple[Failure, ...]
+
+
+def evaluate_share(seen: Preview, progress: Progress) -> Share:
+    """Evaluates the images of one shard and stores what is predicted; judges nothing and writes no report."""
+    options, images, shard = seen.options, seen.images, seen.options.share
+    assert images is not None
+    assert shard is not None
+    session = _session(options, progress)
+    planned, installed, _ = _prepared(seen, session)
+    built = counts.build(planned, installed, session, counted=False)
+    accuracy.evaluate_rows(planned, options, seen.weights, images, built, installed, session)
+    own = sum(shard.has(position, options.batch_size) for position in range(len(images.images)))
+    networks = sum(part.networks for part in seen.parts)
+    return Share(shard, own, len(images.images), networks, str(session.store.root), tuple(session.failures))
 
 
 def measure(seen: Preview, progress: Progress) -> Measurements:
@@ -122,7 +153,12 @@ def measure(seen: Preview, progress: Progress) -> Measurements:
         equivalence=compared,
         paired=tuple(paired),
         attributions=tuple(attributions),
-        notes=MeasurementNotes(tuple(other_releases), (not_shown,) if not_shown else (), tuple(self_descriptions)),
+        notes=MeasurementNotes(
+            tuple(other_releases),
+            (not_shown,) if not_shown else (),
+            tuple(self_descriptions),
+            tuple(session.placement.on_cpu),
+        ),
         pages=pages,
         failures=tuple(session.failures),
         evaluation_failures=evaluation_failures,
@@ -160,6 +196,7 @@ def findings(measured: Measurements, verdicts: Sequence[Verdict]) -> list[Findin
         *of_documents.page,
         *measured.notes.demonstration,
         *measured.notes.other_releases,
+        *measured.notes.on_cpu,
         *of_documents.reading,
         *_about_images(measured.images, measured.runs),
         *accuracy.unofficial_checkpoints(measured.runs, built),
@@ -201,7 +238,16 @@ def _session(options: Options, progress: Progress) -> Session:
     local = options.out / "store"
     store = Store(options.store or local, local)
     cluster = _cluster(options, progress)
-    return Session(store, progress, options.device, options.batch_size, options.runtime, options.precision, cluster)
+    return Session(
+        store,
+        progress,
+        options.device,
+        options.batch_size,
+        options.runtime,
+        options.precision,
+        cluster,
+        options.share,
+    )
 
 
 def _cluster(options: Options, progress: Progress) -> Cluster | None:
@@ -211,7 +257,7 @@ def _cluster(options: Options, progress: Progress) -> Cluster | None:
         from harness.execution.ray import engine
     except ImportError as error:
         raise InputError(f"--engine ray: {error}. Install it with: pip install 'parity-harness[ray]'") from error
-    return engine.Cluster(options.ray_address, options.ray_cpus, progress.stage, options.device)
+    return engine.Cluster(options.ray_address, options.ray_cpus, progress.stage, parse_device(options.device).kind)
 
 
 def _about_images(images: ImageSet | None, runs: Mapping[tuple[Row, Source], list[Run]]) -> list[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from harness.core.errors import InputError, MeasurementError
 from harness.core.text import plural
 from harness.execution import environments
 from harness.execution.checkpoints import find
+from harness.execution.devices.builds import fitting, misfit, sm
+from harness.execution.devices.gpus import machine
+from harness.execution.devices.names import parse
 from harness.plan.options import Options
 from harness.plan.preview import Part, Preview
 from harness.plan.preview import preview as preview_of
@@ -43,7 +47,7 @@ def examine(options: Options) -> list[Diagnosis]:
         preview = preview_of(options, read=False)
     except InputError as error:
         return [*found, Diagnosis("bad", "options", str(error), "fix this and run `parity doctor` again")]
-    checks = (_table, _environments, _engine, _disk, _threads, _data, _checkpoints)
+    checks = (_table, _environments, _engine, _device, _disk, _threads, _data, _checkpoints)
     return [*found, *(one for check in checks for one in check(preview))]
 
 
@@ -64,12 +68,32 @@ def _table(preview: Preview) -> Iterator[Diagnosis]:
 def _engine(preview: Preview) -> Iterator[Diagnosis]:
     if preview.options.engine == "ray" and importlib.util.find_spec("ray") is None:
         yield Diagnosis("bad", "engine", "Ray is not installed", "pip install 'parity-harness[ray]'")
-    if preview.options.device == "cuda" and shutil.which("nvidia-smi") is None:
-        yield Diagnosis("warning", "device", "no GPU was found (nvidia-smi is missing)", "leave --device out")
     for name, location in (("data", preview.options.data), ("store", preview.options.store)):
         if location is not None and not isinstance(location, Path):
             text = f"{location}: not tested by doctor; the run reports it if it is unreachable"
             yield Diagnosis("warning", name, text)
+
+
+def _device(preview: Preview) -> Iterator[Diagnosis]:
+    """The driver, the GPUs, and whether what the environments have installed can run on them."""
+    if parse(preview.options.device).kind != "cuda" or preview.options.engine == "ray":
+        return
+    found = machine()
+    if not found.gpus:
+        trouble = found.trouble or "neither nvidia-smi nor the kernel tells of one"
+        yield Diagnosis("warning", "device", f"no GPU was found ({trouble})", "leave --device out to use the CPU")
+        return
+    names = Counter(f"{gpu.name}{f' ({sm(gpu.capability)})' if gpu.capability else ''}" for gpu in found.gpus)
+    gpus = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in names.items())
+    fits = ", ".join(build.backend for build in fitting(found.gpus)) or "none that is known"
+    text = f"{gpus}, driver {found.gpus[0].driver or 'unknown'}; builds of PyTorch that fit: {fits}"
+    yield Diagnosis("good", "device", text)
+    for part in preview.parts:
+        spec = preview.planned.known[part.source.name]
+        packages = environments.installed_packages(spec, part.source.version, preview.options.runtime)
+        if (why := misfit(packages, found.gpus)) is not None:
+            wrong, _, remedy = why.partition(". ")
+            yield Diagnosis("bad", f"device of {part.source}", wrong, remedy)
 
 
 def _environments(preview: Preview) -> Iterator[Diagnosis]:

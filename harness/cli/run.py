@@ -30,6 +30,8 @@ examples:
   python -m harness.run --data imagenet/val --why          why does an accuracy differ?
   python -m harness.run --data imagenet/val --runtime openvino  the same predictions, faster
   python -m harness.run --data imagenet/val --stop-early   no more images than decide a row
+  python -m harness.run --data imagenet/val --device all  every GPU of this machine
+  python -m harness.run --data imagenet/val --shard 3/8   one of eight jobs; then --shard merge/8 for the report
   python -m harness.run --engine ray --data s3://bucket/val --store s3://bucket/store   many machines
   python -m harness.run --table README.md --checks static  another table, or a folder or pattern of files with tables
   python -m harness.run --table zoo/ --checks documents    pages by themselves alone, in seconds, without an environment
@@ -92,6 +94,10 @@ def _run(options: Options, dry: bool, quiet: bool) -> int:
         return 0
     with Terminal(quiet) as progress:
         progress.plan(planned)
+        if options.share is not None and not options.share.merges:
+            share = checks.evaluate_share(planned, progress)
+            terminal.show_share(share)
+            return 2 if share.failures else 0
         results = checks.execute(planned, progress)
     path = report.write(results, options.out)
     files = results.plan.table.files

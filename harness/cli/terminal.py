@@ -15,6 +15,7 @@ from harness.checks import totals
 from harness.checks.equivalence import preprocessing
 from harness.checks.equivalence.findings import pair_sentence
 from harness.checks.results import Results
+from harness.checks.run import Share
 from harness.cli.doctor import Diagnosis
 from harness.core.findings import Finding
 from harness.core.paths import shown_file, shown_line
@@ -254,6 +255,18 @@ def print_preview(console: Console, preview: Preview) -> None:
         console.print(Text(f"{plural(preview.forward_passes, 'forward pass')} of one image"))
     for problem in preview.planned.table.problems:
         console.print(Text(f"! {problem}", style=STYLES[Outcome.ERROR]))
+
+
+def show_share(share: Share) -> None:
+    """Prints what a shard has done, and what comes next."""
+    console = console_for()
+    for failure in share.failures:
+        where = f"{failure.source} {failure.model}" if failure.model else failure.source
+        console.print(Text(f"! {where}: {failure.message}", style=STYLES[Outcome.ERROR]))
+    mine = f"{share.images:,} of {plural(share.of, 'image')} for {plural(share.networks, 'network')}"
+    kept = "what could be evaluated of it is stored" if share.failures else "stored"
+    console.print(Text(f"Shard {share.shard}: {mine}, {kept} in {share.store}"))
+    console.print(Text(f"Once all {share.shard.of} are done: the same command with --shard merge/{share.shard.of}"))
 
 
 def show_diagnoses(diagnoses: Sequence[Diagnosis]) -> None:

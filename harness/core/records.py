@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from harness.adapters.base import Match, Parameters, Preprocessing
+from harness.adapters.records import CPU, Device
 from harness.core.causes import RIGHT_ELSEWHERE, Cause, last, words
 from harness.core.evidence import Basis, ListedGap, NoMatch, UpstreamFigure, evidence_mapping
 from harness.core.outcomes import UNJUDGED as UNJUDGED
@@ -189,6 +190,7 @@ class Run:
     certificate: Certificate | None = None  #: None where nothing but the native network ran
     #: name in harness.checks.accuracy.metrics.registry -> figure; a metric that the predictions do not give is absent
     metrics: Mapping[str, float] = field(default_factory=dict)
+    device: Device = CPU  #: that the predictions were made on
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,12 @@ from types import TracebackType
 from typing import Protocol
 
 from harness.dataset.remote import fetched
+from harness.execution.devices.seats import Seat
 from harness.execution.environments import Installed
 from harness.execution.predictions import BuiltNetwork, Predictions
 from harness.execution.process import Worker
 from harness.worker.images import ImageRef
-from harness.worker.protocol import Event, Failed, NetworkBuilt, Predicted, RunEvent, RunFailed
+from harness.worker.protocol import Event, Failed, NetworkBuilt, Predicted, RunEvent, RunFailed, ShortOfMemory
 from harness.worker.tasks import Evaluate, EvaluationRun, NetworkSpec
 
 #: batches after which it is decided what to do next
@@ -45,6 +47,10 @@ class Engine(Protocol):
         """Does all of it, or reports for each work why not."""
         ...
 
+    def leave(self, networks: Sequence[NetworkSpec]) -> None:
+        """These will not be asked for again, and may leave the device."""
+        ...
+
     def __enter__(self) -> Engine: ...
 
     def __exit__(
@@ -53,19 +59,20 @@ class Engine(Protocol):
 
 
 class Local:
-    """One worker on this machine."""
+    """One worker on this machine, wherever it has its seat."""
 
     def __init__(
         self,
         installed: Installed,
         log: Path,
-        device: str,
+        seat: Seat,
         say: Callable[[str], None],
         note: Callable[[str], None] = lambda _text: None,
     ) -> None:
         """`say` gets what happens to the worker, `note` what the author of the adapter has to change."""
-        self._worker = Worker(installed, log, device, note=note)
+        self._worker = Worker(installed, log, seat.device, seat.threads, note, seat.environment)
         self._say = say
+        self._finished: list[NetworkSpec] = []
 
     def __enter__(self) -> Local:
         self._worker.__enter__()
@@ -77,7 +84,11 @@ class Local:
         self._worker.__exit__(kind, error, trace)
 
     def do(self, works: Sequence[Work], order: Sequence[ImageRef], handle: Handle) -> None:
-        perform(self._worker, works, order, handle, self._say)
+        finished, self._finished = self._finished, []
+        perform(self._worker, works, order, handle, self._say, finished)
+
+    def leave(self, networks: Sequence[NetworkSpec]) -> None:
+        self._finished += networks
 
 
 def perform(
@@ -86,11 +97,12 @@ def perform(
     order: Sequence[ImageRef] | Mapping[int, ImageRef],
     handle: Handle,
     say: Callable[[str], None],
-) -> None:
-    """Has a worker do the works and stores what it predicts.
+    finished: Sequence[NetworkSpec] = (),
+) -> Mapping[int, Sequence[Sequence[int]]]:
+    """Has a worker do the works and stores what it predicts. Returns the batches of each that were not done.
 
     When it dies, the works are done one by one, each as long as it makes progress, so that one that kills its worker
-    does not affect the others.
+    does not affect the others. Networks that are `finished` leave it.
     """
     runs = _Runs(works, order, handle)
     restarts = Restarts(range(len(works)))
@@ -98,21 +110,29 @@ def perform(
         runs.begin(running)
         wanted = sorted({position for index in running for batch in runs.left[index] for position in batch})
         with fetched([order[position] for position in wanted]) as images:
-            death = worker.do(runs.task(wanted, images), runs.handled)
+            death = worker.do(runs.task(wanted, images, finished), runs.handled)
         if death is None:
             restarts.finished()
             continue
         unfinished = [index for index in range(len(works)) if runs.left[index]]
         given_up = restarts.died(worker.was_ready, worker.was_killed, runs.got_on, unfinished)
         for index in given_up:
-            handle(index, RunFailed(index, death))
+            runs.undone[index] = list(runs.left[index])
+            handle(index, RunFailed(index, death, elsewhere=True))
         if restarts.running and not given_up:
             say(f"{death} It is started again.")
+    return runs.undone
 
 
-def built_network(event: NetworkBuilt) -> BuiltNetwork:
-    """How the network was built, as it is stored with its predictions."""
-    return BuiltNetwork(event.input_size, event.preprocessing, event.stand_in, event.engine, event.states)
+def keep_network(predictions: Predictions, event: NetworkBuilt | ShortOfMemory) -> None:
+    """Stores with the predictions how the network was built, and how many images its memory holds at once."""
+    known = predictions.network()
+    if isinstance(event, NetworkBuilt):
+        at_once = known.at_once if known else 0
+        built = BuiltNetwork(event.input_size, event.preprocessing, event.stand_in, event.engine, event.states, at_once)
+        predictions.save_network(built)
+    elif known and event.at_once:
+        predictions.save_network(dataclasses.replace(known, at_once=event.at_once))
 
 
 def full_logits(event: Predicted) -> list[bytes | None]:
@@ -167,6 +187,7 @@ class _Runs:
     def __init__(
         self, works: Sequence[Work], order: Sequence[ImageRef] | Mapping[int, ImageRef], handle: Handle
     ) -> None:
+        self.undone: dict[int, list[Sequence[int]]] = {}  #: of works that failed, the batches that were left then
         self.left = {index: list(work.batches) for index, work in enumerate(works)}
         self.got_on = False  #: whether the present task has done a batch
         self._works = works
@@ -188,18 +209,19 @@ class _Runs:
             return
         index = self._running[event.run]
         predictions = self._works[index].predictions
-        if isinstance(event, NetworkBuilt):
-            predictions.save_network(built_network(event))
+        if isinstance(event, NetworkBuilt | ShortOfMemory):
+            keep_network(predictions, event)
         elif isinstance(event, Predicted):
             self.got_on = True
             done = {name for name, *_ in (*event.rows, *event.undecodable)}
             self.left[index] = [batch for batch in self.left[index] if self._order[batch[0]].name not in done]
             predictions.append(event.rows, event.undecodable, full_logits(event))
         elif isinstance(event, RunFailed):
+            self.undone[index] = list(self.left[index])
             self.left[index].clear()
         self._handle(index, event)
 
-    def task(self, wanted: Sequence[int], images: Sequence[ImageRef]) -> Evaluate:
+    def task(self, wanted: Sequence[int], images: Sequence[ImageRef], finished: Sequence[NetworkSpec]) -> Evaluate:
         """What is left of the present works, with the images at the wanted positions alone."""
         place = {position: i for i, position in enumerate(wanted)}
         runs = [
@@ -211,4 +233,16 @@ class _Runs:
             )
             for index in self._running
         ]
-        return Evaluate(images, runs)
+        return Evaluate(images, runs, finished)
+
+
+def split(works: Sequence[Work], parts: int) -> list[list[tuple[int, list[Sequence[int]]]]]:
+    """The works' batches by where in the order they begin, so that the works of a part share the decoding."""
+    starts = sorted({batch[0] for work in works for batch in work.batches})
+    size = max(1, min(BLOCK, -(-len(starts) // parts)))
+    part_of = {start: number // size for number, start in enumerate(starts)}
+    found: dict[int, dict[int, list[Sequence[int]]]] = {}
+    for index, work in enumerate(works):
+        for batch in work.batches:
+            found.setdefault(part_of[batch[0]], {}).setdefault(index, []).append(batch)
+    return [list(found[part].items()) for part in sorted(found)]

@@ -3,7 +3,8 @@
 A source is found by its entry point in the group `parity.adapters`, whose value names its module; the files
 next to the module say what it runs in: `<source>.txt` (the source itself first), and where needed
 `<source>.overrides.txt`, `<source>.build-constraints.txt` and a `constraints.txt` shared by a folder. For another
-runtime, `<source>.<runtime>.txt` or `<runtime>.txt` says what is needed in addition.
+runtime, `<source>.<runtime>.txt` or `<runtime>.txt` says what is needed in addition; where a build for GPUs is asked
+for, `<source>.cuda.txt` takes the place of the first, if there is one.
 The module itself is never imported here, because that would import a framework.
 """
 
@@ -29,7 +30,7 @@ from harness.execution.registry import SourceSpec, named_packages
 #: the interpreter with which the pinned versions were tested
 PYTHON = "3.11"
 #: packages that are gigabytes with what they need
-_LARGE = ("torch", "paddlepaddle")
+_LARGE = ("torch", "paddlepaddle", "paddlepaddle-gpu")
 
 
 def cache() -> Path:
@@ -88,6 +89,13 @@ def environment_plan(spec: SourceSpec, version: str, runtime: str) -> Environmen
         name += f"-{runtime}"
     parts = [requirements, PYTHON]
     options: list[str] = []
+    if spec.cuda_file is not None:
+        name += "-cuda"
+        parts.append(spec.cuda_index)
+        if spec.cuda_index != "default":
+            options += ["--index", spec.cuda_index]
+            # other packages are there, too, in other releases
+            options += [] if "UV_INDEX_STRATEGY" in os.environ else ["--index-strategy", "unsafe-best-match"]
     for flag, path in (
         ("--constraints", spec.folder / "constraints.txt"),
         ("--overrides", spec.file(".overrides.txt")),
@@ -106,6 +114,15 @@ def environment_plan(spec: SourceSpec, version: str, runtime: str) -> Environmen
 def is_prepared(spec: SourceSpec, version: str, runtime: str = "native") -> bool:
     """Whether the environment is there already. Raises MeasurementError where there can be none."""
     return environment_plan(spec, version, runtime).complete
+
+
+def installed_packages(spec: SourceSpec, version: str, runtime: str = "native") -> tuple[str, ...]:
+    """What is installed in the environment of a source, as in Installed.packages; nothing where it is not made yet."""
+    try:
+        mark = environment_plan(spec, version, runtime).folder / "complete"
+        return tuple(filter(None, mark.read_text(encoding="utf-8").split("\n")[1:]))
+    except (OSError, MeasurementError):
+        return ()
 
 
 def prepare(spec: SourceSpec, version: str, runtime: str = "native") -> Installed:
@@ -147,6 +164,12 @@ def _one_by_one(wanted: EnvironmentPlan) -> contextlib.AbstractContextManager[No
     named = named_packages(wanted.requirements)
     shared = next((package for package in _LARGE if package in named), None)
     return _locked(wanted.folder.with_name(f"{shared}.lock")) if shared else contextlib.nullcontext()
+
+
+def is_whole(python: Path) -> bool:
+    """Whether an interpreter is there, and all of its environment if it is one of those made here."""
+    folder = python.parent.parent
+    return python.is_file() and (folder.parent.name != "environments" or (folder / "complete").is_file())
 
 
 def _make(source: Source, wanted: EnvironmentPlan) -> None:

@@ -40,6 +40,7 @@ class BuiltNetwork:
     stand_in: str | None  #: how its checkpoint was made up; None for real weights
     engine: str  #: what runs it; "" where that is its own forward()
     states: tuple[str, ...] = ()  #: sets of weights in its checkpoint, the one that it has first
+    at_once: int = 0  #: images that were run at once at the least, where the memory did not hold a batch; else 0
 
 
 #: what the names of files of several batches begin with

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, TypeVar
@@ -19,12 +19,13 @@ from typing import BinaryIO, TypeVar
 import harness
 from harness.core import cancellation
 from harness.dataset.remote import fetched
+from harness.execution.devices.seats import Seat
 from harness.execution.environments import Installed
 from harness.execution.registry import ADAPTERS, SourceSpec
 from harness.worker import protocol
 from harness.worker.images import ImageRef
 from harness.worker.protocol import Done, Event, Failed, Predicted, Ready
-from harness.worker.tasks import Job, Task
+from harness.worker.tasks import AskDevice, Job, Task
 
 #: glibc gives large activations back to the kernel after every layer and allocates them again, page by page; keeping
 #: them halves the time of a forward pass on a CPU and changes no result.
@@ -45,6 +46,7 @@ def run(
     device: str = "cpu",
     threads: int | None = None,
     note: Callable[[str], None] = lambda _text: None,
+    environment: Mapping[str, str] | None = None,
 ) -> None:
     """Runs the tasks in order and hands every event to `handle(task index, event)`.
 
@@ -52,7 +54,7 @@ def run(
     with the next. What it had sent before was handled already. `threads` bounds the frameworks' own
     threads, for workers that run side by side; `note` gets what the author of the adapter has to change.
     """
-    _work(Worker(installed, log, device, threads, note), iter(enumerate(tasks)), handle)
+    _work(Worker(installed, log, device, threads, note, environment), iter(enumerate(tasks)), handle)
 
 
 class Shared:
@@ -77,12 +79,17 @@ def share(
     tasks: Shared,
     handle: Callable[[Task, Event], None],
     log: Path,
-    device: str = "cpu",
     threads: int | None = None,
     note: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """As run(), of tasks that other workers of the source take, too; `handle` gets the task with every event."""
-    _work(Worker(installed, log, device, threads, note), iter(tasks), handle)
+    _work(Worker(installed, log, threads=threads, note=note), iter(tasks), handle)
+
+
+def ask_device(installed: Installed, log: Path, seat: Seat) -> Ready | str:
+    """What a worker of the source says of the device of its seat; or how it died."""
+    with Worker(installed, log, seat.device, seat.threads, environment=seat.environment) as worker:
+        return worker.do(AskDevice(), lambda _: None) or worker.used
 
 
 def _work(worker: Worker, tasks: Iterator[tuple[K, Task]], handle: Callable[[K, Event], None]) -> None:
@@ -119,19 +126,24 @@ class Worker:
         device: str = "cpu",
         threads: int | None = None,
         note: Callable[[str], None] = lambda _text: None,
+        environment: Mapping[str, str] | None = None,
+        within: cancellation.Cancellation | None = None,
     ) -> None:
-        """See run()."""
+        """See run(); its process has `environment` besides, and ends with `within`, by default the caller's."""
         self._installed = installed
         self._note = note
         self._log = self._written = log
         self._device = device
         self._threads = threads
+        self._more = dict(environment or {})
+        self._within = within
         self._process: subprocess.Popen[str] | None = None
         self._cancellation = cancellation.current()
         self._path: tempfile.TemporaryDirectory[str] | None = None
         self._log_start = 0
         self.was_ready = False  #: whether the adapter of the present or last process could be imported
         self.was_killed = False  #: whether a signal ended the last process
+        self.used = Ready()  #: what the present or last process said of itself
 
     def __enter__(self) -> Worker:
         return self
@@ -160,7 +172,7 @@ class Worker:
                     break  # it died while it wrote this one
                 event = protocol.decode_event(answer)
                 if isinstance(event, Ready):
-                    self.was_ready = True
+                    self.was_ready, self.used = True, event
                     for text in event.notes:
                         self._note(f"{self._installed.source}: {text}")
                     continue
@@ -179,7 +191,7 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[str]:
         self.was_ready = False
-        self._cancellation = cancellation.current()
+        self._cancellation = self._within or cancellation.current()
         with self._open_log() as stderr:
             self._path = tempfile.TemporaryDirectory(prefix="parity-path-")
             self._log_start = stderr.tell()
@@ -192,7 +204,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=_environment(self._installed, Path(self._path.name) / "path", self._threads),
+                env=_environment(self._installed, Path(self._path.name) / "path", self._threads) | self._more,
                 text=True,
                 encoding="utf-8",
             )
@@ -261,6 +273,7 @@ def _environment(installed: Installed, path: Path, threads: int | None) -> dict[
     make_path(installed.spec, path)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS") if threads}
+    limits |= {"PARITY_THREADS": str(threads)} if threads else {}  # of the harness itself, which decodes in them
     # by default Paddle uses one thread, the others all
     processors = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
     python = {"PYTHONPATH": str(path), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}

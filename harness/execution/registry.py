@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -30,14 +31,20 @@ class SourceSpec:
     folder: Path  #: where the adapter and its requirement files are
     distribution: str  #: the package that the source is
     default_version: str
+    cuda_index: str = ""  #: package index of the builds for GPUs, or "default"; "" where none are asked for
 
     def file(self, suffix: str) -> Path | None:
         path = self.folder / f"{self.name}{suffix}"
         return path if path.is_file() else None
 
+    @property
+    def cuda_file(self) -> Path | None:
+        """What it runs in on a GPU, if that is asked for and another than on a CPU."""
+        return self.file(".cuda.txt") if self.cuda_index else None
+
     def requirements(self, version: str) -> str:
-        """The requirement file with the source at `version`."""
-        text = (self.folder / f"{self.name}.txt").read_text(encoding="utf-8")
+        """The requirement file with the source at `version`; that of its build for GPUs where it has one."""
+        text = (self.cuda_file or self.folder / f"{self.name}.txt").read_text(encoding="utf-8")
         pattern = rf"(?m)^{re.escape(self.distribution)}==[^\s;#]+"
         return re.sub(pattern, f"{self.distribution}=={version}", text, count=1)
 
@@ -72,6 +79,26 @@ def named_packages(requirements: str) -> tuple[str, ...]:
     """The packages that are pinned in the text of a requirement file, in its order, named as uv lists them."""
     pins = (match[1] for line in requirements.splitlines() if (match := _REQUIREMENT.match(line.strip())))
     return tuple(dict.fromkeys(re.sub(r"[-_.]+", "-", name).lower() for name in pins))
+
+
+class OnGpus(Mapping[str, SourceSpec]):
+    """Sources with their builds for GPUs, which are in another package index."""
+
+    def __init__(self, known: Mapping[str, SourceSpec], index: str) -> None:
+        self._known = known
+        self._index = index
+
+    def __getitem__(self, name: str) -> SourceSpec:
+        return dataclasses.replace(self._known[name], cuda_index=self._index)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 class Sources(Mapping[str, SourceSpec]):

@@ -18,11 +18,14 @@ from harness.core.model_names import resolve
 from harness.core.records import Failure, Source, Verdict
 from harness.execution import process
 from harness.execution.cache_keys import code_of
+from harness.execution.devices.placement import Placement
+from harness.execution.devices.seats import ON_CPU, Places, Seat
+from harness.execution.devices.shards import Shard
 from harness.execution.engine import Engine
 from harness.execution.environments import Installed
 from harness.execution.store import Store
 from harness.worker import protocol
-from harness.worker.protocol import Event, Failed
+from harness.worker.protocol import Event, Failed, Ready
 from harness.worker.tasks import ModelTask, Task
 
 #: the caller's key of a task
@@ -33,8 +36,13 @@ class Cluster(Protocol):
     """Many machines; see harness.execution.ray.engine."""
 
     slots: int  #: parts that can run at once
+    places: Places  #: where its workers are; the seats do not matter
 
     def engine(self, installed: Installed, log: Path, device: str) -> Engine: ...
+
+    def ask_device(self, installed: Installed, log: Path) -> Ready | str:
+        """What a worker of the source says of its device, on a node that has one; or how it died."""
+        ...
 
 
 class Progress(Protocol):
@@ -71,14 +79,16 @@ class Session:
         runtime: str = "native",
         precision: str = "fp32",
         cluster: Cluster | None = None,
+        shard: Shard | None = None,
     ) -> None:
         self.store = store
         self.progress = progress
-        self.device = device
+        self.placement = Placement(self, device, shard, self._ask_device, cluster.places if cluster else None)
         self.batch_size = batch_size
         self.runtime = runtime
         self.precision = precision
         self.cluster = cluster
+        self.shard = shard
         self.failures: list[Failure] = []
         self._lock = threading.Lock()
         self._notes: set[str] = set()
@@ -117,12 +127,38 @@ class Session:
             **rest,
         }
 
+    def log(self, installed: Installed) -> Path:
+        """Where the workers of a source write what they have to say."""
+        return self.store.log(f"{installed.source.name}-{installed.source.version}")
+
+    def placed(self, installed: Installed) -> Places:
+        """Where the source's networks are evaluated: as asked for, or on the CPU where it cannot use that device."""
+        return self.placement.of(installed)
+
+    def _ask_device(self, installed: Installed, asked: Places) -> Ready | str:
+        if self.cluster is not None:
+            return self.cluster.ask_device(installed, self.log(installed))
+        return process.ask_device(installed, self.log(installed), asked.seats[0])
+
     def run(
-        self, installed: Installed, tasks: Sequence[Task], handle: process.Handle, threads: int | None = None
+        self,
+        installed: Installed,
+        tasks: Sequence[Task],
+        handle: process.Handle,
+        threads: int | None = None,
+        seat: Seat = ON_CPU,
     ) -> None:
-        """Runs the tasks in a worker of the source; see process.run."""
-        log = self.store.log(f"{installed.source.name}-{installed.source.version}")
-        process.run(installed, tasks, handle, log, device=self.device, threads=threads, note=self.note)
+        """Runs the tasks in a worker of the source, on the CPU unless it has a seat; see process.run."""
+        process.run(
+            installed,
+            tasks,
+            handle,
+            self.log(installed),
+            device=seat.device,
+            threads=threads or seat.threads,
+            note=self.note,
+            environment=seat.environment,
+        )
 
     def share(
         self,
@@ -131,9 +167,8 @@ class Session:
         handle: Callable[[Task, Event], None],
         threads: int | None = None,
     ) -> None:
-        """Runs tasks in a worker of the source as long as there are any; see process.share."""
-        log = self.store.log(f"{installed.source.name}-{installed.source.version}")
-        process.share(installed, tasks, handle, log, device=self.device, threads=threads, note=self.note)
+        """Runs tasks in a worker of the source, on the CPU, as long as there are any; see process.share."""
+        process.share(installed, tasks, handle, self.log(installed), threads=threads, note=self.note)
 
     def side_by_side(
         self,

@@ -18,11 +18,16 @@ def flag(name: str, spec: OptionSpec, prefix: str = "--") -> str:
     return prefix + (spec.flag or name).replace("_", "-")
 
 
+def flags(name: str, spec: OptionSpec, prefix: str = "--") -> list[str]:
+    """All flags of a field of Options."""
+    return [flag(name, spec, prefix), *(prefix + alias.replace("_", "-") for alias in spec.aliases)]
+
+
 def add_options(add: Callable[..., Any], usual: Options | None = None) -> None:
     """Declares every option by `argparse.ArgumentParser.add_argument`; `usual` is what holds where nothing is given."""
     for name, spec in specs():
         declared = _declaration(name, spec, usual or Options())
-        add(flag(name, spec), dest=name, **declared, **({"nargs": "+"} if spec.several else {}))
+        add(*flags(name, spec), dest=name, **declared, **({"nargs": "+"} if spec.several else {}))
 
 
 def add_pytest_options(add: Callable[..., Any]) -> None:
@@ -33,7 +38,7 @@ def add_pytest_options(add: Callable[..., Any]) -> None:
             more = {"action": "append"} if spec.several else {}
             declared = {**_declaration(name, spec, Options()), **more}
             declared["help"] += "; may be repeated" if spec.several else ""
-            add(flag(name, spec, "--parity-"), dest=f"parity_{name}", **declared)
+            add(*flags(name, spec, "--parity-"), dest=f"parity_{name}", **declared)
 
 
 def _declaration(name: str, spec: OptionSpec, usual: Options) -> dict[str, Any]:

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from harness.core.errors import InputError
 from harness.core.paths import Location
-from harness.core.text import closest
 from harness.dataset.remote import parse_location
+from harness.execution.devices.shards import Shard, parse_shard
 from harness.reference import FOLDER as REFERENCE
 
 #: the first is part of every run; alone it asks nothing of the sources
 CHECKS = ("documents", "static", "numerics", "preprocessing", "accuracy")
 #: what is checked unless something else is asked for; numerics and preprocessing compare sources with each other
 DEFAULT_CHECKS = ("static", "accuracy")
-DEVICES = ("cpu", "cuda")
 RUNTIMES = ("native", "openvino", "onnxruntime")
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "tf32", "bf16")
 ENGINES = ("local", "ray")
 
 
@@ -40,6 +39,7 @@ class OptionSpec:
     choices: tuple[str, ...] = ()  #: the values that there are; for names, each of them
     several: bool = False  #: whether the flag takes more than one value
     flag: str = ""  #: without dashes, where it is not the name of the field
+    aliases: tuple[str, ...] = ()  #: other flags, without dashes
     in_pytest: bool = True
     measures: bool = True  #: whether it decides what is measured, by what and on which images
 
@@ -128,7 +128,27 @@ class Options:
         False, "stop evaluating a row once a random part of the images confirms or refutes its accuracies"
     )
     batch_size: int = _option(32, "images per forward pass", "N", int)
-    device: str = _option("cpu", "where the networks run", choices=DEVICES)
+    device: str = _option(
+        "cpu",
+        "where the networks are evaluated: cuda is one GPU, cuda:0-7 or cuda:0,2 several, all every GPU of this "
+        "machine, each with a worker of its own; cpu:0-1 are workers that share the processors",
+        "cpu|cuda|cuda:0-7|all",
+        aliases=("devices",),
+    )
+    cuda_index: str | None = _option(
+        None,
+        "install the builds for GPUs of sources that have them apart (ppcls), from this package index, or from the "
+        "usual one with `default`",
+        "URL",
+    )
+    shard: str | None = _option(
+        None,
+        "evaluate one of N shares of the images, for one job of several that share --store; merge/N makes the report "
+        "of all that they have stored",
+        "I/N|merge/N",
+        in_pytest=False,
+        measures=False,
+    )
     runtime: str = _option(
         "native", "what runs the networks; results are verified against the native runtime", choices=RUNTIMES
     )
@@ -167,13 +187,20 @@ class Options:
         return any(check != "documents" for check in self.checks)
 
     @property
+    def share(self) -> Shard | None:
+        """What --shard says. Raises InputError."""
+        return None if self.shard is None else parse_shard(self.shard)
+
+    @property
     def evaluates(self) -> bool:
         """Whether networks with weights are evaluated on images."""
         return self.data is not None and "accuracy" in self.checks and self.weights != "none"
 
     def validate(self) -> None:
         """Raises InputError for the first value that is not valid, or that another one excludes."""
-        for is_wrong, message in (*_invalid(self), *_conflicts(self)):
+        from harness.plan.conflicts import conflicts  # which knows what options there are
+
+        for is_wrong, message in conflicts(self):
             if is_wrong:
                 raise InputError(message)
 
@@ -182,68 +209,3 @@ def specs() -> Iterator[tuple[str, OptionSpec]]:
     """Name of the field and specification of every option, in the order in which `--help` shows them."""
     for field in dataclasses.fields(Options):
         yield field.name, field.metadata["option"]
-
-
-def _invalid(options: Options) -> Iterator[tuple[bool, str]]:
-    for name, spec in specs():
-        value = getattr(options, name)
-        kind = name.removesuffix("s")
-        for one in value if isinstance(value, tuple) else (value,):
-            if spec.choices:
-                yield one not in spec.choices, f"--{name}: unknown {kind} {one!r}; {nearest(str(one), spec.choices)}"
-    yield options.batch_size < 1, f"--batch-size {options.batch_size}: expected at least 1"
-
-
-def _conflicts(options: Options) -> list[tuple[bool, str]]:
-    why, ray = options.why, options.engine == "ray"
-    faster = (options.runtime, options.precision) != ("native", "fp32")
-    far = options.data is not None and not isinstance(options.data, Path)
-    comparing = [check for check in ("numerics", "preprocessing") if check in options.checks]
-    local_only = "--why" if why else f"--checks {','.join(comparing)}"
-    return [
-        (
-            options.device != "cpu" and options.runtime != "native",
-            f"--runtime {options.runtime} runs on the CPU only and cannot be combined with --device {options.device}",
-        ),
-        (
-            not ray and bool(options.ray_address or options.ray_cpus),
-            "--ray-address and --ray-cpus need --engine ray",
-        ),
-        (
-            options.ray_cpus is not None and options.ray_cpus < 1,
-            f"--ray-cpus {options.ray_cpus}: expected at least 1",
-        ),
-        (
-            bool(options.upstream) and not options.asks_sources,
-            "--upstream cannot be combined with --checks documents alone, which asks no source; add static",
-        ),
-        (
-            why and not options.evaluates,
-            "--why needs --data, --checks accuracy and weights: it evaluates the models again with one factor changed "
-            "at a time",
-        ),
-        (
-            options.stop_early and not options.evaluates,
-            "--stop-early applies to accuracy evaluation only; pass --data, --checks accuracy and weights",
-        ),
-        (why and options.stop_early, "--why cannot be combined with --stop-early: it needs every image"),
-        (
-            why and faster,
-            "--why cannot be combined with --runtime or --precision: it compares the exact logits of native fp32",
-        ),
-        (
-            options.real_labels is not None and options.data is None,
-            "--real-labels are labels of images; pass --data with ImageNet val",
-        ),
-        (
-            far and (why or bool(comparing)),
-            f"{local_only}: {options.data} is a URL, which only accuracy evaluation can read. Copy the images into a "
-            "local folder first",
-        ),
-    ]
-
-
-def nearest(name: str, valid: Sequence[str]) -> str:
-    """A hint that follows an unknown name."""
-    near = closest(name, valid)
-    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(valid)}"

@@ -13,8 +13,9 @@ from harness.core.text import first_few, plural
 from harness.execution import registry
 from harness.execution.registry import SourceSpec
 from harness.plan import known_gaps
+from harness.plan.conflicts import nearest
 from harness.plan.inference import Inferred, with_sources
-from harness.plan.options import Options, nearest
+from harness.plan.options import Options
 from harness.plan.page import Page, read_page
 from harness.plan.pairs import Pair, pairs_of
 from harness.reference import FOLDER as REFERENCE
@@ -122,6 +123,8 @@ def plan(options: Options) -> Plan:
     """Reads the table and what was asked of it. Raises InputError, with the nearest valid name where one is wrong."""
     options.validate()
     known = registry.sources()
+    if options.cuda_index is not None:
+        known = registry.OnGpus(known, options.cuda_index)
     asked = [registry.parse_source(text, known) for text in options.sources]
     found = with_sources(read_tables(options.tables, but=options.out), known, asked)
     table = found.table

@@ -10,6 +10,7 @@ from harness.core.records import Source
 from harness.dataset.image_set import ImageSet, open_images
 from harness.dataset.real_labels import with_real_labels
 from harness.execution import environments
+from harness.execution.devices.seats import places
 from harness.plan.options import Options
 from harness.plan.plan import Plan, plan
 
@@ -46,6 +47,8 @@ def preview(options: Options, read: bool = True) -> Preview:
     Raises InputError where anything that was asked for is not there.
     """
     planned = plan(options)
+    if options.engine == "local" and not (options.share and options.share.merges):
+        places(options.device)  # a GPU that is not there is told before anything else is done
     weights = _weights(options)
     memory = environments.cache() / "images"
     images = open_images(options.data, options.labels, options.limit, memory, read) if options.data else None

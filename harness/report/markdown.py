@@ -210,7 +210,8 @@ def run_line(run: Run, metrics: Sequence[RunMetric]) -> dict[str, Any]:
             f"{run.metrics[metric.name]:.{metric.decimals}f}" if metric.name in run.metrics else "–"
             for metric in metrics
         ],
-        "rate": f"{entry['images_per_second']:.1f}" if entry["images_per_second"] else "stored",
+        "rate": (f"{entry['images_per_second']:.1f}" if entry["images_per_second"] else "stored")
+        + (f", {run.device}" if run.device.kind != "cpu" else ""),
     }
 
 

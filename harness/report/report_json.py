@@ -136,6 +136,7 @@ def run_entry(run: Run, out: Path | None = None) -> dict[str, Any]:
         "runtime": run.runtime,
         "precision": run.precision,
         "engine": run.engine,
+        "device": dataclasses.asdict(run.device),
         "planned": run.planned,
         "predictions": _from(out, run.predictions) if out and run.predictions else None,
         "certificate": certificate_entry(run),

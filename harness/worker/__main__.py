@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from harness.adapters import third_party
+from harness.adapters import devices, third_party
 from harness.worker import evaluate as evaluating
 from harness.worker import protocol, tasks, variants
 from harness.worker.counts import list_documents, list_models, measure_static
@@ -45,16 +45,20 @@ def main() -> None:
 
     job = protocol.decode_job(sys.stdin.readline())
     old_imports = third_party.accept_old_imports(job.module)
-    adapter = third_party.complete(importlib.import_module(job.module).Adapter(device=job.device))
+    adapter, used = _adapter(job)
     if note := old_imports.note():
         print(f"{job.module}: {note}", file=sys.stderr)
     gc.collect()
     gc.freeze()  # the libraries stay; looking through them after every network would take a quarter of a second
-    emit(Ready(platform.python_version(), [note] if note else []))
+    emit(Ready(platform.python_version(), [note] if note else [], used.device, used.name, used.refused))
     perform = _handlers(evaluating.Networks(adapter))
     for line in sys.stdin:
         try:
             task = protocol.decode_task(line)
+            if used.refused and not isinstance(
+                task, tasks.AskDevice
+            ):  # what it gave would be taken for another device's
+                raise SystemExit(f"it cannot use {job.device}: {used.refused}")
             perform[type(task)](adapter, task, emit)
             emit(Done())
         except Exception as error:  # one model's failure is that model's alone
@@ -65,9 +69,24 @@ def main() -> None:
             emit(Failed(name, message or name))
 
 
+def _adapter(job: tasks.Job) -> tuple[Any, devices.Used]:
+    """The adapter, on the device that was asked for or, where the source cannot use it, on the CPU."""
+    module = importlib.import_module(job.module)
+    used = devices.settle(job.device)
+    try:
+        adapter = module.Adapter(device=used.device)
+    except Exception as error:
+        if used.device == "cpu":
+            raise
+        used = devices.Used("cpu", refused=devices.reason(error))
+        adapter = module.Adapter(device="cpu")
+    return third_party.complete(adapter), used
+
+
 def _handlers(networks: evaluating.Networks) -> dict[type[tasks.Task], Callable[[Any, Any, Emit], None]]:
     """What does each kind of task; the networks that are evaluated are kept from task to task."""
     return {
+        tasks.AskDevice: lambda *_: None,
         tasks.ListModels: list_models,
         tasks.ListDocuments: list_documents,
         tasks.Count: measure_static,

@@ -38,7 +38,7 @@ def prefetch(
     chunks: Iterable[tuple[Callable[[bytes], Any], Sequence[ImageRef]]],
 ) -> Iterator[list[tuple[ImageRef, Any]]]:
     """Of each (prepare, images) the images with what attempt() makes of them, one chunk ahead of whoever takes them."""
-    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=max(2, int(os.environ.get("PARITY_THREADS") or os.cpu_count() or 1))) as pool:
         waiting: deque[tuple[Sequence[ImageRef], list[Future[Any]]]] = deque()
         for prepare, refs in chunks:
             waiting.append((refs, [pool.submit(attempt, prepare, ref) for ref in refs]))

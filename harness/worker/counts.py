@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.adapters import devices
 from harness.adapters.base import Sparing
 from harness.core.model_names import resolve
 from harness.worker.protocol import Counts, Documents, Emit, Models
@@ -61,6 +62,8 @@ def _counts(adapter: Any, task: Count) -> Counts:
         if spares and size in task.known:
             spares.take_counts(size, task.known[size])
         counts = network.multiply_adds(size)
+        if short := [why for why in counts.values() if isinstance(why, str) and devices.is_out_of_memory(why)]:
+            raise MemoryError(short[0])  # which is no property of the counter, so it must not be kept as one
         multiply_adds[size] = {name: int(count) for name, count in counts.items() if not isinstance(count, str)}
         failed.update({name: why for name, why in counts.items() if isinstance(why, str)})
     kinds = _operators(network) if task.trace else []

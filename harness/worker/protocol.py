@@ -45,6 +45,9 @@ class Ready(Event):
     event = "ready"
     python: str = ""  #: release of the interpreter
     notes: Sequence[str] = ()  #: what the author of the adapter has to change
+    device: str = "cpu"  #: that it computes on
+    gpu: str = ""  #: its name, where the framework tells it
+    refused: str = ""  #: why that is not the one that was asked for
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,15 @@ class RunFailed(RunEvent):
 
     event = "run_failed"
     message: str
+    elsewhere: bool = False  #: whether another worker may be able to: this one died or has too little memory
+
+
+@dataclass(frozen=True)
+class ShortOfMemory(RunEvent):
+    """The memory does not hold a whole batch, so that it is run in parts from now on."""
+
+    event = "short_of_memory"
+    at_once: int  #: images; 0 where the network waits until the others of its task are done
 
 
 @dataclass(frozen=True)

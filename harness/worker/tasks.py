@@ -26,6 +26,13 @@ class Task:
 
 
 @dataclass(frozen=True)
+class AskDevice(Task):
+    """Answered by nothing more than Ready, which says what the worker computes on."""
+
+    kind = "device"
+
+
+@dataclass(frozen=True)
 class ListModels(Task):
     """Answered by Models."""
 
@@ -174,6 +181,7 @@ class Evaluate(Task):
     kind = "evaluate"
     images: Sequence[ImageRef]
     runs: Sequence[EvaluationRun]
+    finished: Sequence[NetworkSpec] = ()  #: networks that are not needed any more
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 from fakes import VERSION, best, contents, save_checkpoint, use_fakes, write_images
+from pretended_gpus import H100, V100, pretend
 
 from harness.cli import doctor, main
 from harness.execution import environments
@@ -186,3 +187,44 @@ def test_what_cannot_be_read_is_told(examined: Callable[..., tuple[int, str]], g
     status, text = examined(*given)
     assert status == 2
     assert "✗ options: " in text
+
+
+# --- GPUs
+
+
+def test_a_gpu_and_the_builds_that_fit_it_are_told(
+    examined: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pretend(monkeypatch, tmp_path / "bin", H100, H100)
+    status, text = examined("--device", "all")
+    assert status == 0
+    assert (
+        "✓ device: 2 x NVIDIA H100 80GB HBM3 (sm_90), driver 580.65.06; builds of PyTorch that fit: cu126, cu130, cu132"
+    ) in text
+    assert "device" not in examined()[1], "nobody asked for it"
+
+
+def test_a_driver_that_is_too_old_for_an_environment_is_told(
+    examined: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pretend(monkeypatch, tmp_path / "bin", V100)
+    there = ("torch==2.14.1", "nvidia-cuda-runtime==13.0.96")
+    monkeypatch.setattr(environments, "installed_packages", lambda *_: there)
+    status, text = examined("--device", "cuda")
+    assert status == 2
+    assert (
+        "✗ device of fake==2.4.6: torch 2.14.1 is built for CUDA 13.0, which needs a driver from R580 on; this machine "
+        "has 535.183.01. Set UV_TORCH_BACKEND=cu126, "
+    ) in text
+
+
+def test_a_machine_without_a_gpu_is_told(
+    examined: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pretend(monkeypatch, tmp_path / "bin")
+    status, text = examined("--device", "cuda")
+    assert status == 0
+    assert "? device: no GPU was found" in text
+    status, text = examined("--device", "cuda:3")
+    assert status == 2
+    assert "✗ options: --device cuda:3: there is no cuda:3; this machine shows no GPU" in text

@@ -11,6 +11,7 @@ import pytest
 from fakes import Here, Killed, contents, installed, logits, passes, write_images
 
 from harness.dataset.image_set import open_images
+from harness.execution.devices.seats import Seat
 from harness.execution.engine import Local, Work, perform
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
@@ -84,7 +85,7 @@ def done(worker: Worker, works: Sequence[Work], order: Sequence[ImageRef]) -> He
 
 def local(works: Sequence[Work], order: Sequence[ImageRef], tmp_path: Path, ready: Installed | None = None) -> Heard:
     heard = Heard(works)
-    with Local(ready or installed(), tmp_path / "worker.log", "cpu", heard.said.append) as engine:
+    with Local(ready or installed(), tmp_path / "worker.log", Seat(), heard.said.append) as engine:
         engine.do(works, order, heard)
     return heard
 
@@ -172,7 +173,7 @@ def test_nothing_is_started_for_nothing(here: Here, order: list[ImageRef], tmp_p
 def test_a_worker_is_kept_from_one_call_to_the_next(here: Here, order: list[ImageRef], tmp_path: Path) -> None:
     works = [work(tmp_path, "tiny", PAIRS[:2]), work(tmp_path, "tiny", PAIRS[2:])]
     heard = Heard(works)
-    with Local(installed(), tmp_path / "worker.log", "cpu", heard.said.append) as engine:
+    with Local(installed(), tmp_path / "worker.log", Seat(), heard.said.append) as engine:
         for one in works:
             engine.do([one], order, heard)
     assert (here.started, len(here.tasks)) == (1, 2)
@@ -200,7 +201,7 @@ def test_an_interruption_stops_it(order: list[ImageRef], tmp_path: Path) -> None
 
     with (
         pytest.raises(KeyboardInterrupt),
-        Local(installed(), tmp_path / "worker.log", "cpu", lambda _: None) as engine,
+        Local(installed(), tmp_path / "worker.log", Seat(), lambda _: None) as engine,
     ):
         engine.do([one], order, interrupt)
     assert sorted(stored(one.predictions)) == [0, 1], "what it interrupted is stored"

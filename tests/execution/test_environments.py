@@ -22,8 +22,8 @@ from harness.core import cancellation
 from harness.core.errors import InputError, MeasurementError
 from harness.core.records import Source
 from harness.execution import environments, installer, registry
-from harness.execution.environments import Installed, cache, prepare
-from harness.execution.registry import SourceSpec, parse_source, sources
+from harness.execution.environments import Installed, cache, installed_packages, is_whole, prepare
+from harness.execution.registry import OnGpus, SourceSpec, parse_source, sources
 from harness.execution.session import Session
 from harness.execution.store import Store
 
@@ -485,3 +485,58 @@ def test_a_requirement_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch: 
     spec = SourceSpec("zoo", "zoo", tmp_path, "six", "1.17.0")
     with pytest.raises(MeasurementError, match=r"the environment of zoo==99\.99 could not be made.*six==99\.99"):
         prepare(spec, "99.99")
+
+
+# --- builds for GPUs
+
+
+def test_a_build_for_gpus_is_another_environment(
+    tmp_path: Path, fake_uv: FakeUv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_INDEX_STRATEGY", raising=False)
+    spec = source_at(tmp_path / "zoo", "zoo-models==1.0\nframework==2.0\n")
+    (tmp_path / "zoo" / "zoo.cuda.txt").write_text("zoo-models==1.0\nframework-gpu==2.0\n")
+    plain = source_at(tmp_path / "other", "zoo-models==1.0\n", "other")
+    index = "https://packages.example.org/cu126"
+    known = OnGpus({"zoo": spec, "other": plain}, index)
+    assert (sorted(known), len(known), "zoo" in known) == (["other", "zoo"], 2, True)
+    usual, on_gpu, usual_index = (
+        prepare(one, "1.1") for one in (spec, known["zoo"], OnGpus({"zoo": spec}, "default")["zoo"])
+    )
+    assert len({usual.python, on_gpu.python, usual_index.python}) == 3
+    assert on_gpu.python.parent.parent.name.startswith("zoo-1.1-cuda-")
+    assert fake_uv.requirements[:2] == ["zoo-models==1.1\nframework==2.0\n", "zoo-models==1.1\nframework-gpu==2.0\n"]
+    installs = [call for call in fake_uv.calls if call[:2] == ["pip", "install"]]
+    assert [call[call.index("--index") + 1] if "--index" in call else None for call in installs] == [None, index, None]
+    assert on_gpu.named == ("zoo-models", "framework-gpu")
+    # a source without such a file has one environment
+    assert prepare(known["other"], "1.0").python == prepare(plain, "1.0").python
+
+
+def test_the_build_of_ppcls_for_gpus_differs_in_paddle_alone() -> None:
+    spec = sources()["ppcls"]
+    lines = [
+        {line for line in one.requirements("2.4.0").splitlines() if not line.startswith("#")}
+        for one in (spec, OnGpus({"ppcls": spec}, "default")["ppcls"])
+    ]
+    usual, on_gpu = lines[0] - lines[1], lines[1] - lines[0]
+    assert [line.partition("==")[0] for line in (*usual, *on_gpu)] == ["paddlepaddle", "paddlepaddle-gpu"]
+    assert {line.partition("==")[2] for line in (*usual, *on_gpu)} == {usual.pop().partition("==")[2]}
+
+
+def test_an_environment_is_whole_once_it_is_complete(tmp_path: Path) -> None:
+    python = tmp_path / "environments" / "zoo-1.0-abc" / "bin" / "python"
+    assert not is_whole(python)
+    python.parent.mkdir(parents=True)
+    python.write_text("")
+    assert not is_whole(python), "packages are still being unpacked"
+    (python.parent.parent / "complete").write_text("3.11\n")
+    assert is_whole(python)
+    assert is_whole(Path(sys.executable)), "one that was not made here"
+
+
+def test_what_is_installed_can_be_told_without_making_it(tmp_path: Path, fake_uv: FakeUv) -> None:
+    spec = source_at(tmp_path / "zoo", "zoo-models==1.0\n")
+    assert installed_packages(spec, "1.0") == ()
+    assert fake_uv.calls == []
+    assert prepare(spec, "1.0").packages == installed_packages(spec, "1.0") != ()

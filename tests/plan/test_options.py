@@ -31,7 +31,9 @@ OTHER: dict[str, Any] = {
     "limit": 500,
     "stop_early": True,
     "batch_size": 7,
-    "device": "cuda",
+    "device": "cuda:0-1",
+    "cuda_index": "https://packages.example.org/simple",
+    "shard": "3/8",
     "runtime": "openvino",
     "precision": "bf16",
     "engine": "ray",
@@ -80,7 +82,7 @@ def test_pytest_has_every_option_that_makes_sense_there() -> None:
     parser = argparse.ArgumentParser()
     add_pytest_options(parser.add_argument)
     chosen = {name: spec for name, spec in specs() if spec.in_pytest}
-    assert OTHER.keys() - chosen.keys() == {"fix", "annotate"}
+    assert OTHER.keys() - chosen.keys() == {"fix", "annotate", "shard"}
     arguments: list[str] = []
     for name, spec in chosen.items():
         flag = f"--parity-{(spec.flag or name).replace('_', '-')}"

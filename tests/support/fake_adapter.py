@@ -4,6 +4,9 @@ An image is `FAKE` and 192 bytes, which are its 8 x 8 RGB pixels; of any other f
 the pixels, and a file that begins with `BAD` cannot be decoded. `FAKE_LACKS` names modules that are not there.
 Building takes `FAKE_BUILDING` seconds more and a forward pass `FAKE_DELAY`. Every forward pass that begins adds a line
 to the file `FAKE_FORWARDS`, a JSON list: the worker's process, model and precision, a digest of each image.
+The memory holds `FAKE_MEMORY` images at once, and `FAKE_NETWORKS` networks. `FAKE_NO_GPU` says why there is no GPU; a
+worker whose CUDA_VISIBLE_DEVICES is `FAKE_BROKEN_GPU` dies in its first forward pass. Each adapter adds a line to the
+file `FAKE_DEVICES`, a JSON list: device, CUDA_VISIBLE_DEVICES, threads.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import os
 import signal
 import sys
 import time
+import weakref
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +46,7 @@ sys.modules.update(dict.fromkeys(os.environ.get("FAKE_LACKS", "").split()))
 SIZE = 8  #: pixels, square
 CLASSES = 1000
 MARK = "stand_in"  #: entry of a checkpoint that says how it was made up
+_NETWORKS: weakref.WeakSet[Any] = weakref.WeakSet()  #: that are in memory
 #: cells per side of the pooled image
 GRIDS = {"tiny": 4, "tiny_wide": 8, "twin": 4, "slow": 4, "killer": 4, "loud": 4, "blind": 4, "boom": 4, "tiny_boom": 4}
 #: twin is tiny under other names
@@ -94,6 +99,10 @@ class FakeNetwork:
 
     def forward(self, batch: Array, precision: str = "fp32") -> Array:
         _note(f"{self.model} {precision}", batch)
+        if len(batch) > int(os.environ.get("FAKE_MEMORY", "1000000")):
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        if os.environ.get("FAKE_BROKEN_GPU", "none") == os.environ.get("CUDA_VISIBLE_DEVICES"):
+            os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(float(os.environ.get("FAKE_DELAY", "0")))
         if self.model == "slow":
             time.sleep(0.05)
@@ -215,7 +224,12 @@ class Adapter:
     checkpoint_suffix = ".bin"
 
     def __init__(self, device: str = "cpu") -> None:
+        if device != "cpu" and (why := os.environ.get("FAKE_NO_GPU")):
+            raise RuntimeError(why)
         self.device = device
+        if path := os.environ.get("FAKE_DEVICES"):
+            told = [device, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("OMP_NUM_THREADS")]
+            _append(path, json.dumps(told))
 
     def models(self) -> Sequence[str]:
         return sorted(GRIDS)
@@ -252,7 +266,10 @@ class Adapter:
         if model == "loud":
             print("a framework says hello on standard output", flush=True)
             os.write(1, b'{"event": "static", "task": 0}\n')
+        if len(_NETWORKS) >= int(os.environ.get("FAKE_NETWORKS", "1000000")):
+            raise RuntimeError("CUDA out of memory. Tried to allocate 98.00 MiB")
         network = FakeNetwork(model, seed, input_size)
+        _NETWORKS.add(network)
         if checkpoint:
             load(network, checkpoint, match)
         return network
@@ -272,9 +289,13 @@ def load(network: FakeNetwork, checkpoint: Path, match: Match) -> None:
 def _note(network: str, batch: Array) -> None:
     if path := os.environ.get("FAKE_FORWARDS"):
         digests = [hashlib.sha256(image.tobytes()).hexdigest()[:16] for image in batch]
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(file, (json.dumps([os.getpid(), network, digests]) + "\n").encode())  # whole, whoever else writes
-        os.close(file)
+        _append(path, json.dumps([os.getpid(), network, digests]))
+
+
+def _append(path: str, line: str) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, (line + "\n").encode())  # whole, whoever else writes
+    os.close(file)
 
 
 def _rounded(values: Array, precision: str) -> Array:

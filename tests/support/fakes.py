@@ -216,6 +216,7 @@ def _stored(_: int | None) -> None: ...
 
 #: kind of task -> what a worker does about it
 KINDS: dict[str, Callable[[Any, dict[str, Any], Callable[[dict[str, Any]], None]], None]] = {
+    "device": lambda *_: None,
     "models": counts.list_models,
     "documents": counts.list_documents,
     "static": counts.measure_static,

@@ -321,3 +321,107 @@ def test_a_checkpoint_that_was_changed_after_the_run_began_is_not_evaluated(tmp_
     (event,) = evaluated(evaluation_task(folder, **given))
     assert event.event == "run_failed"
     assert "was changed after the run began" in event.message
+
+
+# --- memory that does not suffice
+
+
+def kinds(sent: Events) -> list[str]:
+    return [event.event for event in sent]
+
+
+def rows_of(sent: Events, run: int) -> dict[str, tuple[list[int], list[float]]]:
+    return {
+        name: (list(classes), list(logits))
+        for event in sent
+        if event.event == "predictions" and event.run == run
+        for name, classes, logits in event.rows
+    }
+
+
+def test_a_batch_that_the_memory_does_not_hold_is_run_in_halves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_images(tmp_path, contents(18), [7] * 18)
+    task = evaluation_task(folder, batch_size=8)
+    expected = evaluated(task)
+    monkeypatch.setenv("FAKE_MEMORY", "3")
+    sent = evaluated(task)
+    assert [event.at_once for event in sent if event.event == "short_of_memory"] == [4, 2]
+    assert kinds(sent) == ["network", "short_of_memory", "short_of_memory", *["predictions"] * 3]
+    found = rows_of(sent, 0)
+    assert found.keys() == rows_of(expected, 0).keys()
+    for name, (classes, values) in rows_of(expected, 0).items():
+        assert found[name][0] == classes
+        assert found[name][1] == pytest.approx(values, rel=1e-5)
+
+
+def test_how_much_it_holds_is_known_for_the_next_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = evaluation_task(write_images(tmp_path, contents(8), [7] * 8), batch_size=8)
+    networks = Networks(complete(fake_adapter.Adapter()))
+    monkeypatch.setenv("FAKE_MEMORY", "4")
+    for expected in (["network", "short_of_memory", "predictions"], ["network", "predictions"]):
+        sent: Events = []
+        evaluate(networks, task, sent.append, lambda _: None)
+        assert kinds(sent) == expected
+
+
+def test_a_single_image_that_it_does_not_hold_fails_the_network_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = evaluation_task(write_images(tmp_path, contents(4), [7] * 4))
+    monkeypatch.setenv("FAKE_MEMORY", "0")
+    (*_, failed) = evaluated(task)
+    assert failed.event == "run_failed"
+    assert failed.message == "CUDA out of memory. Tried to allocate 2.00 GiB"
+    assert failed.elsewhere, "another GPU may have more"
+    monkeypatch.setenv("FAKE_MEMORY", "1000")
+    assert kinds(evaluated(task)) == ["network", "predictions"], "that is not remembered"
+
+
+def test_networks_that_it_does_not_hold_together_follow_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = evaluation_task(write_images(tmp_path, contents(8), [7] * 8))
+    (run,) = task.runs
+    task = replace(task, runs=[run, of_model(run, "twin"), of_model(run, "tiny_wide")])
+    expected = evaluated(task)
+    monkeypatch.setenv("FAKE_NETWORKS", "1")
+    gc.collect()
+    sent = evaluated(task)
+    assert [(event.run, event.at_once) for event in sent if event.event == "short_of_memory"] == [
+        (1, 0),
+        (2, 0),
+        (2, 0),
+    ]
+    for number in range(3):
+        assert rows_of(sent, number) == rows_of(expected, number)
+    assert not [event for event in sent if event.event == "run_failed"]
+
+
+def test_networks_that_are_done_leave_the_device(tmp_path: Path) -> None:
+    task = evaluation_task(write_images(tmp_path, contents(4), [7] * 4))
+    (run,) = task.runs
+    two = replace(task, runs=[run, of_model(run, "twin")])
+    networks = Networks(complete(fake_adapter.Adapter()))
+    evaluate(networks, two, lambda _: None, lambda _: None)
+    gc.collect()
+    held = {network.model for network in fake_adapter._NETWORKS}
+    assert held == {"tiny", "twin"}
+    evaluate(networks, replace(task, finished=[two.runs[1].network]), lambda _: None, lambda _: None)
+    assert {network.model for network in fake_adapter._NETWORKS} == {"tiny"}
+
+
+def test_a_network_that_failed_leaves_the_device(tmp_path: Path) -> None:
+    task = evaluation_task(write_images(tmp_path, contents(4), [7] * 4), "blind")
+    networks = Networks(complete(fake_adapter.Adapter()))
+    evaluate(networks, task, lambda _: None, lambda _: None)
+    gc.collect()
+    assert not fake_adapter._NETWORKS
+
+
+def test_a_counter_that_runs_out_of_memory_is_no_fact_about_the_counter(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"plain": 1, "broken": "OutOfMemoryError: CUDA out of memory. Tried to allocate 1.00 GiB"}
+    monkeypatch.setattr(fake_adapter.FakeNetwork, "multiply_adds", lambda *_: said)
+    with pytest.raises(MemoryError, match="CUDA out of memory"):
+        static("tiny")

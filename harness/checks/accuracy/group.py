@@ -12,6 +12,7 @@ from harness.checks.accuracy.certified_evaluation import CertifiedEvaluation
 from harness.checks.accuracy.network_evaluation import Evaluation, NetworkEvaluation
 from harness.core.records import Run
 from harness.dataset.image_set import ImageSet, shuffled
+from harness.execution.devices.pool import Pool
 from harness.execution.engine import BLOCK, Engine, Local
 from harness.execution.environments import Installed
 from harness.execution.session import Session
@@ -56,6 +57,9 @@ class EvaluationGroup:
         kind = NetworkEvaluation if native else CertifiedEvaluation
         self.networks = [kind(session, installed, evaluation, images, self._order) for evaluation in evaluations]
         self.running = list(self.networks)  #: those that go on
+        seats = session.placed(installed).seats
+        #: workers that take parts; None for one that has this machine for itself
+        self._slots = session.cluster.slots if session.cluster else len(seats) if len(seats) > 1 else None
 
     def __enter__(self) -> EvaluationGroup:
         return self
@@ -86,13 +90,15 @@ class EvaluationGroup:
         Images are taken in shuffled order, so that what is done when a run is interrupted, or when `enough` ends
         it, is a random sample.
         """
-        stride = _stride(self._session, enough is not None) * self._session.batch_size
+        stride = _stride(self._slots, enough is not None) * self._session.batch_size
         upto = 0
         while self.running and upto < len(self._order):
             upto = min(len(self._order), upto + stride)
             self.run_until(upto)
             if enough is not None:
-                self.running = [one for one in self.running if not enough(one.evaluation, *one.counts(upto))]
+                going = [one for one in self.running if not enough(one.evaluation, *one.counts(upto))]
+                self._leave([one for one in self.running if one not in going])
+                self.running = going
         return [one.result() for one in self.networks]
 
     def run_until(self, upto: int) -> None:
@@ -106,24 +112,33 @@ class EvaluationGroup:
             # binds this round's works: the loop replaces them
             handlers = [functools.partial(one.handle, table) for one, table, _ in works]
             self._engine.do([work for _, _, work in works], self._order, functools.partial(_dispatch, handlers))
+            self._leave([one for one in self.running if one.failed is not None])
             self.running = [one for one in self.running if one.failed is None]
         for one in self.running:
             one.seen = upto
+
+    def _leave(self, finished: Sequence[NetworkEvaluation]) -> None:
+        """What is not needed any more leaves the device."""
+        if self._engine is not None:
+            self._engine.leave([spec for one in finished for spec in one.specs])
 
 
 def _dispatch(handlers: Sequence[Callable[[RunEvent], None]], index: int, event: RunEvent) -> None:
     handlers[index](event)
 
 
-def _stride(session: Session, may_stop: bool) -> int:
-    """Batches after which it is decided what to do next: on a cluster, enough to keep all of it busy."""
-    if session.cluster is None:
+def _stride(slots: int | None, may_stop: bool) -> int:
+    """Batches after which it is decided what to do next: of several workers, enough to keep all of them busy."""
+    if slots is None:
         return BLOCK
-    return BLOCK * session.cluster.slots if may_stop else sys.maxsize
+    return BLOCK * slots if may_stop else sys.maxsize
 
 
 def _engine(session: Session, installed: Installed) -> Engine:
-    log = session.store.log(f"{installed.source.name}-{installed.source.version}")
+    log = session.log(installed)
     if session.cluster is not None:
-        return session.cluster.engine(installed, log, session.device)
-    return Local(installed, log, session.device, session.progress.stage, session.note)
+        return session.cluster.engine(installed, log, session.placed(installed).device.kind)
+    seats = session.placed(installed).seats
+    if len(seats) > 1:
+        return Pool(installed, log, seats, session.progress.stage, session.note)
+    return Local(installed, log, seats[0], session.progress.stage, session.note)

@@ -18,12 +18,13 @@ from harness.dataset.image_set import ImageSet
 from harness.dataset.labels import label_shift
 from harness.execution import environments
 from harness.execution.checkpoints import Checkpoint
+from harness.execution.devices import shards
 from harness.execution.engine import Work
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions, identity_key
 from harness.execution.session import Session
 from harness.worker.images import ImageRef
-from harness.worker.protocol import Predicted, RunEvent, RunFailed
+from harness.worker.protocol import Predicted, RunEvent, RunFailed, ShortOfMemory
 from harness.worker.tasks import NetworkSpec
 
 #: where the predictions of the work belong, and what is to be run
@@ -71,13 +72,24 @@ class NetworkEvaluation:
         self._labels = np.asarray([ref.label for ref in order], np.int64)
         self._source = installed.source
         self._seconds = 0.0
+        self._device = session.placed(installed).device
+        shard, size = session.shard, session.batch_size
+        self._mine = np.asarray([shard is None or shard.has(at, size) for at in range(len(order))], np.bool_)
         self.native = self._table("native", "fp32")
 
     # -- what is asked of the engine -------------------------------------------------------------
 
     def missing_work(self, upto: int) -> list[TableWork]:
         """What has to be run next so that the predictions of the first `upto` images are known; empty once they are."""
-        return self._work(self.native, self.native.missing_batches(upto, self._session.batch_size))
+        shard, size = self._session.shard, self._session.batch_size
+        if shard is None:
+            return self._work(self.native, self.native.missing_batches(upto, size))
+        if shard.merges:
+            lacking = shards.lacking([ref.name for ref in self._order], self.native.done.tolist(), size, shard.of)
+            self.failed = lacking or None
+            return []
+        missing = self.native.missing_batches(upto, size)
+        return self._work(self.native, [batch for batch in missing if shard.has(batch[0], size)])
 
     def _work(
         self, table: PredictionTable, batches: Sequence[Sequence[int]], full_logits: Sequence[int] = ()
@@ -85,8 +97,14 @@ class NetworkEvaluation:
         """`full_logits`: positions of the images of which exact logits of all classes are needed."""
         if not batches:
             return []
+        network = self._network(table)
+        sha256 = self.evaluation.checkpoint.sha256
+        return [(table, Work(table.predictions, network, sha256, batches, frozenset(full_logits)))]
+
+    def _network(self, table: PredictionTable) -> NetworkSpec:
+        """What runs to fill the table."""
         runtime, precision = self._how(table)
-        network = NetworkSpec(
+        return NetworkSpec(
             model=self.evaluation.model,
             checkpoint=self.evaluation.checkpoint.file,
             match=self.evaluation.checkpoint.match,
@@ -95,8 +113,11 @@ class NetworkEvaluation:
             precision=cast(Precision, precision),
             conversion=str(self._conversion()) if runtime != "native" else None,
         )
-        sha256 = self.evaluation.checkpoint.sha256
-        return [(table, Work(table.predictions, network, sha256, batches, frozenset(full_logits)))]
+
+    @property
+    def specs(self) -> list[NetworkSpec]:
+        """All that a worker may hold of it."""
+        return list(dict.fromkeys(map(self._network, self._tables)))
 
     def _how(self, table: PredictionTable) -> tuple[str, str]:  # noqa: ARG002  of one table there is one answer
         """Runtime and precision whose predictions are in the table."""
@@ -114,7 +135,7 @@ class NetworkEvaluation:
             checkpoint=self.evaluation.checkpoint.sha256,
             match=self.evaluation.checkpoint.match,
             input_size=self.evaluation.size,
-            device=self._session.device,
+            device=self._device.identity,
             **rest,
         )
 
@@ -136,14 +157,16 @@ class NetworkEvaluation:
             self.report(added if table is self.main else 0, event.seconds)
         elif isinstance(event, RunFailed):
             self._run_failed(table, event.message)
+        elif isinstance(event, ShortOfMemory):
+            self._session.note(f"{self.label}: {_short(event.at_once)}")
 
     def _run_failed(self, table: PredictionTable, message: str) -> None:  # noqa: ARG002  see the subclass
         self.failed = message
 
     def report(self, added: int, seconds: float) -> None:
         """Reports progress: how far it is, and how long `added` images took."""
-        done = int(self.main.done.sum())
-        self._session.progress.images(self.label, done, len(self._order), added, seconds)
+        done, total = int(self.main.done[self._mine].sum()), int(self._mine.sum())
+        self._session.progress.images(self.label, done, total, added, seconds)
 
     @property
     def label(self) -> str:
@@ -173,12 +196,14 @@ class NetworkEvaluation:
         return int(decoded.sum()), top1, top5
 
     def result(self) -> Run | None:
-        """The counts of what was seen; None where it failed, which is noted."""
+        """The counts of what was seen; None where it failed, which is noted, and of a shard."""
         documented = self.evaluation.documented_model
         if self.failed is not None:
             done = int(self.main.done.sum())
             kept = f" ({done} of {len(self._order)} images are kept)" if done else ""
             self._session.fail(self._source, documented, "evaluate", self.failed + kept)
+            return None
+        if self._session.shard is not None and not self._session.shard.merges:
             return None
         for table in self._tables:
             table.predictions.compact()
@@ -216,7 +241,9 @@ class NetworkEvaluation:
             measured_now=int(self.main.done.sum()) - self.main.stored_before,
             label_note=self._label_note(),
             predictions=str(predictions.folder),
-            engine=network.engine,
+            engine=network.engine
+            + (f", {network.at_once} images at once where memory was short" if network.at_once else ""),
+            device=self._device,
             runtime=runtime,
             precision=precision,
             planned=len(self._order),
@@ -244,3 +271,10 @@ class NetworkEvaluation:
         best = self.decided(lambda table: table.best[:, 0])
         scored = np.flatnonzero(self.main.decoded[: self.seen])
         return label_shift(best[scored].tolist(), self._labels[scored].tolist()) if len(scored) else None
+
+
+def _short(at_once: int) -> str:
+    """What is done where the memory does not suffice."""
+    if not at_once:
+        return "out of memory beside the other networks, so it is run after them"
+    return f"out of memory with a whole batch, so {at_once} of its images are run at once from now on"

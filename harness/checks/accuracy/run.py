@@ -62,7 +62,8 @@ def _announce(parts: Mapping[Source, EvaluationGroup], options: Options, images:
     networks = sum(len(part.networks) for part in parts.values())
     what = f"{networks} network{'s' * (networks != 1)} of {', '.join(map(str, parts))}"
     # where a row may stop early its duration is unknown
-    all_images = session.cluster is None and not options.stop_early
+    alone = session.cluster is None and len(session.placement.asked.seats) == 1
+    all_images = alone and not options.stop_early and options.share is None
     if all_images and len(images.images) >= _WORTH_TIMING * session.batch_size:
         session.progress.stage(f"timing {what}")
         for part in parts.values():

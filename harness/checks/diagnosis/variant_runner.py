@@ -54,7 +54,7 @@ class VariantRunner:
             checkpoint=run.checkpoint.sha256,
             match=run.checkpoint.match,
             input_size=run.input_size,
-            device=self.session.device,
+            device=self.session.placed(self.installed[run.source]).device.identity,
             data=self.images.digest,
             **rest,
         )
@@ -120,7 +120,8 @@ class VariantRunner:
             variants=[Variant(**variants[key]) for key in keys],
             images=[ref for ref in refs if ref.name in todo],
         )
-        self.session.run(self.installed[run.source], [task], handle)
+        installed = self.installed[run.source]
+        self.session.run(installed, [task], handle, seat=self.session.placed(installed).seats[0])
         for key in keys:
             kept[key].compact()
         return failed

@@ -222,6 +222,9 @@ KINDS: Mapping[str, FindingKind] = {
             _NOTE,
             "A column that seems to hold accuracies or counts, or a part of a cell, was not read.",
         ),
+        FindingKind(
+            "runs_on_cpu", _WARNING, "A source cannot use the GPU that was asked for; it runs on the CPU instead."
+        ),
         FindingKind("unreadable", _ERROR, "A cell or a row of the table could not be read."),
         FindingKind(
             "upstream_contradicted",

@@ -1,7 +1,7 @@
-"""Many machines: parts of an evaluation as Ray tasks, each in the source's environment on its node.
+"""Many machines: parts of an evaluation, done as `hands` says, each in the source's environment on its node.
 
-Every task stores what it predicts batch by batch, as a run on one machine does. Where the store is shared, a node that
-dies loses at most a batch of each network; where it is not, its whole part, which Ray has another node do again.
+Every part stores what it predicts batch by batch, as a run on one machine does. Where the store is shared, a node that
+dies loses at most a batch of each network; where it is not, its whole part, which another node does again.
 All results that come back are stored here, too.
 """
 
@@ -10,31 +10,34 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import ray
 from ray.experimental import internal_kv
 
+from harness.adapters.records import Device
 from harness.core import cancellation
 from harness.core.errors import InputError, MeasurementError
 from harness.execution.cache_keys import code_of
-from harness.execution.engine import BLOCK, Handle, Work, built_network, full_logits
+from harness.execution.devices.seats import Places, Seat
+from harness.execution.engine import Handle, Work, full_logits, keep_network, split
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
 from harness.execution.ray.cluster import connect, shares
-from harness.execution.ray.node import NAMESPACE, Part, Said, run_part
+from harness.execution.ray.hands import RETRIES, Desks, Hands, Tasks
+from harness.execution.ray.node import NAMESPACE, Part, Said, ask_device, gpu_here
 from harness.worker.images import ImageRef
-from harness.worker.protocol import NetworkBuilt, Predicted, RunEvent, RunFailed
+from harness.worker.protocol import NetworkBuilt, Predicted, Ready, RunEvent, RunFailed, ShortOfMemory
+from harness.worker.tasks import NetworkSpec
 
-#: how often Ray starts a part again whose node or process died
-_RETRIES = 10
 #: parts for each that can run at once, so that none waits long for the last ones
 _PARTS = 8
-#: parts handed to Ray for each that can run at once
-_AHEAD = 2
+#: works of a part by their position, each with its batches
+_OfWorks: TypeAlias = Sequence[tuple[int, Sequence[Sequence[int]]]]
 
 #: seconds between two looks at whether the run is over
 _LOOK = 0.5
@@ -61,6 +64,19 @@ class Cluster:
         if device == "cuda" and not any(gpus for _, gpus in nodes):
             say("no node of the cluster has a GPU; waiting until one comes")
         self.cpus, self.slots = shares(nodes, cpus, device)
+        self.places = Places()
+        if device == "cuda":
+            there = any(gpus for _, gpus in nodes)
+            seen = (
+                ray.get(ray.remote(gpu_here).options(num_cpus=0, num_gpus=1).remote())[1] if there else Device("cuda")
+            )
+            self.places = Places((Seat("cuda", "cuda"),), seen)
+
+    def ask_device(self, installed: Installed, log: Path) -> Ready | str:  # noqa: ARG002  the log is on that node
+        """What a worker of the source says of the GPU that Ray gives it; or how it died."""
+        asking = ray.remote(ask_device).options(num_cpus=1, num_gpus=1).remote(installed, code_of(installed.spec))
+        said: Ready | str = ray.get(asking)
+        return said
 
     def engine(self, installed: Installed, log: Path, device: str) -> _Parts:
         return _Parts(self, installed, log, device)
@@ -83,66 +99,88 @@ class _Parts:
         self._installed = installed
         self._log = log
         self._device = device
+        self._hands: Hands | None = None
 
     def __enter__(self) -> _Parts:
         return self
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        if self._hands is not None:
+            self._hands.close()
+
+    def leave(self, networks: Sequence[NetworkSpec]) -> None: ...
 
     def do(self, works: Sequence[Work], order: Sequence[ImageRef], handle: Handle) -> None:
-        _Driver(self._cluster, self._installed, self._log, self._device, works, handle).run(order)
+        cluster = self._cluster
+        if self._hands is None and self._device == "cuda":
+            self._hands = Desks(cluster.cpus, cluster.slots, cluster.places.device, cluster.say)
+        elif self._hands is None:
+            self._hands = Tasks(cluster.cpus, cluster.slots)
+        run = Part(
+            self._installed,
+            code_of(self._installed.spec),
+            uuid.uuid4().hex,
+            (),
+            {},
+            self._device,
+            cluster.cpus,
+            self._log,
+        )
+        _Driver(cluster, self._hands, run, works, handle).run(order)
 
 
 class _Driver:
     """Hands the parts of some works to Ray and collects their results."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        installed: Installed,
-        log: Path,
-        device: str,
-        works: Sequence[Work],
-        handle: Handle,
-    ) -> None:
+    def __init__(self, cluster: Cluster, hands: Hands, run: Part, works: Sequence[Work], handle: Handle) -> None:
+        """`run` is what all of its parts have in common."""
         self._cluster = cluster
         self._works = works
         self._handle = handle
         self._failed: set[int] = set()
-        self._running: dict[Any, list[int]] = {}  #: Ray's reference of a part -> its works
-        self._key = uuid.uuid4().hex
-        self._run = Part(installed, code_of(installed.spec), self._key, (), {}, device, cluster.cpus, log)
-        self._task = ray.remote(run_part).options(
-            num_cpus=cluster.cpus,
-            num_gpus=1 if device == "cuda" else 0,
-            max_retries=_RETRIES,
-            scheduling_strategy="SPREAD",
-        )
+        self._running: dict[Any, _OfWorks] = {}  #: Ray's reference of a part -> what is in it
+        self._tries: Counter[int] = Counter()  #: position where a part begins -> how often what did it died
+        self._hands = hands
+        self._run = run
 
     def run(self, order: Sequence[ImageRef]) -> None:
         """Returns once every work is done or has failed."""
-        parts = split(self._works, self._cluster.slots * _PARTS)
+        parts: list[_OfWorks] = [*split(self._works, self._cluster.slots * _PARTS)]
         try:
             while parts or self._running:
-                while parts and len(self._running) < _AHEAD * self._cluster.slots:
+                while parts and self._hands.free(len(self._running)):
                     self._start(parts.pop(0), order)
-                ready, _ = ray.wait(list(self._running), num_returns=1, timeout=_LOOK) if self._running else ([], [])
+                awaited = [*self._running, *self._hands.waits()]
+                ready, _ = ray.wait(awaited, num_returns=1, timeout=_LOOK) if awaited else ([], [])
                 cancellation.check()
                 for reference in ready:
-                    self._take(reference, self._running.pop(reference))
+                    if reference not in self._running:
+                        self._hands.came(reference)
+                        continue
+                    part = self._running.pop(reference)
+                    if self._hands.died(reference) and self._again(part):
+                        parts.insert(0, part)
+                    else:
+                        self._take(reference, [index for index, _ in part])
         finally:
             if self._running:
-                _end(self._key)
+                _end(self._run.key)
 
-    def _start(self, part: Sequence[tuple[int, Sequence[Sequence[int]]]], order: Sequence[ImageRef]) -> None:
+    def _again(self, part: _OfWorks) -> bool:
+        """Whether a part is started once more whose node or process died."""
+        start = part[0][1][0][0]
+        self._tries[start] += 1
+        return self._tries[start] <= RETRIES
+
+    def _start(self, part: _OfWorks, order: Sequence[ImageRef]) -> None:
         wanted = [(index, batches) for index, batches in part if index not in self._failed]
         if not wanted:
             return
         works = [dataclasses.replace(self._works[index], batches=batches) for index, batches in wanted]
         blobs = [self._cluster.checkpoint(work.network.checkpoint or "", work.sha256) for work in works]
         refs = {position: order[position] for work in works for batch in work.batches for position in batch}
-        reference = self._task.remote(dataclasses.replace(self._run, works=works, refs=refs), *blobs)
-        self._running[reference] = [index for index, _ in wanted]
+        reference = self._hands.give(dataclasses.replace(self._run, works=works, refs=refs), blobs)
+        self._running[reference] = wanted
 
     def _take(self, reference: Any, indices: Sequence[int]) -> None:
         try:
@@ -194,17 +232,5 @@ def _keep(predictions: Predictions, event: RunEvent) -> None:
     """Stores here what the node may have stored only on its own disk."""
     if isinstance(event, Predicted):
         predictions.store(event.rows, event.undecodable, full_logits(event))
-    elif isinstance(event, NetworkBuilt):
-        predictions.save_network(built_network(event))
-
-
-def split(works: Sequence[Work], parts: int) -> list[list[tuple[int, list[Sequence[int]]]]]:
-    """The works' batches by where in the order they begin, so that the works of a part share the decoding."""
-    starts = sorted({batch[0] for work in works for batch in work.batches})
-    size = max(1, min(BLOCK, -(-len(starts) // parts)))
-    part_of = {start: number // size for number, start in enumerate(starts)}
-    found: dict[int, dict[int, list[Sequence[int]]]] = {}
-    for index, work in enumerate(works):
-        for batch in work.batches:
-            found.setdefault(part_of[batch[0]], {}).setdefault(index, []).append(batch)
-    return [list(found[part].items()) for part in sorted(found)]
+    elif isinstance(event, NetworkBuilt | ShortOfMemory):
+        keep_network(predictions, event)

@@ -17,15 +17,18 @@ import numpy as np
 import numpy.typing as npt
 from ray.experimental import internal_kv
 
+from harness.adapters.records import Device
 from harness.core.errors import MeasurementError
-from harness.execution import environments, registry
+from harness.execution import environments, process, registry
 from harness.execution.cache_keys import code_of
+from harness.execution.devices.gpus import machine
+from harness.execution.devices.seats import Seat
 from harness.execution.engine import Work, perform
 from harness.execution.environments import Installed
 from harness.execution.predictions import Predictions
 from harness.execution.process import Worker
 from harness.worker.images import ImageRef
-from harness.worker.protocol import Predicted, RunEvent, RunFailed
+from harness.worker.protocol import Predicted, Ready, RunEvent, RunFailed
 
 #: of the cluster's own keys and values
 NAMESPACE = b"parity"
@@ -127,13 +130,26 @@ def _left(work: Work, refs: Mapping[int, ImageRef], held: contextlib.ExitStack) 
     return dataclasses.replace(work, predictions=predictions, batches=lacking), events
 
 
+def gpu_here() -> tuple[str, Device]:
+    """The name of this node, and the first GPU that this process may use."""
+    found = machine().gpus
+    return os.uname().nodename, Device("cuda", found[0].name, found[0].driver) if found else Device("cuda")
+
+
+def ask_device(installed: Installed, code: str) -> Ready | str:
+    """See session.Cluster.ask_device; on a node that has a GPU for this process."""
+    log = environments.cache() / "logs" / f"device-{uuid.uuid4().hex[:8]}.log"
+    return process.ask_device(found_here(installed, code), log, Seat("cuda", "cuda"))
+
+
 def found_here(installed: Installed, code: str) -> Installed:
     """The source's environment on this node: the same one where the cache is shared, else one made in the same way.
 
     Raises MeasurementError where it differs from that of the run.
     """
-    spec = registry.sources().get(installed.spec.name, installed.spec)
-    if installed.python.is_file():
+    known = registry.sources().get(installed.spec.name, installed.spec)
+    spec = dataclasses.replace(known, cuda_index=installed.spec.cuda_index)
+    if environments.is_whole(installed.python):
         made = dataclasses.replace(installed, spec=spec)
     else:
         made = environments.prepare(spec, installed.source.version, installed.runtime)

@@ -41,6 +41,7 @@ from harness.execution.ray import node as ray_node
 ray = pytest.importorskip("ray")
 
 from fake_adapter import Adapter
+from harness.adapters.records import Device
 from ray.cluster_utils import Cluster as Simulated
 
 from harness import report
@@ -54,6 +55,7 @@ from harness.execution.cache_keys import code_of
 from harness.execution.engine import BLOCK, Work
 from harness.execution.predictions import Predictions
 from harness.execution.ray import engine as ray_engine
+from harness.execution.ray import hands as ray_hands
 from harness.execution.ray.engine import Cluster
 from harness.execution.ray.node import Part
 from harness.execution.session import Session
@@ -63,6 +65,7 @@ from harness.plan.preview import preview
 from harness.worker.tasks import NetworkSpec
 
 BATCH = 4
+H100, V100 = Device("cuda", "H100", "1"), Device("cuda", "V100", "2")
 
 
 SMALL: dict[str, Any] = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 * 2**20}
@@ -520,6 +523,20 @@ def test_a_node_makes_the_environment_that_it_lacks(monkeypatch: pytest.MonkeyPa
         ray_node.found_here(dataclasses.replace(lacking, packages=("numpy==1.0",)), code)
 
 
+def test_a_node_waits_for_an_environment_that_is_half_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The interpreter is there long before the packages."""
+    prepared = use_fakes(monkeypatch)
+    python = tmp_path / "environments" / "fake-1" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("")
+    shared = dataclasses.replace(installed(), python=python)
+    assert ray_node.found_here(shared, code_of(SPEC)) == installed()
+    assert prepared == [VERSION]
+    (tmp_path / "environments" / "fake-1" / "complete").write_text("3.11\n")
+    assert ray_node.found_here(shared, code_of(SPEC)) == shared
+    assert prepared == [VERSION]
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_the_code_of_a_node_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, there: bool) -> None:
     """What the driver has is told by its digest, since its folder is nowhere else."""
@@ -621,6 +638,84 @@ def test_what_a_cluster_has(nodes: Nodes) -> None:
     said: list[str] = []
     Cluster(None, 1, said.append, "cuda")
     assert said == ["no node of the cluster has a GPU; waiting until one comes"]
+
+
+@pytest.mark.slow
+def test_each_gpu_has_an_actor_whose_worker_stays_there(
+    tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_DEVICES", str(tmp_path / "devices"))
+    with nodes._environment():
+        with_gpus = nodes.simulated.add_node(**{**SMALL, "num_cpus": 2, "num_gpus": 2})
+    nodes.simulated.wait_for_nodes()
+    try:
+        images, two = data(tmp_path / "data"), asked(tmp_path / "weights", "slow", "tiny")
+        cluster = Cluster(None, 1, lambda _: None, "cuda")
+        assert (cluster.cpus, cluster.slots) == (1, 2)
+        before = len(nodes.passes())
+        far = Session(Store(tmp_path / "far"), Recorder(), "cuda", BATCH, cluster=cluster)
+        found = evaluate(far, installed(), two, images)
+        assert far.failures == []
+        assert len({process for process, *_ in nodes.passes(before)}) == 2, "a worker for each GPU, from first to last"
+        told_by = [json.loads(line)[:2] for line in (tmp_path / "devices").read_text().splitlines()]
+        on_gpus = [one for one in told_by if one[0] == "cuda"]  # the first was asked
+        assert sorted(on_gpus[1:]) == [["cuda", "0"], ["cuda", "1"]]
+        assert [run.device.kind for run in found if run] == ["cuda", "cuda"]
+        expected = evaluate(session(tmp_path / "near"), installed(), two, images)
+        assert [{**told(run), "device": None} for run in found] == [{**told(run), "device": None} for run in expected]
+    finally:
+        nodes.simulated.remove_node(with_gpus)
+
+
+def test_what_an_actor_did_not_finish_is_done_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    class Remote:
+        """What Ray makes of a class or a method."""
+
+        def __init__(self, answer: Any) -> None:
+            self._answer = answer
+
+        def options(self, **_: Any) -> "Remote":
+            return self
+
+        def remote(self, *_: Any) -> Any:
+            return self._answer()
+
+    class Desk:
+        def __init__(self) -> None:
+            self.number = len(made)
+            made.append(self)
+            self.hello = Remote(lambda: f"hello {self.number}")
+            self.do = Remote(lambda: f"part of {self.number}")
+
+    def get(reference: str) -> Any:
+        if reference == "part of 0":
+            raise ray.exceptions.RayActorError
+        return ("node", H100 if reference != "hello 1" else V100)
+
+    monkeypatch.setattr(ray_hands.ray, "remote", lambda _: Remote(Desk))
+    monkeypatch.setattr(ray_hands.ray, "get", get)
+    killed: list[Any] = []
+    monkeypatch.setattr(ray_hands.ray, "kill", killed.append)
+    said: list[str] = []
+    desks = ray_hands.Desks(1, 2, H100, said.append)
+    part: Any = None
+    assert not desks.free(0)
+    for reference in desks.waits():
+        desks.came(reference)
+    assert said == ["the node node is left out: it has V100, driver 2, and the run is on H100, driver 1"]
+    assert killed == [made[1]]
+    reference = desks.give(part, [])
+    assert reference == "part of 0"
+    assert not desks.free(1)
+    assert desks.died(reference)
+    assert desks.waits() == ["hello 2"], "another comes in its place"
+    desks.came("hello 2")
+    reference = desks.give(part, [])
+    assert (reference, desks.died(reference), desks.free(0)) == ("part of 2", False, True)
+    desks.close()
+    assert killed == [made[1], made[2]]
 
 
 # --- from a table, and where there is no cluster

@@ -46,11 +46,14 @@ from harness.core.records import Run
 from harness.dataset.image_set import ImageSet, shuffled
 from harness.execution import environments, registry
 from harness.execution.checkpoints import Checkpoint
+from harness.execution.devices.seats import Places, Seat
 from harness.execution.engine import Handle, Local, Work
 from harness.execution.environments import Installed
 from harness.execution.session import Session
 from harness.execution.store import Store
 from harness.worker.images import ImageRef
+from harness.worker.protocol import Ready
+from harness.worker.tasks import NetworkSpec
 
 
 class Evaluator:
@@ -169,17 +172,24 @@ class KeptWorker:
     """One worker for all evaluations, where the harness starts one for each (a measure.Cluster and its engine)."""
 
     slots = 1
+    places = Places()
 
     def __init__(self) -> None:
         self._local: Local | None = None
 
     def engine(self, installed: Installed, log: Path, device: str) -> KeptWorker:
-        self._local = self._local or Local(installed, log, device, lambda _: None)
+        self._local = self._local or Local(installed, log, Seat(device), lambda _: None)
         return self
 
     def do(self, works: Sequence[Work], order: Sequence[ImageRef], handle: Handle) -> None:
         assert self._local is not None
         self._local.do(works, order, handle)
+
+    def ask_device(self, installed: Installed, log: Path) -> Ready | str:
+        raise NotImplementedError("benchmarks run on the CPU")
+
+    def leave(self, networks: Sequence[NetworkSpec]) -> None:
+        """They are asked for again in the next turn."""
 
     def close(self) -> None:
         if self._local is not None:

@@ -19,8 +19,7 @@ from harness.worker.tasks import Job, Task
 
 #: image, its best classes, their logits
 Prediction: TypeAlias = tuple[str, Sequence[int], Sequence[float]]
-#: image, why it could not be decoded
-Undecodable: TypeAlias = tuple[str, str]
+Undecodable: TypeAlias = tuple[str, str]  #: image, why it could not be decoded
 Record = TypeVar("Record")
 
 

@@ -83,7 +83,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, world: Path, opened: ImageSe
 def imagenet_val(monkeypatch: pytest.MonkeyPatch, opened: ImageSet) -> None:
     """As if these were all the images of ImageNet val, or the first of them."""
 
-    def open_images(_: Path, __: None, limit: int | None) -> ImageSet:
+    def open_images(_: Path, __: None, limit: int | None, *_more: object) -> ImageSet:
         if limit is None:
             return dataclasses.replace(opened, is_imagenet_val=True)
         first = tuple(image_set.shuffled(opened.images)[:limit])

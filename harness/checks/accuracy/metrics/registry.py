@@ -29,8 +29,8 @@ from harness.core.records import Run
 from harness.execution.predictions import Predictions
 from harness.worker.batches import unpack_logits
 
-#: images read at a time; 8 MB of logits of 1,000 classes
-_BATCH = 1024
+#: images read at a time; 2 MB of logits of 1,000 classes
+_BATCH = 256
 _BEST = 5
 
 

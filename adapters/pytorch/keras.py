@@ -75,6 +75,8 @@ class KerasNetwork(TorchNetwork):
 
     # -- what Keras does otherwise than PyTorch ---------------------------------------------------
 
+    states = Network.states  # an HDF5 file holds one set of weights
+
     def altered(self, alteration: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
         if alteration["factor"] == "epsilon":
             raise NotImplementedError("epsilon: Keras normalises by sums and products, which have none to alter")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -30,16 +31,16 @@ def population_interval(found: int, seen: int, population: int, level: float) ->
     def at_most(count: int) -> float:
         return float(stats.hypergeom.cdf(found, population, count, seen))
 
-    low, high = least, greatest
-    while low < high:  # the first count at which so many are no surprise
-        middle = (low + high) // 2
-        low, high = (low, middle) if at_least(middle) > level else (middle + 1, high)
-    first = low
-    low, high = first, greatest
-    while low < high:  # the last count at which so few are no surprise
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if at_most(middle) > level else (low, middle - 1)
-    return first, low
+    low = first(lambda count: at_least(count) > level, least, greatest)  # so many are no surprise
+    return low, first(lambda count: at_most(count) <= level, low + 1, greatest + 1) - 1  # so few are none
+
+
+def first(is_enough: Callable[[int], bool], least: int, greatest: int) -> int:
+    """The first number from which on it is enough; at `greatest` it is."""
+    while least < greatest:
+        middle = (least + greatest) // 2
+        least, greatest = (least, middle) if is_enough(middle) else (middle + 1, greatest)
+    return least
 
 
 def mcnemar_p(gained: int, lost: int) -> float:

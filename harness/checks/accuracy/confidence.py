@@ -67,7 +67,7 @@ class Standing:
     @property
     def certain(self) -> bool:
         """No image that was not seen could change the decision."""
-        return _decision(self.bounds, self.allowed) is not None
+        return decision(self.bounds, self.allowed) is not None
 
 
 def judge(allowed: tuple[float, float], population: int, seen: int, right: int, alpha: float = ALPHA) -> Standing:
@@ -79,7 +79,7 @@ def judge(allowed: tuple[float, float], population: int, seen: int, right: int, 
     if not (0 <= right <= seen <= population and population > 0 and 0 < alpha < 1):
         raise ValueError(f"{right} right of {seen} seen of {population} images at a level of {alpha}")
     possible = confidence_set(population, seen, right, prior(allowed, population), alpha)
-    return Standing(population, seen, right, allowed, possible, _decision(possible, allowed), alpha)
+    return Standing(population, seen, right, allowed, possible, decision(possible, allowed), alpha)
 
 
 def prior(allowed: tuple[float, float], population: int) -> tuple[float, float]:
@@ -119,8 +119,8 @@ def _log_choose(of: Any, chosen: Any) -> Any:
     return special.gammaln(of + 1) - special.gammaln(chosen + 1) - special.gammaln(of - chosen + 1)
 
 
-def _decision(counts: tuple[int, int], allowed: tuple[float, float]) -> Decision | None:
-    """What follows when the count is one of those from the first to the second."""
+def decision(counts: tuple[int, int], allowed: tuple[float, float]) -> Decision | None:
+    """What follows where the count is one of those from the first to the second."""
     low, high = allowed
     if max(counts[0], math.ceil(low)) > min(counts[1], math.floor(high)):
         return "refuted"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -70,14 +69,10 @@ class _Standing:
 
 def _decision(claim: Claim, population: int, counts: tuple[int, int]) -> repetitions.Kind | Literal["refuted"] | None:
     """What follows where the count of right images is one of those from the first to the second."""
-    kinds: tuple[repetitions.Kind, ...] = ("same", "other")
-    for kind in kinds:
-        low, high = allowed_counts(claim, population, kind)
-        if low <= counts[0] and counts[1] <= high:
-            return kind
-    low, high = allowed_counts(claim, population)
-    # counts are whole, so that the allowed ones may be between two of them
-    return "refuted" if max(counts[0], math.ceil(low)) > min(counts[1], math.floor(high)) else None
+    if confidence.decision(counts, allowed_counts(claim, population, "same")) == "holds":
+        return "same"
+    decision = confidence.decision(counts, allowed_counts(claim, population))
+    return "other" if decision == "holds" else decision
 
 
 def _standing(claim: Claim, run: Run, population: int) -> _Standing:

@@ -7,7 +7,7 @@ The images on which the two disagree decide both questions; two accuracies alone
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from harness.checks.statistics import POWER, mcnemar_p
+from harness.checks.statistics import POWER, first, mcnemar_p
 from harness.core.errors import MeasurementError
 from harness.core.text import plural
 
@@ -149,7 +149,7 @@ def _by_the_bound(rate: float, margin: float) -> int | None:
         def passes(images: int, most: int = discordant) -> bool:
             return bool(stats.binom.cdf(most, images, margin) < LEVEL)
 
-        images = _least(passes, 1, math.ceil(100 * (discordant + 1) / margin))
+        images = first(passes, 1, math.ceil(100 * (discordant + 1) / margin))
         if stats.binom.cdf(discordant, images, rate) >= POWER:
             return images
     return None
@@ -166,15 +166,7 @@ def _by_t_tests(rate: float, difference: float, margin: float) -> int:
 
     # the nearer of the two bounds alone is passed so often after so many, and half of the failures are allowed to each
     most = math.ceil((spread * (quantile + float(stats.norm.isf((1 - POWER) / 2))) / (margin - difference)) ** 2)
-    return _least(enough, 1, max(most, 1))
-
-
-def _least(is_enough: Callable[[int], bool], least: int, greatest: int) -> int:
-    """The first number from which on it is enough; at `greatest` it is."""
-    while least < greatest:
-        middle = (least + greatest) // 2
-        least, greatest = (least, middle) if is_enough(middle) else (middle + 1, greatest)
-    return least
+    return first(enough, 1, max(most, 1))
 
 
 def sentence(paired: Paired, a: str, b: str) -> str:
